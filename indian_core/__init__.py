@@ -1,0 +1,71 @@
+"""The algebra of the INDIAN optimizer (later named INNA), free of any framework.
+
+θ are the parameters, v a minibatch gradient, γ the step size (``lr``), α ≥ 0 the viscous damping,
+β > 0 the Newton damping, and s the initial speed. `phase_space` is the paper's algorithm,
+`momentum` the form that the adapters run, and `reference` an optimizer in NumPy with the test
+problems that all adapters are compared on.
+"""
+
+from indian_core.equivalences import (
+    IndianHyperparameters,
+    QHMHyperparameters,
+    SGDHyperparameters,
+    from_gradient_descent,
+    from_qhm,
+    from_sgd,
+    to_qhm,
+    to_sgd,
+)
+from indian_core.hyperparameters import (
+    ALPHA,
+    BETA,
+    INITIAL_SPEED,
+    LR,
+    check,
+    check_hyperparameters,
+)
+from indian_core.momentum import (
+    SMALLEST_DECAY,
+    Coefficients,
+    NesterovSGD,
+    NewMomentumCoefficients,
+    as_nesterov_sgd,
+    coefficients,
+    from_new_momentum,
+    momentum_from_psi,
+    psi_from_momentum,
+)
+from indian_core.phase_space import initial_psi, step
+from indian_core.schedules import POWER, power_decay
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ALPHA",
+    "BETA",
+    "INITIAL_SPEED",
+    "LR",
+    "POWER",
+    "SMALLEST_DECAY",
+    "Coefficients",
+    "IndianHyperparameters",
+    "NesterovSGD",
+    "NewMomentumCoefficients",
+    "QHMHyperparameters",
+    "SGDHyperparameters",
+    "as_nesterov_sgd",
+    "check",
+    "check_hyperparameters",
+    "coefficients",
+    "from_gradient_descent",
+    "from_new_momentum",
+    "from_qhm",
+    "from_sgd",
+    "initial_psi",
+    "momentum_from_psi",
+    "power_decay",
+    "psi_from_momentum",
+    "step",
+    "to_qhm",
+    "to_sgd",
+]

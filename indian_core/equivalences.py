@@ -1,0 +1,203 @@
+r"""The exact identities with gradient descent, heavy ball, Nesterov and QHM, both ways.
+
+At a constant step size and from rest (w_0 = 0, that is ``initial_speed = beta``) INDIAN *is* the
+quasi-hyperbolic momentum method, QHM (Ma and Yarats, arXiv:1810.06801),
+
+$$g_{k+1} = m\, g_k + (1 - m)\, v_k, \qquad
+  \theta_{k+1} = \theta_k - \eta\,((1 - \nu)\, v_k + \nu\, g_{k+1})$$
+
+with
+
+$$\gamma = \sqrt{\eta (1 - m)}, \quad \alpha = \sqrt{(1 - m)/\eta}, \quad
+  \beta = (1 - \nu m)/\alpha,$$
+$$\eta = \gamma/\alpha, \quad m = 1 - \alpha\gamma, \quad
+  \nu = (1 - \alpha\beta)/(1 - \alpha\gamma).$$
+
+SGD as the frameworks write it is QHM with η = lr/(1 − m): the heavy ball for ν = 1, which is
+β = γ, and Nesterov's for ν = m, which is β = γ (1 + m). So a tuned SGD run can be reproduced
+exactly, and β then turned up from there: the Newton damping that a run has beyond the heavy
+ball's is β − γ.
+
+The identities hold step by step only while the step size is constant: SGD's lr is γ², and a
+schedule changes γ in two places at once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from indian_core.hyperparameters import check
+
+
+class IndianHyperparameters(NamedTuple):
+    """INDIAN's arguments: γ, α, β and s, in the order of the optimizers' own."""
+
+    lr: float
+    alpha: float
+    beta: float
+    initial_speed: float
+
+
+class QHMHyperparameters(NamedTuple):
+    """QHM's arguments: η, m and ν. m is negative for αγ > 1 and ν may lie outside [0, 1]."""
+
+    lr: float
+    momentum: float
+    nu: float
+
+
+class SGDHyperparameters(NamedTuple):
+    """SGD's arguments in torch.optim.SGD, keras.optimizers.SGD and optax.sgd."""
+
+    lr: float
+    momentum: float
+    nesterov: bool
+
+
+def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
+    """Return the INDIAN that is gradient descent: αβ = 1 and γ = lr/β, for any β > 0.
+
+    Args:
+        lr: The step size of gradient descent, > 0.
+        beta: β > 0: any; it sets how far α and γ are from their limits.
+
+    Returns:
+        INDIAN's hyperparameters.
+
+    Raises:
+        ValueError: If lr or β is not positive.
+
+    Example:
+        >>> from_gradient_descent(lr=0.25, beta=0.5)
+        IndianHyperparameters(lr=0.5, alpha=2.0, beta=0.5, initial_speed=0.5)
+    """
+    check("lr", lr, positive=True)
+    check("beta", beta, positive=True)
+    return IndianHyperparameters(lr=lr / beta, alpha=1 / beta, beta=beta, initial_speed=beta)
+
+
+def from_sgd(lr: float, momentum: float = 0.0, nesterov: bool = False) -> IndianHyperparameters:
+    """Return the INDIAN that is this SGD: γ = √lr, αγ = 1 − m, β = γ or γ (1 + m).
+
+    Args:
+        lr: SGD's learning rate, > 0.
+        momentum: SGD's momentum m, 0 ≤ m ≤ 1.
+        nesterov: Whether SGD uses Nesterov's momentum.
+
+    Returns:
+        INDIAN's hyperparameters.
+
+    Raises:
+        ValueError: If lr is not positive, m is outside [0, 1], or Nesterov's momentum is asked
+            for with m = 0.
+
+    Example:
+        >>> from_sgd(lr=0.25, momentum=0.75, nesterov=True)
+        IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.875, initial_speed=0.875)
+    """
+    check("lr", lr, positive=True)
+    check("momentum", momentum)
+    if momentum > 1:
+        raise ValueError(f"Invalid momentum: {momentum} (it must be at most 1)")
+    if nesterov and momentum == 0:
+        raise ValueError("Nesterov momentum requires a momentum > 0")
+    gamma = math.sqrt(lr)
+    beta = gamma * (1 + momentum) if nesterov else gamma
+    return IndianHyperparameters(gamma, (1 - momentum) / gamma, beta, initial_speed=beta)
+
+
+def to_sgd(lr: float, alpha: float, beta: float, tolerance: float = 1e-12) -> SGDHyperparameters:
+    """Return the SGD that this INDIAN, started from rest, is: the inverse of `from_sgd`.
+
+    Args:
+        lr: γ > 0.
+        alpha: α ≥ 0.
+        beta: β > 0.
+        tolerance: How far β may be from γ or γ (2 − αγ), or αβ from 1, relative to them.
+
+    Returns:
+        SGD's hyperparameters: gradient descent if αβ = 1, heavy ball if β = γ, Nesterov if
+        β = γ (2 − αγ).
+
+    Raises:
+        ValueError: If this INDIAN is not an SGD, or is one with a negative momentum.
+
+    Example:
+        >>> to_sgd(lr=0.5, alpha=0.5, beta=0.875)
+        SGDHyperparameters(lr=0.25, momentum=0.75, nesterov=True)
+    """
+    check("lr", lr, positive=True)
+    check("alpha", alpha)
+    check("beta", beta, positive=True)
+    momentum = 1 - alpha * lr
+    if math.isclose(alpha * beta, 1, rel_tol=tolerance):
+        return SGDHyperparameters(lr * beta, 0.0, nesterov=False)
+    if momentum >= 0:
+        if math.isclose(beta, lr, rel_tol=tolerance):
+            return SGDHyperparameters(lr * lr, momentum, nesterov=False)
+        if math.isclose(beta, lr * (1 + momentum), rel_tol=tolerance):
+            return SGDHyperparameters(lr * lr, momentum, nesterov=True)
+    raise ValueError(
+        f"No SGD equals INDIAN with lr={lr}, alpha={alpha}, beta={beta}: it takes alpha*beta = 1 "
+        "(gradient descent), or alpha*lr <= 1 and beta = lr (heavy ball) or "
+        "beta = lr*(2 - alpha*lr) (Nesterov)"
+    )
+
+
+def from_qhm(lr: float, momentum: float, nu: float) -> IndianHyperparameters:
+    """Return the INDIAN that is this QHM: γ = √(η (1 − m)), α = √((1 − m)/η), β = (1 − νm)/α.
+
+    Args:
+        lr: QHM's learning rate η > 0.
+        momentum: QHM's momentum m (its paper's β), 0 ≤ m < 1.
+        nu: QHM's ν ≥ 0, with νm < 1.
+
+    Returns:
+        INDIAN's hyperparameters.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+        >>> from_qhm(lr=1.0, momentum=0.75, nu=1.0)
+        IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.5, initial_speed=0.5)
+    """
+    check("lr", lr, positive=True)
+    check("momentum", momentum)
+    check("nu", nu)
+    if momentum >= 1:
+        raise ValueError(f"Invalid momentum: {momentum} (it must be less than 1)")
+    if nu * momentum >= 1:
+        raise ValueError(f"Invalid nu: {nu} (nu*momentum must be less than 1)")
+    alpha = math.sqrt((1 - momentum) / lr)
+    beta = (1 - nu * momentum) / alpha
+    return IndianHyperparameters(math.sqrt(lr * (1 - momentum)), alpha, beta, initial_speed=beta)
+
+
+def to_qhm(lr: float, alpha: float, beta: float) -> QHMHyperparameters:
+    """Return the QHM that this INDIAN, started from rest, is: η = γ/α, m = 1 − αγ, ν = …
+
+    Args:
+        lr: γ > 0.
+        alpha: α > 0.
+        beta: β > 0.
+
+    Returns:
+        QHM's hyperparameters, ν = (1 − αβ)/(1 − αγ).
+
+    Raises:
+        ValueError: If an argument is not positive, or αγ = 1: then m = 0, and QHM has no ν for
+            which it moves by anything but −η v.
+
+    Example:
+        >>> to_qhm(lr=0.5, alpha=0.5, beta=0.5)
+        QHMHyperparameters(lr=1.0, momentum=0.75, nu=1.0)
+    """
+    check("lr", lr, positive=True)
+    check("alpha", alpha, positive=True)
+    check("beta", beta, positive=True)
+    momentum = 1 - alpha * lr
+    if momentum == 0:
+        raise ValueError(f"No QHM equals INDIAN with alpha*lr = 1 (lr={lr}, alpha={alpha})")
+    return QHMHyperparameters(lr / alpha, momentum, (1 - alpha * beta) / momentum)

@@ -1,0 +1,256 @@
+r"""INDIAN in momentum form (θ, w): the change of variables and the scalars of one step.
+
+The paper's own w = (α − 1/β) θ + ψ/β (proof of Theorem 14) turns equation (11) into
+
+$$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
+$$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k$$
+$$w_0 = (s - \beta)\, v_0$$
+
+exactly, for any sequence of step sizes γ_k. The adapters store w because it keeps its digits
+(ψ is as large as θ and its rounding error enters the velocity multiplied by 1/β), because w does
+not notice when θ is changed from outside, and because it can start at zero, without a copy of θ.
+
+One step is a linear map in (θ, w, v), written down in three readings that give the same numbers:
+
+* `coefficients`: θ from the old w. Two multiply-adds; for frameworks that work in place.
+* `from_new_momentum`: θ from the new w. The order that lets XLA update both buffers in one pass.
+* `as_nesterov_sgd`: one call of SGD with dampening, Nesterov or heavy ball, on a scaled buffer.
+  The order for a fused SGD kernel.
+
+Everything here but `as_nesterov_sgd` is plain arithmetic without branches, so it works alike on
+Python floats, NumPy scalars, traced JAX values and tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+
+def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any) -> Any:
+    r"""Return the paper's ψ = (1 − αβ) θ + β w.
+
+    Args:
+        theta: θ, the parameters: a number or an array.
+        momentum: w, of θ's shape.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+
+    Returns:
+        ψ, of θ's shape.
+
+    Example:
+        >>> psi_from_momentum(2.0, 3.0, alpha=0.5, beta=0.5)
+        3.0
+    """
+    return (1 - alpha * beta) * theta + beta * momentum
+
+
+def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any) -> Any:
+    r"""Return w = (ψ − (1 − αβ) θ)/β, the inverse of `psi_from_momentum`.
+
+    Args:
+        theta: θ, the parameters: a number or an array.
+        psi: ψ, of θ's shape.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+
+    Returns:
+        w, of θ's shape.
+
+    Example:
+        >>> momentum_from_psi(2.0, 3.0, alpha=0.5, beta=0.5)
+        3.0
+    """
+    return (psi - (1 - alpha * beta) * theta) / beta
+
+
+class Coefficients(NamedTuple):
+    """The scalars of one step that reads the old w: `coefficients` makes them.
+
+    Both lines use w_k: update θ first, or keep the old w.
+
+        θ_{k+1} = θ_k + theta_momentum · w_k + theta_gradient · v_k
+        w_{k+1} = momentum_momentum · w_k + momentum_gradient · v_k
+    """
+
+    theta_momentum: Any
+    theta_gradient: Any
+    momentum_momentum: Any
+    momentum_gradient: Any
+
+
+def coefficients(
+    lr: Any, alpha: Any, beta: Any, initial_speed: Any = 1.0, first: Any = False
+) -> Coefficients:
+    r"""Return the four scalars of one step.
+
+    With f = 1 on the first step of a parameter and f = 0 on all others,
+
+        theta_momentum    = −γ
+        theta_gradient    = −γ (β + f (s − β))
+        momentum_momentum = 1 − αγ
+        momentum_gradient = γ (1 − αβ) + f (1 − αγ)(s − β)
+
+    The terms in f put w_0 = (s − β) v_0 into the map itself, so that a buffer of zeros is the
+    right start and no step has to branch on a tensor.
+
+    Args:
+        lr: γ ≥ 0, the step size: a number, or a framework's scalar, traced or not.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient.
+        first: Whether this is the first step, with w = 0: a bool, or a scalar that is 0 or 1.
+
+    Returns:
+        The four `Coefficients`.
+
+    Example:
+        >>> tuple(coefficients(lr=0.5, alpha=0.5, beta=1.0))
+        (-0.5, -0.5, 0.75, 0.25)
+    """
+    decay = 1 - alpha * lr
+    start = first * (initial_speed - beta)
+    return Coefficients(
+        theta_momentum=-lr,
+        theta_gradient=-lr * (beta + start),
+        momentum_momentum=decay,
+        momentum_gradient=lr * (1 - alpha * beta) + decay * start,
+    )
+
+
+class NewMomentumCoefficients(NamedTuple):
+    """The scalars of one step that reads the new w: `from_new_momentum` makes them.
+
+    w_{k+1} = momentum_momentum · w_k + momentum_gradient · v_k
+    θ_{k+1} = θ_k + theta_momentum · w_{k+1} + theta_gradient · v_k
+    """
+
+    momentum_momentum: Any
+    momentum_gradient: Any
+    theta_momentum: Any
+    theta_gradient: Any
+
+
+# Below this |1 − αγ| the division in `from_new_momentum` costs digits: log2(1/SMALLEST_DECAY)
+# bits of the gradient's part of θ's update at the worst. There the adapters use the old w.
+SMALLEST_DECAY = 2.0**-4
+
+
+def from_new_momentum(step: Coefficients) -> NewMomentumCoefficients:
+    r"""Return the scalars of the same step with θ written from the new w.
+
+    With A, B, C, D the four of `coefficients`, w_k = (w_{k+1} − D v_k)/C gives
+
+        θ_{k+1} = θ_k + (A/C) w_{k+1} + (B − A D/C) v_k
+
+    It needs C = 1 − αγ ≠ 0, and for all its digits |C| ≥ `SMALLEST_DECAY`.
+
+    Args:
+        step: The `Coefficients` of the step.
+
+    Returns:
+        The four `NewMomentumCoefficients`.
+
+    Raises:
+        ZeroDivisionError: If αγ = 1 and the coefficients are Python floats. (Array scalars follow
+            their framework's rule for a division by zero.)
+
+    Example:
+        >>> tuple(from_new_momentum(Coefficients(-0.5, -0.5, 0.5, 0.25)))
+        (0.5, 0.25, -1.0, -0.25)
+    """
+    ratio = step.theta_momentum / step.momentum_momentum
+    return NewMomentumCoefficients(
+        momentum_momentum=step.momentum_momentum,
+        momentum_gradient=step.momentum_gradient,
+        theta_momentum=ratio,
+        theta_gradient=step.theta_gradient - ratio * step.momentum_gradient,
+    )
+
+
+class NesterovSGD(NamedTuple):
+    """One step as one call of SGD with dampening: `as_nesterov_sgd` makes it.
+
+    The kernel holds buffer = scale · w. If `negate` is set, negate the buffer first; then
+
+        buffer ← momentum · buffer + (1 − dampening) · v
+        θ ← θ − lr · (v + momentum · buffer)    if nesterov
+        θ ← θ − lr · buffer                     otherwise
+
+    and the buffer now holds `scale` times the new w.
+    """
+
+    lr: float
+    momentum: float
+    dampening: float
+    nesterov: bool
+    negate: bool
+    scale: float
+
+
+def as_nesterov_sgd(step: Coefficients, scale: float, fresh: bool = False) -> NesterovSGD | None:
+    r"""Return the step as one SGD call on a buffer that holds ``scale`` times w.
+
+    SGD with dampening has three scalars and INDIAN's step four; the scale of the buffer is the
+    fourth. With A, B, C, D the four of `coefficients`, σ the scale before and σ' after the step,
+
+        lr = −B + A D/C,   momentum = C σ'/σ,   dampening = 1 − σ' D,   σ'² = −A σ/(lr C²)
+
+    Where lr is not zero σ' has its sign; when lr changes its sign (γ crosses β) the buffer is
+    negated once. Where lr is zero (γ = β) the step is the heavy ball's, with σ' = σ,
+    momentum = C and lr = −A/(C σ). At constant γ the scale settles at 1/((1 − αγ)(β − γ)).
+
+    Args:
+        step: The `Coefficients` of the step, as Python floats.
+        scale: σ ≠ 0: the buffer holds σ w. Use 1.0 for a new buffer.
+        fresh: Whether the buffer is known to be zero, as on a parameter's first step; the scale
+            is then free and no step is out of reach.
+
+    Returns:
+        The call, or None where no single call exists or its scalars would lose digits:
+        γ = 0 or |1 − αγ| < `SMALLEST_DECAY`. Do that step as `coefficients` says, on w = buffer/σ.
+
+    Example:
+        >>> call = as_nesterov_sgd(coefficients(lr=0.1, alpha=0.5, beta=0.1), scale=1.0)
+        >>> call.nesterov, call.negate, call.scale
+        (False, False, 1.0)
+    """
+    a, b, c, d = (float(value) for value in step)
+    if fresh:
+        # w = 0: only θ += B v and w = D v are left. A scale of D's sign keeps 1 + σ' D ≥ 1.
+        scale = math.copysign(1.0, d)
+        return NesterovSGD(
+            lr=-b / (1 + scale * d),
+            momentum=1.0,
+            dampening=1 - scale * d,
+            nesterov=True,
+            negate=False,
+            scale=scale,
+        )
+    if a == 0 or abs(c) < SMALLEST_DECAY:
+        return None
+    lr = -b + a * d / c
+    # lr is a difference of two numbers near γβ; what rounding leaves of it when γ = β is not a
+    # step size but noise, and the scale would follow it to infinity.
+    if abs(lr) <= 2.0**-46 * abs(b):
+        return NesterovSGD(
+            lr=-a / (c * scale),
+            momentum=c,
+            dampening=1 - scale * d,
+            nesterov=False,
+            negate=False,
+            scale=scale,
+        )
+    negate = (lr < 0) != (scale < 0)
+    if negate:
+        scale = -scale
+    new_scale = math.copysign(math.sqrt(-a * scale / lr) / abs(c), lr)
+    return NesterovSGD(
+        lr=lr,
+        momentum=c * new_scale / scale,
+        dampening=1 - new_scale * d,
+        nesterov=True,
+        negate=negate,
+        scale=new_scale,
+    )
