@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 Arrays = tuple[Array, ...]
 
 
-def _full_batch(k: int) -> Arrays:
+def _full_batch(_k: int) -> Arrays:
     return ()
 
 
@@ -33,7 +33,7 @@ class Problem:
         loss: ``loss(theta, batch, xp=numpy)``, a scalar.
         gradient: ``gradient(theta, batch)``, arrays of θ's shapes. Exact where J is smooth; on a
             kink, the subgradient in which the sign of 0 is 0, as the frameworks have it.
-        batch: ``batch(k)``, the data of iteration k, a tuple of arrays; empty for a full batch.
+        batch: ``batch(k)``, the data of iteration k, a tuple of arrays; empty where J has none.
     """
 
     name: str
@@ -48,24 +48,25 @@ def quadratic(condition_number: float = 100.0, size: int = 8) -> Problem:
     curvature = np.geomspace(1 / condition_number, 1.0, size)
 
     def loss(theta: Sequence[Any], batch: Sequence[Any], xp: Any = np) -> Any:
-        # The curvature as a product of scalars and slices would be framework-bound; a stack of
-        # scalars times entries is not.
-        return sum(float(h) * theta[0][i] ** 2 for i, h in enumerate(curvature)) / 2
+        return xp.sum(batch[0] * theta[0] ** 2) / 2
 
     def gradient(theta: Sequence[Array], batch: Arrays) -> Arrays:
-        return (curvature * theta[0],)
+        return (batch[0] * theta[0],)
 
-    return Problem("quadratic", (np.linspace(-1.0, 1.0, size),), loss, gradient)
+    def batch(_k: int) -> Arrays:
+        return (curvature,)
+
+    return Problem("quadratic", (np.linspace(-1.0, 1.0, size),), loss, gradient, batch)
 
 
 def rosenbrock() -> Problem:
     """Return Rosenbrock's valley J = (1 − θ_1)² + 100 (θ_2 − θ_1²)²."""
 
-    def loss(theta: Sequence[Any], batch: Sequence[Any], xp: Any = np) -> Any:
+    def loss(theta: Sequence[Any], _batch: Sequence[Any], _xp: Any = np) -> Any:
         x, y = theta[0][0], theta[0][1]
         return (1 - x) ** 2 + 100 * (y - x**2) ** 2
 
-    def gradient(theta: Sequence[Array], batch: Arrays) -> Arrays:
+    def gradient(theta: Sequence[Array], _batch: Arrays) -> Arrays:
         x, y = theta[0]
         return (np.array([-2 * (1 - x) - 400 * x * (y - x**2), 200 * (y - x**2)]),)
 
@@ -78,11 +79,11 @@ def valley() -> Problem:
     Its only critical point, the minimum, is (1, 1). The start is Figure 1's, (−1, 1.5).
     """
 
-    def loss(theta: Sequence[Any], batch: Sequence[Any], xp: Any = np) -> Any:
+    def loss(theta: Sequence[Any], _batch: Sequence[Any], xp: Any = np) -> Any:
         x, y = theta[0][0], theta[0][1]
         return 100 * (y - xp.abs(x)) ** 2 + xp.abs(1 - x)
 
-    def gradient(theta: Sequence[Array], batch: Arrays) -> Arrays:
+    def gradient(theta: Sequence[Array], _batch: Arrays) -> Arrays:
         x, y = theta[0]
         ridge = y - abs(x)
         return (np.array([-200 * ridge * np.sign(x) - np.sign(1 - x), 200 * ridge]),)

@@ -1,0 +1,156 @@
+"""The reference optimizer: the paper's phase-space form in NumPy, over a tuple of arrays.
+
+Slow and plain on purpose. It makes the reference trajectories that every adapter is compared
+with, in float64, or without any rounding at all on arrays of `fractions.Fraction`: see `exact`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from indian_core import phase_space
+from indian_core.hyperparameters import ALPHA, BETA, INITIAL_SPEED
+from indian_core.problems import Problem
+
+# Arrays of float64, or of Fractions (dtype object).
+Array = npt.NDArray[Any]
+
+
+class PhasePoint(NamedTuple):
+    """θ and ψ, each a tuple of arrays."""
+
+    theta: tuple[Array, ...]
+    psi: tuple[Array, ...]
+
+
+class ReferenceINDIAN:
+    """INDIAN as equation (11) of the paper states it, over a tuple of arrays.
+
+    Args:
+        theta_0: The initial parameters θ_0, float64 arrays or `exact` ones. They are copied.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+        initial_speed: s ≥ 0: ψ_0 makes the initial velocity minus s times the first gradient.
+        weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ before each step, at unchanged velocity,
+            so that ψ = (1 − αβ) θ + β w moves along by (1 − αβ) times as much.
+
+    Attributes:
+        theta: θ_k, a tuple of arrays.
+        psi: ψ_k, a tuple of arrays, or None before the first gradient. It may be set.
+
+    Example:
+        >>> optimizer = ReferenceINDIAN([np.array([2.0])], alpha=0.5, beta=1.0)
+        >>> optimizer.step([np.array([1.0])], lr=0.5)
+        >>> optimizer.theta, optimizer.psi
+        ((array([1.5]),), (array([1.]),))
+    """
+
+    def __init__(
+        self,
+        theta_0: Sequence[Array],
+        alpha: Any = ALPHA,
+        beta: Any = BETA,
+        initial_speed: Any = INITIAL_SPEED,
+        weight_decay: Any = 0,
+    ) -> None:
+        self.theta: tuple[Array, ...] = tuple(np.array(array) for array in theta_0)
+        self.psi: tuple[Array, ...] | None = None
+        self.alpha = alpha
+        self.beta = beta
+        self.initial_speed = initial_speed
+        self.weight_decay = weight_decay
+
+    def step(self, gradients: Sequence[Array], lr: Any) -> None:
+        """Make one step of equation (11).
+
+        Args:
+            gradients: v_k, arrays of θ's shapes.
+            lr: γ_k > 0.
+        """
+        if self.psi is None:
+            self.psi = tuple(
+                phase_space.initial_psi(theta, v, self.alpha, self.beta, self.initial_speed)
+                for theta, v in zip(self.theta, gradients, strict=True)
+            )
+        if self.weight_decay:
+            self._decay(lr)
+        points = [
+            phase_space.step(theta, psi, v, lr, self.alpha, self.beta)
+            for theta, psi, v in zip(self.theta, self.psi, gradients, strict=True)
+        ]
+        self.theta = tuple(theta for theta, _ in points)
+        self.psi = tuple(psi for _, psi in points)
+
+    def _decay(self, lr: Any) -> None:
+        assert self.psi is not None
+        shift = [-lr * self.weight_decay * theta for theta in self.theta]
+        self.theta = tuple(theta + d for theta, d in zip(self.theta, shift, strict=True))
+        self.psi = tuple(
+            psi + (1 - self.alpha * self.beta) * d for psi, d in zip(self.psi, shift, strict=True)
+        )
+
+
+def open_loop(
+    optimizer: ReferenceINDIAN, gradients: Sequence[Sequence[Array]], lrs: Sequence[Any]
+) -> Iterator[PhasePoint]:
+    """Yield (θ, ψ) after each step with the given gradients.
+
+    Args:
+        optimizer: The optimizer; it is stepped.
+        gradients: v_k for each step k: arrays of θ's shapes.
+        lrs: γ_k for each step k.
+
+    Yields:
+        The `PhasePoint` after step 1, 2, …
+    """
+    for v, lr in zip(gradients, lrs, strict=True):
+        optimizer.step(v, lr)
+        yield _point(optimizer)
+
+
+def closed_loop(
+    optimizer: ReferenceINDIAN, problem: Problem, lrs: Sequence[float]
+) -> Iterator[PhasePoint]:
+    """Yield (θ, ψ) after each step along the problem's own minibatch gradients.
+
+    Args:
+        optimizer: The optimizer; it is stepped.
+        problem: Where the gradients come from; step k uses its batch k.
+        lrs: γ_k for each step k.
+
+    Yields:
+        The `PhasePoint` after step 1, 2, …
+    """
+    for k, lr in enumerate(lrs):
+        optimizer.step(problem.gradient(optimizer.theta, problem.batch(k)), lr)
+        yield _point(optimizer)
+
+
+def _point(optimizer: ReferenceINDIAN) -> PhasePoint:
+    assert optimizer.psi is not None
+    return PhasePoint(optimizer.theta, optimizer.psi)
+
+
+def exact(value: npt.ArrayLike) -> Any:
+    """Return floats as the rational numbers that they are: `Fraction`s, free of rounding.
+
+    Args:
+        value: A float, or an array of them.
+
+    Returns:
+        A Fraction for a number, an array of Fractions (dtype object) for an array.
+
+    Example:
+        >>> exact(0.75)
+        Fraction(3, 4)
+    """
+    array = np.asarray(value, np.float64)
+    fractions = np.empty(array.shape, object)
+    for index, number in np.ndenumerate(array):
+        fractions[index] = Fraction(float(number))
+    return fractions if array.ndim or isinstance(value, np.ndarray) else fractions[()]
