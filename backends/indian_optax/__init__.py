@@ -1,0 +1,33 @@
+r"""The INDIAN (INNA) optimizer for JAX, as an optax gradient transformation.
+
+Example:
+    >>> import optax
+    >>> from indian_optax import indian, power_decay
+    >>> optimizer = optax.chain(optax.clip_by_global_norm(1.0), indian(power_decay(0.1)))
+"""
+
+try:
+    import optax as _optax  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        'indian_optax needs JAX and optax: pip install "indian-optimizer[optax]"'
+    ) from error
+
+from indian_optax.alias import from_sgd, indian, inna
+from indian_optax.phase_space import psi, with_psi
+from indian_optax.schedules import power_decay
+from indian_optax.stochastic_rounding import StochasticRoundingState, stochastic_rounding
+from indian_optax.transform import IndianState, scale_by_indian
+
+__all__ = [
+    "IndianState",
+    "StochasticRoundingState",
+    "from_sgd",
+    "indian",
+    "inna",
+    "power_decay",
+    "psi",
+    "scale_by_indian",
+    "stochastic_rounding",
+    "with_psi",
+]

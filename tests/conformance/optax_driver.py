@@ -1,0 +1,98 @@
+"""The optax adapter as the conformance suite sees it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from indian_core.problems import Problem
+from indian_optax import indian, psi, with_psi
+from tests.conformance.driver import Arrays, Settings
+
+
+class OptaxDriver:
+    """One optax run.
+
+    The variants: "eager" and "jit" (its buffers donated) hand γ over as a number where it is
+    constant, as users do; "scheduled" always as a schedule, so that it is traced; "injected" hands
+    γ, α, β and s over as arrays, by `optax.inject_hyperparams`, inside a chain.
+    """
+
+    variants: ClassVar[tuple[str, ...]] = ("eager", "jit", "scheduled", "injected")
+
+    def __init__(
+        self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
+    ) -> None:
+        self._x64 = dtype == "float64"
+        self._settings = settings
+        with self._precision():
+            optimizer = _optimizer(settings, variant)
+            self._params = [jnp.array(x, dtype) for x in theta_0]
+            self._state = optimizer.init(self._params)
+
+        def update(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
+            updates, state = optimizer.update(gradients, state, params)
+            return optax.apply_updates(params, updates), state
+
+        self._update = update if variant == "eager" else jax.jit(update, donate_argnums=(0, 1))
+
+    def _precision(self) -> Any:
+        return jax.enable_x64(self._x64)
+
+    def step(self, gradients: Sequence[np.ndarray]) -> None:
+        with self._precision():
+            given = [jnp.array(g, p.dtype) for g, p in zip(gradients, self._params, strict=True)]
+            before = [np.array(g) for g in given]
+            self._params, self._state = self._update(self._params, self._state, given)
+            for g, b in zip(given, before, strict=True):
+                np.testing.assert_array_equal(g, b, "the gradients were changed")
+
+    def step_on(self, problem: Problem, k: int) -> None:
+        with self._precision():
+            dtype = self._params[0].dtype
+            batch = [jnp.array(x, dtype) for x in problem.batch(k)]
+            gradients = jax.grad(lambda params: problem.loss(params, batch, jnp))(self._params)
+            self._params, self._state = self._update(self._params, self._state, gradients)
+
+    def theta(self) -> Arrays:
+        return [np.array(p, np.float64) for p in self._params]
+
+    def psi(self) -> Arrays:
+        with self._precision():
+            found = psi(self._state, self._params, self._settings.alpha, self._settings.beta)
+        return [np.array(y, np.float64) for y in found]
+
+    def set_psi(self, psi: Sequence[np.ndarray]) -> None:
+        with self._precision():
+            self._state = with_psi(
+                self._state, self._params, list(psi), self._settings.alpha, self._settings.beta
+            )
+
+    def save(self) -> bytes:
+        return pickle.dumps(jax.device_get((self._params, self._state)))
+
+    def load(self, checkpoint: bytes) -> None:
+        with self._precision():
+            self._params, self._state = jax.tree.map(jnp.array, pickle.loads(checkpoint))
+
+
+def _optimizer(settings: Settings, variant: str) -> optax.GradientTransformation:
+    lrs = np.array(settings.lrs)
+    constant = variant in ("eager", "jit") and np.all(lrs == lrs[0])
+    learning_rate = float(lrs[0]) if constant else lambda count: jnp.asarray(lrs)[count]
+    arguments = {
+        "alpha": settings.alpha,
+        "beta": settings.beta,
+        "initial_speed": settings.initial_speed,
+        "weight_decay": settings.weight_decay or None,
+    }
+    if variant == "injected":
+        inject = optax.inject_hyperparams(indian)
+        return optax.chain(optax.identity(), inject(learning_rate, **arguments))
+    return indian(learning_rate, **arguments)
