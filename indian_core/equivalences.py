@@ -176,7 +176,7 @@ def from_qhm(lr: float, momentum: float, nu: float) -> IndianHyperparameters:
 
 
 def to_qhm(lr: float, alpha: float, beta: float) -> QHMHyperparameters:
-    """Return the QHM that this INDIAN, started from rest, is: η = γ/α, m = 1 − αγ, ν = …
+    """Return the QHM that this INDIAN, started from rest, is: the inverse of `from_qhm`.
 
     Args:
         lr: γ > 0.
@@ -184,7 +184,7 @@ def to_qhm(lr: float, alpha: float, beta: float) -> QHMHyperparameters:
         beta: β > 0.
 
     Returns:
-        QHM's hyperparameters, ν = (1 − αβ)/(1 − αγ).
+        QHM's hyperparameters, η = γ/α, m = 1 − αγ and ν = (1 − αβ)/(1 − αγ).
 
     Raises:
         ValueError: If an argument is not positive, or αγ = 1: then m = 0, and QHM has no ν for

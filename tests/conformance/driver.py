@@ -31,8 +31,10 @@ class Settings:
 class Driver(Protocol):
     """One run of one variant of an adapter."""
 
-    # The variants of the adapter, e.g. ("for-loop", "foreach", "fused", "compiled").
+    # The variants of the adapter, e.g. ("for-loop", "foreach", "fused", "compiled"), and those
+    # among them whose every run costs seconds: they run on the essential trajectories only.
     variants: ClassVar[tuple[str, ...]]
+    slow_variants: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
@@ -54,6 +56,9 @@ class Driver(Protocol):
 
     def theta(self) -> Arrays:
         """Return θ as float64 arrays."""
+
+    def set_theta(self, theta: Sequence[np.ndarray]) -> None:
+        """Overwrite the parameters behind the optimizer's back, as a user's code would."""
 
     def psi(self) -> Arrays:
         """Return the paper's ψ, by the adapter's own public function, as float64 arrays."""

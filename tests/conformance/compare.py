@@ -1,0 +1,47 @@
+"""The one comparison of the suite: it raises by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tests.conformance.driver import Arrays, Driver
+from tests.conformance.trajectories import Checkpoint
+
+FLOAT64 = 1e-12
+UNIT_ROUNDOFF_32 = 2.0**-24
+
+
+def relative_error(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
+    """Return the largest deviation over the largest expected magnitude, over all arrays.
+
+    Where everything that is expected is zero, the deviation itself.
+    """
+    assert [a.shape for a in actual] == [e.shape for e in expected]
+    assert all(np.isfinite(a).all() for a in actual), f"not finite: {actual}"
+    deviation = max(float(np.max(np.abs(a - e))) for a, e in zip(actual, expected, strict=True))
+    return deviation / (max(float(np.max(np.abs(e))) for e in expected) or 1.0)
+
+
+def assert_at(
+    run: Driver,
+    checkpoint: Checkpoint,
+    tolerance: float,
+    record: Callable[[str, float], None],
+    psi_tolerance: float | None = None,
+) -> None:
+    """Assert that θ and ψ are the checkpoint's, and record how far they are off."""
+    for what, actual, expected, bound in (
+        ("theta", run.theta(), checkpoint.theta, tolerance),
+        ("psi", run.psi(), checkpoint.psi, psi_tolerance or tolerance),
+    ):
+        error = relative_error(actual, expected)
+        record(what, error)
+        assert error <= bound, f"{what} at step {checkpoint.step}: {error:.2e} > {bound:.2e}"
+
+
+def assert_same_bits(actual: Arrays, expected: Arrays) -> None:
+    """Assert equality, bit for bit."""
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(a, e, strict=True)

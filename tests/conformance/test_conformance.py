@@ -1,0 +1,200 @@
+"""Every adapter, in every variant, against the reference trajectories of the paper's form."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from indian_core.reference import ReferenceINDIAN, closed_loop
+from tests.conformance.compare import (
+    FLOAT64,
+    UNIT_ROUNDOFF_32,
+    assert_at,
+    assert_same_bits,
+    relative_error,
+)
+from tests.conformance.driver import Driver
+from tests.conformance.trajectories import Trajectory, by_name
+
+Record = Callable[[str, str, float], None]
+
+DEFAULT = "alpha=0.5 beta=0.1 lr=0.1/(k+1)^0.0 s=1.0"
+DECAYING = "alpha=0.5 beta=0.1 lr=0.5/(k+1)^0.5 s=1.0"
+REST = "alpha=0.5 beta=0.1 lr=0.2/(k+1)^0.25 s=0.1"
+
+
+def start(driver: type, trajectory: Trajectory, variant: str, dtype: str) -> Driver:
+    return driver(trajectory.theta_0, trajectory.settings, variant, dtype)
+
+
+def run_open_loop(run: Driver, trajectory: Trajectory, first: int, last: int) -> None:
+    for k in range(first, last):
+        run.step(trajectory.gradients[k])
+
+
+def float32_open_loop_bound(steps: int) -> float:
+    # Each step rounds the gradient, its products with the coefficients, and the sums: at most
+    # four roundings in w and four in θ, each at most one unit roundoff of the largest value on
+    # the way, and with |1 − αγ| ≤ 1 none of them grows. θ integrates w, but over a time Σγ of
+    # less than ten, which the eight of the bound covers for the scale that w and θ share here.
+    return 8 * (steps + 1) * UNIT_ROUNDOFF_32
+
+
+def test_open_loop_float64(
+    driver: type, variant: str, open_loop: Trajectory, record_error: Record
+) -> None:
+    run = start(driver, open_loop, variant, "float64")
+    done = 0
+    for checkpoint in open_loop.checkpoints:
+        run_open_loop(run, open_loop, done, checkpoint.step)
+        done = checkpoint.step
+        assert_at(
+            run,
+            checkpoint,
+            FLOAT64,
+            lambda what, e: record_error(variant, f"{what}, open loop, float64", e),
+        )
+
+
+def test_open_loop_float32(
+    driver: type, variant: str, open_loop: Trajectory, record_error: Record
+) -> None:
+    run = start(driver, open_loop, variant, "float32")
+    done = 0
+    for checkpoint in open_loop.checkpoints:
+        run_open_loop(run, open_loop, done, checkpoint.step)
+        done = checkpoint.step
+        assert_at(
+            run,
+            checkpoint,
+            float32_open_loop_bound(checkpoint.step),
+            lambda what, e: record_error(variant, f"{what}, open loop, float32", e),
+        )
+
+
+def test_closed_loop_float64(
+    driver: type, variant: str, closed_loop: Trajectory, record_error: Record
+) -> None:
+    run = start(driver, closed_loop, variant, "float64")
+    problem = closed_loop.problem
+    done = 0
+    for checkpoint in closed_loop.checkpoints:
+        for k in range(done, checkpoint.step):
+            run.step_on(problem, k)
+        done = checkpoint.step
+        assert_at(
+            run,
+            checkpoint,
+            FLOAT64,
+            lambda what, e: record_error(variant, f"{what}, closed loop, float64", e),
+        )
+
+
+def sensitivity(trajectory: Trajectory) -> float:
+    """Return how much a relative change of θ_0 has grown by the end, in θ and ψ."""
+    change = 1e-7
+    settings = trajectory.settings
+    signs = np.random.default_rng(0)
+    moved = [t + change * signs.choice([-1, 1], t.shape) for t in trajectory.theta_0]
+    optimizer = ReferenceINDIAN(moved, settings.alpha, settings.beta, settings.initial_speed)
+    *_, end = closed_loop(optimizer, trajectory.problem, settings.lrs)
+    last = trajectory.checkpoints[-1]
+    growth = max(relative_error(end.theta, last.theta), relative_error(end.psi, last.psi))
+    return max(1.0, growth / change)
+
+
+def test_closed_loop_float32(
+    driver: type, variant: str, closed_loop: Trajectory, record_error: Record
+) -> None:
+    # Every step is a perturbation of a few roundings, each of which the dynamics then carry on
+    # as they carry on a change of θ_0.
+    bound = 8 * len(closed_loop.settings.lrs) * UNIT_ROUNDOFF_32 * sensitivity(closed_loop)
+    run = start(driver, closed_loop, variant, "float32")
+    problem = closed_loop.problem
+    for k in range(len(closed_loop.settings.lrs)):
+        run.step_on(problem, k)
+    assert_at(
+        run,
+        closed_loop.checkpoints[-1],
+        bound,
+        lambda what, e: record_error(variant, f"{what}, closed loop, float32", e),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", [DEFAULT, DECAYING, REST, "weight decay"])
+@pytest.mark.parametrize("interruption", [0, 1, 23])
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
+    driver: type, variant: str, name: str, dtype: str, interruption: int
+) -> None:
+    trajectory = by_name(name)
+    last = trajectory.checkpoints[-1].step
+
+    unbroken = start(driver, trajectory, variant, dtype)
+    run_open_loop(unbroken, trajectory, 0, last)
+
+    broken = start(driver, trajectory, variant, dtype)
+    run_open_loop(broken, trajectory, 0, interruption)
+    checkpoint = broken.save()
+    elsewhere = dataclasses.replace(trajectory, theta_0=[t + 1 for t in trajectory.theta_0])
+    resumed = start(driver, elsewhere, variant, dtype)
+    resumed.load(checkpoint)
+    run_open_loop(resumed, trajectory, interruption, last)
+
+    assert_same_bits(resumed.theta(), unbroken.theta())
+    assert_same_bits(resumed.psi(), unbroken.psi())
+
+
+@pytest.mark.parametrize("name", [DEFAULT, DECAYING, "alpha lr = 1", "alpha lr = 1 on the way"])
+@pytest.mark.parametrize("handover", [1, 20])
+def test_psi_out_and_in_continues_the_trajectory(
+    driver: type, variant: str, name: str, handover: int
+) -> None:
+    trajectory = by_name(name)
+    checkpoint = next(c for c in trajectory.checkpoints if c.step == handover)
+    rest = dataclasses.replace(trajectory.settings, lrs=trajectory.settings.lrs[handover:])
+    # A new optimizer, which has made no step: ψ given to it stands, and is not begun anew.
+    run: Driver = driver(checkpoint.theta, rest, variant, "float64")
+    run.set_psi(checkpoint.psi)
+    assert relative_error(run.psi(), checkpoint.psi) <= FLOAT64
+    end = trajectory.checkpoints[-1]
+    run_open_loop(run, trajectory, handover, end.step)
+    assert_at(run, end, FLOAT64, lambda *_: None)
+
+
+def test_psi_set_in_mid_run(driver: type, variant: str) -> None:
+    trajectory = by_name(DECAYING)
+    end = trajectory.checkpoints[-1]
+    run = start(driver, trajectory, variant, "float64")
+    run_open_loop(run, trajectory, 0, 20)
+    psi = run.psi()
+    run.set_psi([p + 1 for p in psi])
+    assert relative_error(run.psi(), [p + 1 for p in psi]) <= FLOAT64
+    run.set_psi(psi)
+    run_open_loop(run, trajectory, 20, end.step)
+    assert_at(run, end, FLOAT64, lambda *_: None)
+
+
+def test_parameters_changed_from_outside_gain_no_velocity(driver: type, variant: str) -> None:
+    """Moving θ by δ moves the rest of the trajectory by δ: w has no notion of θ.
+
+    (ψ has: left alone, it would turn δ into a velocity (1/β − α) δ.)
+    """
+    trajectory = by_name(DECAYING)
+    last = trajectory.checkpoints[-1]
+    run = start(driver, trajectory, variant, "float64")
+    run_open_loop(run, trajectory, 0, 20)
+    run.set_theta([t + 1 for t in run.theta()])
+    run_open_loop(run, trajectory, 20, last.step)
+    assert relative_error(run.theta(), [t + 1 for t in last.theta]) <= FLOAT64
+
+
+def test_gradients_are_left_as_they_are(driver: type, variant: str) -> None:
+    trajectory = by_name("weight decay")
+    run = start(driver, trajectory, variant, "float64")
+    handed = [v.copy() for v in trajectory.gradients[0]]
+    run.step(handed)
+    assert_same_bits(handed, trajectory.gradients[0])
