@@ -56,17 +56,19 @@ class SGDHyperparameters(NamedTuple):
 
 
 def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
-    """Return the INDIAN that is gradient descent: αβ = 1 and γ = lr/β, for any β > 0.
+    """Return the INDIAN that is gradient descent: αβ = 1 and γ = lr/β.
 
     Args:
         lr: The step size of gradient descent, > 0.
-        beta: β > 0: any; it sets how far α and γ are from their limits.
+        beta: β > √(lr/2): any; it sets where α = 1/β and γ start if they are varied from here.
+            (w is zero in exact arithmetic. Below this β, where αγ ≥ 2, its rounding errors would
+            grow from step to step.)
 
     Returns:
         INDIAN's hyperparameters.
 
     Raises:
-        ValueError: If lr or β is not positive.
+        ValueError: If lr is not positive or β is too small.
 
     Example:
         >>> from_gradient_descent(lr=0.25, beta=0.5)
@@ -74,6 +76,8 @@ def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
     """
     check("lr", lr, positive=True)
     check("beta", beta, positive=True)
+    if lr >= 2 * beta**2:
+        raise ValueError(f"Invalid beta: {beta} (it must be greater than sqrt(lr/2) with lr={lr})")
     return IndianHyperparameters(lr=lr / beta, alpha=1 / beta, beta=beta, initial_speed=beta)
 
 

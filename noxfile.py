@@ -1,0 +1,107 @@
+"""The matrix: `nox -s tests` for every adapter, each in an environment and a process of its own.
+
+Everything is installed by pip, pinned by constraints.txt. `nox -l` lists the sessions.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests", "lint", "types", "imports", "wheel"]
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_external_run = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+CONSTRAINTS = ("-c", "constraints.txt")
+
+# What to install for an adapter, its --adapter for the conformance suite, its own tests, and the
+# Keras backend. TensorFlow's CPU build stands in for the extra's full one, which is twice as large.
+ADAPTERS: dict[str, tuple[list[str], str, str, str | None]] = {
+    "core": (["-e", "."], "core", "core", None),
+    "torch": (["-e", ".[torch]"], "torch", "on_torch", None),
+    "optax": (["-e", ".[optax]"], "optax", "on_optax", None),
+    "keras-tensorflow": (["-e", ".[keras]", "tensorflow-cpu"], "keras", "on_keras", "tensorflow"),
+    "keras-jax": (["-e", ".[keras-jax]"], "keras", "on_keras", "jax"),
+    "keras-torch": (["-e", ".[keras-torch]"], "keras", "on_keras", "torch"),
+}
+
+
+def install(session: nox.Session, *packages: str, group: str | None = None) -> None:
+    """Install packages, and a dependency group of pyproject.toml, as constraints.txt pins them."""
+    grouped = nox.project.dependency_groups(PYPROJECT, group) if group else ()
+    session.install(*CONSTRAINTS, *packages, *grouped)
+
+
+@nox.session
+@nox.parametrize("adapter", [nox.param(name, id=name) for name in ADAPTERS])
+def tests(session: nox.Session, adapter: str) -> None:
+    """Run an adapter's tests and the conformance suite on it."""
+    packages, name, folder, backend = ADAPTERS[adapter]
+    install(session, *packages, group=f"test-{name}")
+    run_tests(session, name, folder, backend)
+
+
+def run_tests(session: nox.Session, name: str, folder: str, backend: str | None) -> None:
+    environment = {"KERAS_BACKEND": backend} if backend else {}
+    where = [f"tests/{folder}", "tests/conformance"]
+    if name == "core":
+        where += ["tests/trajectories"]
+    session.run("pytest", *where, "--adapter", name, *session.posargs, env=environment)
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def pythons(session: nox.Session) -> None:
+    """Run the core's tests on every supported Python that is installed."""
+    packages, name, folder, backend = ADAPTERS["core"]
+    install(session, *packages, group="test-core")
+    run_tests(session, name, folder, backend)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and spelling."""
+    install(session, "ruff", "codespell")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of the core and the adapters, strictly, against the real frameworks."""
+    install(session, "-e", ".[torch,keras,optax]", "mypy")
+    session.run("mypy")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Check who may import whom."""
+    install(session, "-e", ".", "import-linter")
+    session.run("lint-imports")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the distributions, install the wheel, and run the core's tests on it elsewhere."""
+    install(session, "build", group="test-core")
+    elsewhere = Path(session.create_tmp()).resolve()
+    shutil.rmtree(elsewhere, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(elsewhere / "dist"), ".", silent=True)
+    (built,) = (elsewhere / "dist").glob("*.whl")
+    session.install(*CONSTRAINTS, str(built))
+    # Away from the sources, so that what is imported is what the wheel holds.
+    shutil.copytree("tests", elsewhere / "tests")
+    shutil.copy("pyproject.toml", elsewhere)
+    session.chdir(elsewhere)
+    run_tests(session, "core", "core", None)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Train one network in PyTorch, Keras and JAX with INDIAN and its peers; draw the curves."""
+    install(session, "-e", ".[torch,keras,optax]", group="demo")
+    session.run("python", "-m", "benchmarks.demo", *session.posargs)

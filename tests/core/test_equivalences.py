@@ -1,0 +1,117 @@
+"""The identities of `indian_core.equivalences` against SGD and QHM written out by hand.
+
+The goldens that nobody here wrote, the frameworks' own SGD, are in the adapters' tests.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indian_core import (
+    IndianHyperparameters,
+    from_gradient_descent,
+    from_qhm,
+    from_sgd,
+    to_qhm,
+    to_sgd,
+)
+from indian_core.reference import ReferenceINDIAN
+
+positive = st.floats(1e-3, 2)
+momenta = st.floats(0.01, 0.99)
+GRADIENTS = np.random.default_rng(0).standard_normal(60)
+
+
+def indian(hyperparameters: IndianHyperparameters) -> np.ndarray:
+    lr, alpha, beta, speed = hyperparameters
+    optimizer = ReferenceINDIAN([np.array(1.0)], alpha, beta, speed)
+    path = []
+    for v in GRADIENTS:
+        optimizer.step([v], lr)
+        path.append(optimizer.theta[0])
+    return np.array(path)
+
+
+def sgd(lr: float, momentum: float, nesterov: bool) -> np.ndarray:
+    theta, buffer, path = 1.0, 0.0, []
+    for v in GRADIENTS:
+        buffer = momentum * buffer + v
+        theta -= lr * (v + momentum * buffer if nesterov else buffer)
+        path.append(theta)
+    return np.array(path)
+
+
+def qhm(lr: float, momentum: float, nu: float) -> np.ndarray:
+    theta, buffer, path = 1.0, 0.0, []
+    for v in GRADIENTS:
+        buffer = momentum * buffer + (1 - momentum) * v
+        theta -= lr * ((1 - nu) * v + nu * buffer)
+        path.append(theta)
+    return np.array(path)
+
+
+@given(positive, st.floats(1, 100))
+def test_gradient_descent(lr: float, ratio: float) -> None:
+    hyperparameters = from_gradient_descent(lr, beta=ratio * math.sqrt(lr))
+    theirs = sgd(lr, 0.0, False)
+    tolerance = 1e-13 * max(1.0, np.max(np.abs(theirs))) * max(1.0, 1 / hyperparameters.beta)
+    np.testing.assert_allclose(indian(hyperparameters), theirs, rtol=0, atol=tolerance)
+    assert to_sgd(*hyperparameters[:3]) == pytest.approx((lr, 0.0, False), rel=1e-12)
+
+
+@given(positive, st.one_of(st.just(0.0), momenta), st.booleans())
+def test_sgd(lr: float, momentum: float, nesterov: bool) -> None:
+    nesterov = nesterov and momentum > 0
+    hyperparameters = from_sgd(lr, momentum, nesterov)
+    theirs = sgd(lr, momentum, nesterov)
+    scale = max(1.0, np.max(np.abs(theirs)))
+    # ψ is 1/β times as rough as what it stands for.
+    tolerance = 1e-13 * scale * max(1.0, 1 / hyperparameters.beta)
+    np.testing.assert_allclose(indian(hyperparameters), theirs, rtol=0, atol=tolerance)
+    back = to_sgd(*hyperparameters[:3])
+    assert back.lr == pytest.approx(lr, rel=1e-12)
+    assert back.momentum == pytest.approx(momentum, abs=1e-12)
+    assert back.nesterov == nesterov
+
+
+@given(positive, momenta, st.floats(0, 1))
+def test_qhm(lr: float, momentum: float, nu: float) -> None:
+    hyperparameters = from_qhm(lr, momentum, nu)
+    theirs = qhm(lr, momentum, nu)
+    tolerance = 1e-12 * max(1.0, np.max(np.abs(theirs)), 1 / hyperparameters.beta)
+    np.testing.assert_allclose(indian(hyperparameters), theirs, rtol=0, atol=tolerance)
+    back = to_qhm(*hyperparameters[:3])
+    assert back == pytest.approx((lr, momentum, nu), rel=1e-10, abs=1e-10)
+
+
+def test_sgd_is_a_special_qhm() -> None:
+    lr, momentum = 0.04, 0.75
+    for nesterov, nu in ((False, 1.0), (True, momentum)):
+        theirs = from_qhm(lr / (1 - momentum), momentum, nu)
+        assert from_sgd(lr, momentum, nesterov) == pytest.approx(theirs, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: from_sgd(0.0), "Invalid learning rate: 0.0"),
+        (lambda: from_sgd(0.1, -0.5), "Invalid momentum: -0.5"),
+        (lambda: from_sgd(0.1, 1.5), r"Invalid momentum: 1.5 \(it must be at most 1\)"),
+        (lambda: from_sgd(0.1, 0.0, True), "Nesterov momentum requires a momentum"),
+        (lambda: from_qhm(0.1, 1.0, 0.5), "Invalid momentum: 1.0"),
+        (lambda: from_qhm(0.1, 0.9, 2.0), "Invalid nu: 2.0"),
+        (lambda: from_gradient_descent(0.1, -1.0), "Invalid beta: -1.0"),
+        (lambda: from_gradient_descent(0.5, 0.5), r"Invalid beta: 0.5 \(it must be greater than"),
+        (lambda: to_qhm(0.5, 2.0, 0.1), "alpha\\*lr = 1"),
+        (lambda: to_sgd(0.1, 0.5, 0.3), "No SGD equals INDIAN with lr=0.1"),
+        (lambda: to_sgd(math.nan, 0.5, 0.3), "Invalid learning rate: nan"),
+    ],
+)
+def test_what_has_no_counterpart_is_refused(call: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()  # type: ignore[operator]
