@@ -1,0 +1,59 @@
+r"""Parameters in 16 bits: the momentum's dtype, and rounding θ once a step.
+
+The momentum of a 16-bit parameter is kept in float32: in bfloat16 the decay 1 − αγ drops under
+half an ulp. A step is then computed in the momentum's dtype and rounded to the parameter's once.
+Rounding to nearest loses every step under half an ulp of θ, and a run stalls; stochastic rounding
+keeps it in the mean.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_SIXTEEN_BITS = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
+
+
+def momentum_dtype_of(param: Tensor, momentum_dtype: torch.dtype | None) -> torch.dtype:
+    """Return the dtype that the momentum of `param` is kept in.
+
+    Args:
+        param: θ.
+        momentum_dtype: What the user asked for, or None: float32 for 16-bit parameters and the
+            parameter's own dtype for all others. A complex parameter keeps its own.
+    """
+    if param.is_complex():
+        return param.dtype
+    return momentum_dtype or _SIXTEEN_BITS.get(param.dtype, param.dtype)
+
+
+def round_stochastically(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Round to one of the two neighbours in a 16-bit dtype, so that the mean is the value.
+
+    The random numbers are those of torch's default generator of the value's device, so
+    `torch.manual_seed` makes them reproducible.
+
+    Args:
+        value: What to round, in float32 or float64.
+        dtype: `torch.bfloat16` or `torch.float16`.
+
+    Returns:
+        The rounded values. What the dtype holds exactly stays, as do infinities and NaN.
+    """
+    nearest = value.to(dtype)
+    error = value - nearest
+    # The next number in the value's direction. The bits of a float, taken as an integer, count
+    # its magnitude.
+    outward = value.abs() > nearest.abs()
+    bits = nearest.view(torch.int16) + torch.where(outward, 1, -1).to(torch.int16)
+    other = bits.view(dtype)
+    chance = error / (other.to(value.dtype) - nearest)  # 0/gap or NaN where there is no error
+    return torch.where(torch.rand_like(value) < chance, other, nearest)
+
+
+def add_rounded(param: Tensor, update: Tensor, stochastic: bool) -> None:
+    """Add an update, in the momentum's dtype, to a parameter in place, rounding once."""
+    if stochastic and param.dtype in _SIXTEEN_BITS:
+        param.copy_(round_stochastically(param + update, param.dtype))
+    else:
+        param.add_(update)

@@ -1,0 +1,70 @@
+r"""The scalars of one step, as the implementations need them: for the buffer rather than for w.
+
+Every parameter has a buffer and its scale σ, with buffer = σ w. Before the first step σ = 0: the
+buffer is zero whatever w is, for w_0 = (s − β) v_0 is not known until the first gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from indian_core import Coefficients, coefficients
+
+# σ: a float where the host decides (eager steps), a 0-dim tensor where it may not (CUDA graphs,
+# torch.compile).
+Scale = float | Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """The hyperparameters of one step of one parameter group. `sign` is −1 for ``maximize``."""
+
+    lr: float | Tensor
+    alpha: float
+    beta: float
+    initial_speed: float
+    weight_decay: float
+    decoupled_weight_decay: bool
+    sign: float
+
+    @property
+    def shrinkage(self) -> float | Tensor:
+        """Return γλ: decoupled weight decay takes γλθ from θ before the step."""
+        return self.lr * self.weight_decay if self.decoupled_weight_decay else 0.0
+
+    @property
+    def l2(self) -> float:
+        """Return what coupled weight decay adds to the gradient as the user gave it, over θ.
+
+        v = ±g + λθ = ±(g ± λθ): the sign of v itself is in `on_momentum`.
+        """
+        return 0.0 if self.decoupled_weight_decay else self.sign * self.weight_decay
+
+    def on_momentum(self, scale: Scale) -> Coefficients:
+        """Return the coefficients of the step in terms of w and the user's gradient."""
+        first = _is_zero(scale)
+        step = coefficients(self.lr, self.alpha, self.beta, self.initial_speed, first)
+        return step._replace(
+            theta_gradient=self.sign * step.theta_gradient,
+            momentum_gradient=self.sign * step.momentum_gradient,
+        )
+
+    def on_buffer(self, scale: Scale) -> tuple[Coefficients, Any]:
+        """Return the coefficients in terms of the buffer, and the scale that it has from now on.
+
+        A new buffer gets the scale 1; no other scale changes.
+        """
+        step = self.on_momentum(scale)
+        scale = scale + _is_zero(scale)
+        return step._replace(
+            theta_momentum=step.theta_momentum / scale,
+            momentum_gradient=step.momentum_gradient * scale,
+        ), scale
+
+
+def _is_zero(scale: Scale) -> Any:
+    # A bool tensor times a float would be float32, whatever the scale is.
+    return (scale == 0).to(scale.dtype) if isinstance(scale, Tensor) else scale == 0

@@ -1,0 +1,50 @@
+r"""The paper's step sizes as a `torch.optim.lr_scheduler.LRScheduler`."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from indian_core import POWER, check_hyperparameters, power_decay
+
+
+class PowerDecayLR(LRScheduler):
+    r"""Set the learning rate of each parameter group to lr_k = lr_0 (k + 1)^(−q).
+
+    The paper's step sizes (section 5.2.1; q = 1/2 in Figures 2 and 3, q = 1/4 and others in
+    Figure 4). There k counts iterations, so call ``scheduler.step()`` after every
+    ``optimizer.step()``, not once an epoch.
+
+    Args:
+        optimizer: Any torch optimizer.
+        power: q ≥ 0. With q = 0 the learning rate stays as it is.
+        last_epoch: The k of the last call, for resuming; −1 starts from lr_0.
+
+    Raises:
+        ValueError: If ``power`` is negative, NaN or infinite.
+        TypeError: If ``power`` is not a real number.
+
+    Example:
+        >>> import torch
+        >>> from indian_torch import INDIAN
+        >>> optimizer = INDIAN([torch.nn.Parameter(torch.ones(2))], lr=0.5)
+        >>> scheduler = PowerDecayLR(optimizer)
+        >>> for _ in range(3):
+        ...     optimizer.step()
+        ...     scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.25]
+    """
+
+    def __init__(self, optimizer: Optimizer, power: float = POWER, last_epoch: int = -1) -> None:
+        check_hyperparameters(power=power)
+        self.power = power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float | Tensor]:
+        """Return the learning rate of each parameter group at ``last_epoch``."""
+        return [power_decay(self.last_epoch, lr, self.power) for lr in self.base_lrs]
+
+    # What `step(epoch)` calls in PyTorch's schedulers; the rule above is closed already.
+    _get_closed_form_lr = get_lr

@@ -1,0 +1,108 @@
+"""The conformance driver of `indian_torch.INDIAN`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from indian_core.problems import Problem
+from indian_torch import INDIAN
+from tests.conformance.driver import Arrays, Settings
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "for-loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+    "capturable": {"capturable": True},
+    "compiled": {},
+}
+
+
+def _as_arrays(tensors: Sequence[torch.Tensor]) -> Arrays:
+    return [tensor.detach().to(torch.float64).numpy().copy() for tensor in tensors]
+
+
+class TorchDriver:
+    """One run of `indian_torch.INDIAN`; γ_k is set as an LR scheduler sets it."""
+
+    variants: ClassVar[tuple[str, ...]] = tuple(_OPTIONS)
+
+    def __init__(
+        self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
+    ) -> None:
+        self._dtype = getattr(torch, dtype)
+        self._lrs = settings.lrs
+        self._k = 0
+        self._params = [
+            torch.nn.Parameter(torch.tensor(array, dtype=self._dtype)) for array in theta_0
+        ]
+        # The dtype of a Tensor lr is the user's: float64 keeps every digit of γ_k.
+        lr = torch.tensor(self._lrs[0], dtype=torch.float64) if variant == "compiled" else 0.0
+        self._optimizer = INDIAN(
+            self._params,
+            lr=lr,
+            alpha=settings.alpha,
+            beta=settings.beta,
+            initial_speed=settings.initial_speed,
+            weight_decay=settings.weight_decay,
+            **_OPTIONS[variant],
+        )
+        self._step: Callable[[], Any] = self._optimizer.step
+        if variant == "compiled":
+            self._step = torch.compile(self._optimizer.step)
+
+    def step(self, gradients: Sequence[np.ndarray]) -> None:
+        for param, gradient in zip(self._params, gradients, strict=True):
+            param.grad = torch.tensor(gradient, dtype=self._dtype)
+        self._advance()
+
+    def step_on(self, problem: Problem, k: int) -> None:
+        for param in self._params:
+            param.grad = None
+        batch = [torch.tensor(array, dtype=self._dtype) for array in problem.batch(k)]
+        problem.loss(self._params, batch, torch).backward()
+        self._advance()
+
+    def _advance(self) -> None:
+        (group,) = self._optimizer.param_groups
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(self._lrs[self._k])
+        else:
+            group["lr"] = self._lrs[self._k]
+        before = [param.grad.clone() for param in self._params]
+        self._step()
+        for param, gradient in zip(self._params, before, strict=True):
+            torch.testing.assert_close(param.grad, gradient, rtol=0, atol=0)
+        self._k += 1
+
+    def theta(self) -> Arrays:
+        return _as_arrays(self._params)
+
+    def psi(self) -> Arrays:
+        return _as_arrays([self._optimizer.psi(param) for param in self._params])
+
+    def set_psi(self, psi: Sequence[np.ndarray]) -> None:
+        for param, array in zip(self._params, psi, strict=True):
+            self._optimizer.set_psi(param, torch.tensor(array, dtype=self._dtype))
+
+    def save(self) -> bytes:
+        file = io.BytesIO()
+        checkpoint = {
+            "theta": [param.detach() for param in self._params],
+            "optimizer": self._optimizer.state_dict(),
+            "k": self._k,
+        }
+        torch.save(checkpoint, file)
+        return file.getvalue()
+
+    def load(self, checkpoint: bytes) -> None:
+        loaded = torch.load(io.BytesIO(checkpoint), weights_only=True)
+        with torch.no_grad():
+            for param, theta in zip(self._params, loaded["theta"], strict=True):
+                param.copy_(theta)
+        self._optimizer.load_state_dict(loaded["optimizer"])
+        self._k = loaded["k"]
