@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from indian_core import (
@@ -105,7 +106,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     def psi(self, variable: Any) -> Any:
         """Return the paper's ψ of a variable."""
-        momentum = self.momentums[self._index_of(variable)]
+        # As tensors: Keras on torch rounds a Python float to floatx where it meets a Variable.
+        momentum = ops.convert_to_tensor(self.momentums[self._index_of(variable)])
         theta = ops.cast(variable, momentum.dtype)
         return psi_from_momentum(theta, momentum, self.alpha, self.beta)
 
@@ -121,7 +123,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             )
         theta = ops.cast(variable, momentum.dtype)
         momentum.assign(momentum_from_psi(theta, psi, self.alpha, self.beta))
-        given = ops.convert_to_numpy(self.psi_given).copy()
+        given = np.array(ops.convert_to_numpy(ops.convert_to_tensor(self.psi_given)))
         given[index] = 1
         self.psi_given.assign(given)
 

@@ -1,0 +1,187 @@
+"""indian_keras under the conformance suite, on the backend that KERAS_BACKEND names."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras import ops
+
+from indian_core.problems import Problem
+from indian_keras import INDIAN
+from tests.conformance.driver import Arrays, Settings
+
+BACKEND = keras.backend.backend()
+
+
+@contextmanager
+def _keras_to_numpy() -> Iterator[None]:
+    """Silence what NumPy 2 says of the way in which Keras turns tensors into arrays."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "__array__ implementation doesn't accept a copy", DeprecationWarning
+        )
+        yield
+
+
+def _array(tensor: Any) -> np.ndarray:
+    with _keras_to_numpy():
+        return np.array(ops.convert_to_numpy(tensor))
+
+
+class _Parameters(keras.Model):  # type: ignore[misc]
+    """A model that is nothing but θ, so that Keras's own files can hold a run."""
+
+    def __init__(self, theta_0: Sequence[np.ndarray], dtype: str) -> None:
+        super().__init__(name="parameters")
+        self.theta = [
+            self.add_weight(shape=t.shape, dtype=dtype, initializer="zeros", name=f"theta_{i}")
+            for i, t in enumerate(theta_0)
+        ]
+        for variable, value in zip(self.theta, theta_0, strict=True):
+            variable.assign(value.astype(dtype))
+        self.built = True
+
+
+def _tensorflow_step(optimizer: INDIAN, variables: list[Any], jit: bool) -> Callable[..., None]:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=jit)
+    def step(gradients: list[Any]) -> None:
+        optimizer.apply(gradients, variables)
+
+    return step
+
+
+def _jax_step(optimizer: INDIAN, variables: list[Any]) -> Callable[..., None]:
+    import jax
+
+    # As Keras's own trainer does: one program for the whole step, its buffers donated.
+    program = jax.jit(
+        lambda theta, state, gradients: optimizer.stateless_apply(state, gradients, theta),
+        donate_argnums=(0, 1),
+    )
+
+    def step(gradients: list[Any]) -> None:
+        new_theta, new_state = program(
+            [v.value for v in variables], [v.value for v in optimizer.variables], gradients
+        )
+        for variable, value in zip(variables, new_theta, strict=True):
+            variable.assign(value)
+        for variable, value in zip(optimizer.variables, new_state, strict=True):
+            variable.assign(value)
+
+    return step
+
+
+def _gradients(problem: Problem, k: int, variables: list[Any]) -> list[Any]:
+    """Return the backend's own gradient of the problem's loss on batch k."""
+    dtype = variables[0].dtype
+    batch = tuple(ops.convert_to_tensor(b.astype(dtype)) for b in problem.batch(k))
+    theta = [v.value for v in variables]
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            theta = [tf.convert_to_tensor(t) for t in theta]
+            tape.watch(theta)
+            loss = problem.loss(theta, batch, ops)
+        return list(tape.gradient(loss, theta))
+    if BACKEND == "jax":
+        import jax
+
+        return list(jax.grad(lambda t: problem.loss(t, batch, ops))(theta))
+    import torch
+
+    leaves = [t.detach().requires_grad_() for t in theta]
+    return list(torch.autograd.grad(problem.loss(leaves, batch, ops), leaves))
+
+
+class KerasDriver:
+    """One run of indian_keras on the backend of this process."""
+
+    variants: ClassVar[tuple[str, ...]] = {
+        "tensorflow": ("eager", "compiled", "jit"),
+        "jax": ("eager", "jit"),
+        "torch": ("eager",),
+    }[BACKEND]
+
+    def __init__(
+        self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
+    ) -> None:
+        if BACKEND == "jax" and dtype == "float64":
+            import jax
+
+            jax.config.update("jax_enable_x64", True)
+        # Keras keeps the learning rate in floatx.
+        floatx = keras.config.floatx()
+        keras.config.set_floatx(dtype)
+        try:
+            self.optimizer = INDIAN(
+                learning_rate=float(settings.lrs[0]),
+                alpha=settings.alpha,
+                beta=settings.beta,
+                initial_speed=settings.initial_speed,
+                weight_decay=settings.weight_decay or None,
+            )
+        finally:
+            keras.config.set_floatx(floatx)
+        self.lrs = settings.lrs
+        self.dtype = dtype
+        self.model = _Parameters(theta_0, dtype)
+        self.model.compile(optimizer=self.optimizer)
+        self.optimizer.build(self.model.theta)
+        self._apply: Callable[..., None]
+        if variant == "eager":
+            self._apply = lambda gradients: self.optimizer.apply(gradients, self.model.theta)
+        elif BACKEND == "tensorflow":
+            self._apply = _tensorflow_step(self.optimizer, self.model.theta, variant == "jit")
+        else:
+            self._apply = _jax_step(self.optimizer, self.model.theta)
+
+    def _step(self, gradients: list[Any]) -> None:
+        before = [_array(g) for g in gradients]
+        k = int(self.optimizer.iterations)
+        self.optimizer.learning_rate = self.lrs[k]
+        self._apply(gradients)
+        for gradient, copy in zip(gradients, before, strict=True):
+            np.testing.assert_array_equal(_array(gradient), copy)
+
+    def step(self, gradients: Sequence[np.ndarray]) -> None:
+        self._step([ops.convert_to_tensor(g.astype(self.dtype)) for g in gradients])
+
+    def step_on(self, problem: Problem, k: int) -> None:
+        self._step(_gradients(problem, k, self.model.theta))
+
+    def theta(self) -> Arrays:
+        return [_array(v).astype(np.float64) for v in self.model.theta]
+
+    def set_theta(self, theta: Sequence[np.ndarray]) -> None:
+        for variable, value in zip(self.model.theta, theta, strict=True):
+            variable.assign(value.astype(self.dtype))
+
+    def psi(self) -> Arrays:
+        return [_array(self.optimizer.psi(v)).astype(np.float64) for v in self.model.theta]
+
+    def set_psi(self, psi: Sequence[np.ndarray]) -> None:
+        for variable, value in zip(self.model.theta, psi, strict=True):
+            self.optimizer.set_psi(variable, value.astype(self.dtype))
+
+    def save(self) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "run.weights.h5"
+            with _keras_to_numpy():
+                self.model.save_weights(path)
+            return path.read_bytes()
+
+    def load(self, checkpoint: bytes) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "run.weights.h5"
+            path.write_bytes(checkpoint)
+            self.model.load_weights(path)
