@@ -19,6 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     driver = load_driver(metafunc.config)
+    slow = getattr(driver, "slow_variants", ())
     for kind, trajectories in (("open_loop", OPEN_LOOP), ("closed_loop", CLOSED_LOOP)):
         if kind in metafunc.fixturenames:
             metafunc.parametrize(
@@ -27,7 +28,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                     pytest.param(variant, trajectory, id=f"{variant}-{trajectory.name}")
                     for variant in driver.variants
                     for trajectory in trajectories
-                    if variant not in driver.slow_variants or trajectory.essential
+                    if variant not in slow or trajectory.essential
                 ],
             )
             return
