@@ -1,0 +1,174 @@
+"""Trains one convolutional network with INDIAN and others in PyTorch, Keras and JAX.
+
+    python benchmarks/demo.py                 # on scikit-learn's digits
+    python benchmarks/demo.py --data FOLDER   # on the four IDX files of MNIST or Fashion-MNIST
+    python benchmarks/demo.py --tune          # finds the step sizes by grid search
+
+All runs start from the same weights and see the same minibatches, in float32. Prints a table and
+leaves demo.png, the curves, and demo.json, the numbers that made them, in the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import data, grid, tables, workers
+from harness.log import Log, Result
+from harness.runs import Run
+from tqdm import tqdm
+
+HERE = Path(__file__).parent
+SETTINGS = HERE / "demo.json"
+STEP_SIZES = HERE / "results" / "demo-step-sizes.json"
+COMPARED = "INDIAN"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _options(arguments)
+    settings = json.loads(SETTINGS.read_text())
+    try:
+        workers.check_installed(options.frameworks)
+        name = data.load(options.data).name
+        command = tune if options.tune else demo
+        command(settings, options, name)
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def demo(settings: dict[str, Any], options: argparse.Namespace, name: str) -> None:
+    from harness import plots  # noqa: PLC0415 (tuning draws nothing)
+
+    step_sizes = _read_step_sizes(options.step_sizes, settings["optimizers"])
+    if step_sizes["data"] != name:
+        print(f"The step sizes were found on {step_sizes['data']}: --tune finds them for {name}.")
+    runs = [
+        _run(settings, options, framework, optimizer, step_sizes["optimizers"][optimizer])
+        for framework in options.frameworks
+        for optimizer in settings["optimizers"]
+    ]
+    results = _make(runs, options, name, "demo.json")
+    plots.draw(results, name, COMPARED, options.output / "demo.png")
+    print(tables.results(results))
+    if len(options.frameworks) > 1:
+        print(tables.agreement(results, COMPARED))
+    print(f"Curves: {options.output / 'demo.png'}, their numbers: {options.output / 'demo.json'}")
+
+
+def tune(settings: dict[str, Any], options: argparse.Namespace, name: str) -> None:
+    search = settings["grid"]
+    runs = [
+        run
+        for optimizer in settings["optimizers"]
+        for point in grid.points(search["lr"], search["power"])
+        for run in grid.with_seeds(
+            _run(settings, options, options.frameworks[0], optimizer, point._asdict()),
+            search["seeds"],
+        )
+    ]
+    results = _make(runs, options, name, "tune.json")
+    found = {optimizer: grid.as_dict(table) for optimizer, table in grid.losses(results).items()}
+    content = {
+        "command": "python benchmarks/demo.py " + shlex.join(sys.argv[1:]),
+        "data": name,
+        "epochs": runs[0].epochs,
+        "seeds": search["seeds"],
+        "software": results[0].software,
+        "optimizers": found,
+    }
+    options.step_sizes.write_text(json.dumps(content, indent=1) + "\n")
+    print(tables.step_sizes(found))
+    print(f"Written to {options.step_sizes}")
+
+
+def _run(
+    settings: dict[str, Any],
+    options: argparse.Namespace,
+    framework: str,
+    optimizer: str,
+    step_size: dict[str, float],
+) -> Run:
+    return Run(
+        framework=framework,
+        optimizer=optimizer,
+        **settings["optimizers"][optimizer],
+        lr=step_size["lr"],
+        power=step_size["power"],
+        network=settings["network"],
+        batch_size=settings["batch_size"],
+        epochs=options.epochs or settings["epochs"],
+        seed=settings["seed"],
+    )
+
+
+def _make(
+    runs: Sequence[Run], options: argparse.Namespace, name: str, log_name: str
+) -> list[Result]:
+    """Make those runs that the log does not hold yet, under a progress bar."""
+    options.output.mkdir(parents=True, exist_ok=True)
+    log = Log(options.output / log_name, name, options.resume)
+    missing = [run for run in runs if run not in log]
+    if len(missing) < len(runs):
+        print(f"{len(runs) - len(missing)} of {len(runs)} runs are already in {log_name}.")
+    samples = len(data.load(options.data).train_labels)
+    steps = sum(run.epochs * (samples // run.batch_size) for run in missing)
+    with tqdm(total=steps, unit="step", disable=not missing) as bar:
+        for result in workers.train_all(missing, options.data, bar):
+            log.add(result)
+    return [log[run] for run in runs]
+
+
+def _read_step_sizes(path: Path, optimizers: dict[str, Any]) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        for optimizer in optimizers:
+            for number in ("lr", "power"):
+                float(content["optimizers"][optimizer][number])
+        str(content["data"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"Invalid step_sizes: {str(path)!r} (not a file that --tune made: {error!r})"
+        ) from error
+    return content
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="demo.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
+    add("--epochs", type=_positive, metavar="N", help="passes over the data (default: 15)")
+    add("--output", type=Path, default="demo-results", metavar="DIR", help="(%(default)s)")
+    add(
+        "--frameworks",
+        nargs="+",
+        default=workers.FRAMEWORKS,
+        metavar="NAME",
+        help="of torch, keras and jax (all); KERAS_BACKEND chooses Keras's backend",
+    )
+    add(
+        "--step-sizes",
+        type=Path,
+        default=STEP_SIZES,
+        metavar="FILE",
+        help="the step sizes to use; what --tune writes (those found on digits)",
+    )
+    add("--tune", action="store_true", help="find step sizes, in the first framework named")
+    add("--resume", action="store_true", help="keep the runs that an interrupted command finished")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Step sizes by grid search on the training loss, as in the paper's section 5.2.1.
+
+Every optimizer gets the same grid of initial step sizes γ_0 and decays q of γ_0 (k + 1)^(−q),
+and is given the point where the training loss after the last epoch, averaged over the seeds, is
+smallest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from .log import Result
+from .runs import Run
+
+
+class Point(NamedTuple):
+    """A point of the grid."""
+
+    lr: float
+    power: float
+
+
+def points(lrs: Sequence[float], powers: Sequence[float]) -> list[Point]:
+    return list(itertools.starmap(Point, itertools.product(lrs, powers)))
+
+
+def with_seeds(run: Run, seeds: Iterable[int]) -> list[Run]:
+    """Return the run with each of these seeds."""
+    return [dataclasses.replace(run, seed=seed) for seed in seeds]
+
+
+def losses(results: Iterable[Result]) -> dict[str, dict[Point, float]]:
+    """Return each optimizer's mean final training loss at each point; NaN where one diverged."""
+    finals: dict[str, dict[Point, list[float]]] = {}
+    for result in results:
+        point = Point(result.run.lr, result.run.power)
+        final = result.records[-1].train_loss
+        finals.setdefault(result.run.optimizer, {}).setdefault(point, []).append(final)
+    return {
+        optimizer: {point: sum(values) / len(values) for point, values in table.items()}
+        for optimizer, table in finals.items()
+    }
+
+
+def best(table: dict[Point, float]) -> Point:
+    """Return the point of the smallest loss.
+
+    Raises:
+        ValueError: If the loss is NaN or infinite at all points.
+    """
+    finite = {point: loss for point, loss in table.items() if math.isfinite(loss)}
+    if not finite:
+        raise ValueError(f"all runs of the grid diverged: {list(table)}")
+    return min(finite, key=finite.__getitem__)
+
+
+def as_dict(table: dict[Point, float]) -> dict[str, Any]:
+    """Return an optimizer's grid as JSON holds it."""
+    rows = [[*point, float(f"{v:.4g}") if math.isfinite(v) else None] for point, v in table.items()]
+    return {**best(table)._asdict(), "lr_power_loss": rows}

@@ -1,0 +1,110 @@
+"""Results of runs in a JSON file, written after each run, so that a stopped study can resume."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .runs import Record, Run
+
+
+class Result(NamedTuple):
+    """A run, the versions of its framework, and its record after each epoch."""
+
+    run: Run
+    software: str
+    records: tuple[Record, ...]
+
+
+class Log:
+    """The results in a JSON file, by run.
+
+    Args:
+        path: The file; its folder must exist.
+        data: The data set that all runs are made on.
+        resume: Whether to start from the results that the file holds, if it is there. Otherwise
+            it is replaced when the first result comes.
+
+    Raises:
+        ValueError: If the file to resume is not a log, or one of other data.
+    """
+
+    def __init__(self, path: Path, data: str, resume: bool = False) -> None:
+        self._path, self._data = path, data
+        self._results: dict[str, Result] = {}
+        if resume and path.exists():
+            content = _read(path)
+            if content["data"] != data:
+                raise ValueError(
+                    f"Invalid log to resume: {str(path)!r} (it is of {content['data']}, "
+                    f"not {data})"
+                )
+            for result in map(_result, content["runs"]):
+                self._results[_key(result.run)] = result
+
+    def __contains__(self, run: Run) -> bool:
+        return _key(run) in self._results
+
+    def __getitem__(self, run: Run) -> Result:
+        return self._results[_key(run)]
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._results.values())
+
+    def add(self, result: Result) -> None:
+        """Add a result, and write the file anew."""
+        self._results[_key(result.run)] = result
+        runs = ",\n".join(_dumps(_entry(result)) for result in self)
+        text = f'{{"data": {_dumps(self._data)}, "runs": [\n{runs}\n]}}\n'
+        # A process that is stopped here leaves the old file or the new one, never half of it.
+        unfinished = self._path.with_name(self._path.name + ".unfinished")
+        unfinished.write_text(text)
+        os.replace(unfinished, self._path)
+
+
+def _key(run: Run) -> str:
+    return json.dumps(run.as_dict(), sort_keys=True)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, allow_nan=False)
+
+
+def _entry(result: Result) -> dict[str, Any]:
+    """Return a result as JSON holds it: a list per quantity, null for NaN and infinity."""
+    columns = {
+        name: [_digits(value) for value in column]
+        for name, column in zip(Record._fields, zip(*result.records, strict=True), strict=True)
+    }
+    return {"run": result.run.as_dict(), "software": result.software} | columns
+
+
+def _digits(value: float) -> float | None:
+    # Nine digits tell any two float32 numbers apart.
+    if isinstance(value, int):
+        return value
+    return float(f"{value:.9g}") if math.isfinite(value) else None
+
+
+def _result(entry: dict[str, Any]) -> Result:
+    columns = [
+        [math.nan if value is None else value for value in entry[name]] for name in Record._fields
+    ]
+    records = tuple(Record(*row) for row in zip(*columns, strict=True))
+    return Result(Run(**entry["run"]), entry["software"], records)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+        for entry in content["runs"]:
+            _result(entry)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"Invalid log to resume: {str(path)!r} (not one of ours: {error!r})"
+        ) from error
+    return content

@@ -1,0 +1,111 @@
+"""A run in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from indian_torch import INDIAN, PowerDecayLR
+
+from .networks import Layer, Weights
+from .runs import Run
+
+VERSIONS = f"torch {torch.__version__}"
+
+
+class Trainer:
+    """See `runs.Trainer`."""
+
+    def __init__(
+        self,
+        run: Run,
+        layers: Sequence[Layer],
+        weights: Weights,
+        images: np.ndarray,
+        labels: np.ndarray,
+    ) -> None:
+        self.model = network(layers, weights)
+        self.optimizer = optimizer(run, self.model.parameters())
+        self.scheduler = PowerDecayLR(self.optimizer, power=run.power)
+        self.images, self.labels = _channels_first(images), torch.from_numpy(labels)
+
+    def train(self, batches: np.ndarray, on_step: Callable[[], None]) -> None:
+        for batch in torch.from_numpy(batches):
+            self.optimizer.zero_grad()
+            logits = self.model(self.images[batch])
+            nn.functional.cross_entropy(logits, self.labels[batch]).backward()
+            self.optimizer.step()
+            self.scheduler.step()
+            on_step()
+
+    @torch.no_grad()
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        return self.model(_channels_first(images)).numpy()
+
+
+def optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    h = run.hyperparameters
+    match run.rule:
+        case "indian":
+            return INDIAN(
+                parameters,
+                lr=run.lr,
+                alpha=h["alpha"],
+                beta=h["beta"],
+                initial_speed=h["initial_speed"],
+            )
+        case "sgd":
+            return torch.optim.SGD(parameters, lr=run.lr, momentum=h["momentum"])
+        case "adam":
+            betas = (h["beta_1"], h["beta_2"])
+            return torch.optim.Adam(parameters, lr=run.lr, betas=betas, eps=h["epsilon"])
+        case "adagrad":
+            return torch.optim.Adagrad(
+                parameters,
+                lr=run.lr,
+                initial_accumulator_value=h["initial_accumulator_value"],
+                eps=h["epsilon"],
+            )
+    raise ValueError(f"Invalid rule: {run.rule!r}")
+
+
+def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
+    """Return the network in PyTorch's own layout, channels before height and width."""
+    modules: list[nn.Module] = []
+    remaining = iter(weights)
+    for layer in layers:
+        match layer.kind:
+            case "conv":
+                filters, size = layer.numbers
+                module = nn.Conv2d(layer.input_shape[-1], filters, size, padding=size // 2)
+                kernel, bias = next(remaining)
+                _fill(module, kernel.transpose(3, 2, 0, 1), bias)
+                modules.append(module)
+            case "relu":
+                modules.append(nn.ReLU())
+            case "max-pool":
+                modules.append(nn.MaxPool2d(layer.numbers[0]))
+            case "dense":
+                kernel, bias = next(remaining)
+                if len(layer.input_shape) == 3:
+                    # The rows are in the order of flattened (height, width, channels).
+                    kernel = kernel.reshape(*layer.input_shape, -1).transpose(2, 0, 1, 3)
+                    kernel = kernel.reshape(-1, kernel.shape[-1])
+                    modules.append(nn.Flatten())
+                linear = nn.Linear(*kernel.shape)
+                _fill(linear, kernel.T, bias)
+                modules.append(linear)
+    return nn.Sequential(*modules)
+
+
+def _fill(module: nn.Conv2d | nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:
+    with torch.no_grad():
+        module.weight.copy_(torch.from_numpy(weight.copy()))
+        module.bias.copy_(torch.from_numpy(bias))
+
+
+def _channels_first(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

@@ -1,0 +1,88 @@
+"""Curves of runs: one colour per optimizer, one line style per framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")  # files, not windows; before pyplot is imported
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.lines import Line2D
+
+from .log import Result
+
+# Okabe and Ito's colours, which the colour-blind tell apart too.
+_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+# Drawn over one another, equal curves must all show: a broad pale line under two broken ones.
+_STYLES: tuple[dict[str, Any], ...] = (
+    {"linestyle": "-", "linewidth": 4.0, "alpha": 0.35},
+    {"linestyle": (0, (5, 4)), "linewidth": 1.5},
+    {"linestyle": (0, (1, 2)), "linewidth": 2.0},
+)
+
+
+def spread(results: Iterable[Result], optimizer: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the largest difference of this optimizer's training losses between any two runs.
+
+    Returns:
+        The epochs, and the largest loss minus the smallest one after each: absolute, in nats.
+    """
+    runs = [result.records for result in results if result.run.optimizer == optimizer]
+    loss = np.array([[record.train_loss for record in records] for records in runs])
+    return np.array([record.epoch for record in runs[0]]), np.ptp(loss, axis=0)
+
+
+def draw(results: Sequence[Result], data: str, compared: str, path: Path) -> None:
+    """Draw loss, accuracy and the differences between frameworks into a PNG file.
+
+    Args:
+        results: Runs of several optimizers in up to three frameworks.
+        data: The name of the data, for the title.
+        compared: The optimizer whose loss curves are compared between frameworks.
+        path: The PNG file.
+    """
+    optimizers = list(dict.fromkeys(result.run.optimizer for result in results))
+    frameworks = list(dict.fromkeys(result.run.framework for result in results))
+    colour = dict(zip(optimizers, _COLOURS, strict=False))
+    style = dict(zip(frameworks, _STYLES, strict=False))
+    figure, (loss, accuracy, difference) = plt.subplots(
+        1, 3, figsize=(13, 4.6), layout="constrained"
+    )
+    for result in results:
+        line = {"color": colour[result.run.optimizer], **style[result.run.framework]}
+        epochs = [record.epoch for record in result.records]
+        loss.plot(epochs, [record.train_loss for record in result.records], **line)
+        accuracy.plot(epochs, [100 * record.test_accuracy for record in result.records], **line)
+    loss.set(yscale="log", ylabel="training loss", title="Training loss")
+    # The first epochs would squeeze everything else into the top of the picture.
+    settled = [r.test_accuracy for result in results for r in result.records[1:]]
+    accuracy.set(
+        ylabel="test accuracy, %",
+        title="Test accuracy",
+        ylim=(100 * max(min(settled), 0.85) - 1, 100.3),
+    )
+    epochs, differences = spread(results, compared)
+    difference.plot(epochs, differences, "o-", color=colour[compared], markersize=4)
+    difference.set(
+        yscale="log",
+        ylabel=f"largest difference of the {compared} losses",
+        title=f"{compared}: largest loss difference\nbetween {', '.join(frameworks)}",
+    )
+    for axes in (loss, accuracy, difference):
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+    handles = [Line2D([], [], color=colour[name], linewidth=3, label=name) for name in optimizers]
+    handles += [
+        Line2D([], [], color="0.3", label=result.software, **style[framework])
+        for framework in frameworks
+        for result in [next(r for r in results if r.run.framework == framework)]
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle(f"The same convolutional network on {data}, from the same weights")
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)

@@ -1,0 +1,140 @@
+"""A training run as data, and what it leaves: the same run in any framework.
+
+`train` holds what is common to all frameworks: the order of the minibatches, and the loss and
+the accuracy, computed here from the frameworks' logits in float64. The `on_*` modules hold the
+rest, each as a class `Trainer`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from . import networks
+from .data import Dataset, minibatches
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that determines a training run but the images.
+
+    Attributes:
+        framework: "torch", "keras" or "jax".
+        optimizer: What the tables and plots call the optimizer.
+        rule: "indian", "sgd", "adam" or "adagrad".
+        hyperparameters: The rule's, all of them but the step size, by the names in `RULES`.
+        lr: γ_0, the initial step size.
+        power: q of the step sizes γ_0 (k + 1)^(−q); 0 for a constant one.
+        network: See `networks`.
+        batch_size: Samples per minibatch.
+        epochs: Passes over the training images.
+        seed: Determines the initial weights and the order of the minibatches.
+    """
+
+    framework: str
+    optimizer: str
+    rule: str
+    hyperparameters: Mapping[str, float]
+    lr: float
+    power: float
+    network: Sequence[str]
+    batch_size: int
+    epochs: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise ValueError(f"Invalid rule: {self.rule!r} (it must be one of {list(RULES)})")
+        if set(self.hyperparameters) != set(RULES[self.rule]):
+            raise ValueError(
+                f"Invalid hyperparameters: {dict(self.hyperparameters)} "
+                f"({self.rule} takes {list(RULES[self.rule])})"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the run as JSON holds it: ``Run(**run.as_dict()) == run``."""
+        return dataclasses.asdict(self)
+
+
+# Frameworks differ in their defaults (AdaGrad's accumulator starts at 0 in torch, at 0.1 in Keras
+# and optax), so a run gives every hyperparameter.
+RULES = {
+    "indian": ("alpha", "beta", "initial_speed"),
+    "sgd": ("momentum",),
+    "adam": ("beta_1", "beta_2", "epsilon"),
+    "adagrad": ("initial_accumulator_value", "epsilon"),
+}
+
+
+class Record(NamedTuple):
+    """The state of a run after an epoch; epoch 0 is the start."""
+
+    epoch: int
+    train_loss: float  # J: the mean cross-entropy over all training images
+    test_accuracy: float
+    seconds: float  # spent in training so far, the framework's compilation included
+
+
+class Trainer(Protocol):
+    """One framework's half of a run: a network, an optimizer and the training images."""
+
+    def __init__(
+        self,
+        run: Run,
+        layers: Sequence[networks.Layer],
+        weights: networks.Weights,
+        images: np.ndarray,
+        labels: np.ndarray,
+    ) -> None: ...
+
+    def train(self, batches: np.ndarray, on_step: Callable[[], None]) -> None:
+        """Make one optimizer step on each row of `batches`, calling `on_step` after each."""
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Return the network's outputs on images, (n, classes)."""
+
+
+def train(
+    run: Run,
+    dataset: Dataset,
+    trainer: Callable[..., Trainer],
+    on_step: Callable[[], None] = lambda: None,
+) -> Iterator[Record]:
+    """Make the run in the trainer's framework, and yield a record after each epoch."""
+    layers = networks.layers(run.network, dataset.train_images.shape[1:], dataset.classes)
+    weights = networks.initial_weights(layers, run.seed)
+    model = trainer(run, layers, weights, dataset.train_images, dataset.train_labels)
+    seconds = 0.0
+    for epoch in range(run.epochs + 1):
+        if epoch > 0:
+            batches = minibatches(len(dataset.train_labels), run.batch_size, run.seed, epoch)
+            start = time.perf_counter()
+            model.train(batches, on_step)
+            seconds += time.perf_counter() - start
+        loss, _ = evaluate(model, dataset.train_images, dataset.train_labels)
+        _, accuracy = evaluate(model, dataset.test_images, dataset.test_labels)
+        yield Record(epoch, loss, accuracy, seconds)
+
+
+def evaluate(
+    model: Trainer, images: np.ndarray, labels: np.ndarray, chunk: int = 1000
+) -> tuple[float, float]:
+    """Return the mean cross-entropy and the accuracy of the model on these images.
+
+    A run that has diverged has a loss of NaN or infinity.
+    """
+    loss = hits = 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i in range(0, len(labels), chunk):
+            chosen = labels[i : i + chunk]
+            logits = np.asarray(model.logits(images[i : i + chunk]), np.float64)
+            logits -= logits.max(axis=1, keepdims=True)
+            log_total = np.log(np.exp(logits).sum(axis=1))
+            loss += float((log_total - logits[np.arange(len(chosen)), chosen]).sum())
+            hits += int((logits.argmax(axis=1) == chosen).sum())
+    return loss / len(labels), hits / len(labels)

@@ -1,0 +1,76 @@
+"""Results as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Any
+
+from .log import Result
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return lines of aligned columns: the first to the left, the others to the right."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def results(all_results: Sequence[Result]) -> str:
+    """Return a row per run: its step size, its last loss and accuracy, and its time."""
+    header = ("optimizer", "framework", "step size", "training loss", "test accuracy", "training")
+    order = list(dict.fromkeys(result.run.optimizer for result in all_results))
+    rows = []
+    for result in sorted(all_results, key=lambda result: order.index(result.run.optimizer)):
+        last = result.records[-1]
+        rows.append(
+            (
+                result.run.optimizer,
+                result.run.framework,
+                step_size(result.run.lr, result.run.power),
+                f"{last.train_loss:.6f}",
+                f"{100 * last.test_accuracy:.2f} %",
+                f"{last.seconds:.1f} s",
+            )
+        )
+    return table(header, rows)
+
+
+def agreement(all_results: Sequence[Result], optimizer: str) -> str:
+    """Return a row per pair of frameworks: how far this optimizer's loss curves are apart."""
+    runs = [result for result in all_results if result.run.optimizer == optimizer]
+    rows = []
+    for one, other in combinations(runs, 2):
+        differences = [
+            abs(a.train_loss - b.train_loss)
+            for a, b in zip(one.records, other.records, strict=True)
+        ]
+        rows.append(
+            (
+                f"{one.run.framework} - {other.run.framework}",
+                f"{differences[1]:.1e}",
+                f"{max(differences):.1e}",
+            )
+        )
+    header = (f"{optimizer}: difference of the training losses", "after 1 epoch", "largest")
+    return table(header, rows)
+
+
+def step_sizes(found: dict[str, Any]) -> str:
+    """Return a row per optimizer: the best point of its grid, as `grid.as_dict` gives it."""
+    rows = []
+    for optimizer, entry in found.items():
+        losses = [loss for *_, loss in entry["lr_power_loss"] if loss is not None]
+        rows.append((optimizer, step_size(entry["lr"], entry["power"]), f"{min(losses):.4g}"))
+    return table(("optimizer", "step size", "training loss"), rows)
+
+
+def step_size(lr: float, power: float) -> str:
+    return f"{lr:g}" if power == 0 else f"{lr:g} (k+1)^-{power:g}"
