@@ -119,7 +119,7 @@ def _single_tensor_indian(
     stochastic_rounding: bool,
 ) -> None:
     for i, (param, grad, buffer) in enumerate(zip(params, grads, momentum_buffers, strict=True)):
-        c, scale = step.on_buffer(scales[i])
+        c, scale = step.on_buffer(scales[i], buffer.dtype)
         if step.l2 != 0:
             # In the momentum's dtype, so that a 16-bit sum does not lose the decay.
             grad = torch.add(grad.to(buffer.dtype), param, alpha=step.l2)
@@ -141,7 +141,7 @@ def _single_tensor_indian(
         else:
             buffer.copy_(new_buffer)
         if isinstance(scales[i], Tensor) and not differentiable:
-            scales[i].copy_(scale)
+            scales[i].fill_(scale)
         else:
             scales[i] = scale
 

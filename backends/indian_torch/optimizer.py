@@ -207,8 +207,9 @@ def _check_options(options: dict[str, Any]) -> None:
 
 
 def _moved(scale: Scale, buffer: Tensor, on_device: bool) -> Scale:
-    """Return the scale as a tensor beside the buffer, or as a float."""
+    """Return the scale as a tensor beside its buffer, which is then w itself, or as a float."""
     if not on_device:
         return float(scale)
-    dtype = buffer.real.dtype if buffer.is_complex() else buffer.dtype
-    return torch.tensor(float(scale), dtype=dtype, device=buffer.device)
+    if scale not in (0.0, 1.0):
+        buffer.div_(scale)
+    return torch.tensor(float(scale != 0), dtype=torch.float32, device=buffer.device)

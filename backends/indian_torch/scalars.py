@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from indian_core import Coefficients, coefficients
 
-# σ: a float where the host decides (eager steps), a 0-dim tensor where it may not (CUDA graphs,
-# torch.compile).
+# σ: a float where the host decides what to do, which is in eager steps. For CUDA graphs and
+# torch.compile it is a 0-dim tensor, 0 before the first step and 1 after it. (float32: AOTAutograd
+# in PyTorch 2.13 drops the update of a 0-dim float64 input on the CPU.)
 Scale = float | Tensor
 
 
@@ -43,28 +45,30 @@ class Step:
         """
         return 0.0 if self.decoupled_weight_decay else self.sign * self.weight_decay
 
-    def on_momentum(self, scale: Scale) -> Coefficients:
-        """Return the coefficients of the step in terms of w and the user's gradient."""
-        first = _is_zero(scale)
+    def on_momentum(self, first: Any) -> Coefficients:
+        """Return the coefficients of the step in terms of w and the user's gradient.
+
+        Args:
+            first: Whether this is the parameter's first step: a bool, or a tensor that is 0 or 1.
+        """
         step = coefficients(self.lr, self.alpha, self.beta, self.initial_speed, first)
         return step._replace(
             theta_gradient=self.sign * step.theta_gradient,
             momentum_gradient=self.sign * step.momentum_gradient,
         )
 
-    def on_buffer(self, scale: Scale) -> tuple[Coefficients, Any]:
-        """Return the coefficients in terms of the buffer, and the scale that it has from now on.
+    def on_buffer(self, scale: Scale, dtype: torch.dtype) -> tuple[Coefficients, float]:
+        """Return the coefficients in terms of the buffer, and the scale that it has after them.
 
-        A new buffer gets the scale 1; no other scale changes.
+        Args:
+            scale: σ before the step.
+            dtype: What to compute with, if the scale is a tensor: the buffer's.
         """
-        step = self.on_momentum(scale)
-        scale = scale + _is_zero(scale)
+        if isinstance(scale, Tensor):
+            return self.on_momentum((scale == 0).to(dtype)), 1.0
+        step = self.on_momentum(scale == 0)
+        scale = scale or 1.0
         return step._replace(
             theta_momentum=step.theta_momentum / scale,
             momentum_gradient=step.momentum_gradient * scale,
         ), scale
-
-
-def _is_zero(scale: Scale) -> Any:
-    # A bool tensor times a float would be float32, whatever the scale is.
-    return (scale == 0).to(scale.dtype) if isinstance(scale, Tensor) else scale == 0

@@ -1,0 +1,36 @@
+"""The optimizers that `benchmarks/step_time.py` compares: one module per framework.
+
+A module `<framework>_contenders` has
+
+    def contenders(shapes, device, backend) -> Iterator[Contender]
+    BASELINES: tuple[str, ...]
+
+where ``shapes`` are those of the parameters (float32), ``device`` is "cpu" or "cuda", ``backend``
+is Keras's and None elsewhere, and `BASELINES` names the contenders that the table shows ratios to.
+A contender whose name begins with "INDIAN" gets such ratios.
+
+The first contender of each module is the memory-bandwidth reference, named "copy": parameters
+copied once, x ← y, which reads one stream and writes one. INDIAN and SGD with momentum read three
+and write two, Adam reads four and writes three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One optimizer, with parameters and gradients of its own, ready to make steps.
+
+    Attributes:
+        name: What the table calls it, e.g. "INDIAN (fused)".
+        step: Makes one step on the same gradients and returns when it is done: on an accelerator,
+            and in JAX, it waits.
+        state_bytes: Bytes of optimizer state on top of the parameters, scalars included.
+    """
+
+    name: str
+    step: Callable[[], None]
+    state_bytes: int

@@ -1,0 +1,39 @@
+"""The sets of parameters that step times are measured on."""
+
+from __future__ import annotations
+
+import math
+
+Shape = tuple[int, ...]
+
+
+def resnet50() -> list[Shape]:
+    """Return the shapes of ResNet-50's 161 parameters (25.6 million numbers), in order."""
+
+    def convolution_and_norm(out: int, into: int, size: int) -> list[Shape]:
+        return [(out, into, size, size), (out,), (out,)]
+
+    shapes = convolution_and_norm(64, 3, 7)
+    into = 64
+    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        out = 4 * width
+        for block in range(blocks):
+            shapes += convolution_and_norm(width, into, 1)
+            shapes += convolution_and_norm(width, width, 3)
+            shapes += convolution_and_norm(out, width, 1)
+            if block == 0:
+                shapes += convolution_and_norm(out, into, 1)
+            into = out
+    return [*shapes, (1000, into), (1000,)]
+
+
+SHAPES: dict[str, list[Shape]] = {
+    "1 x 25M": [(25_000_000,)],
+    "ResNet-50": resnet50(),
+    "1000 x 1000": [(1000,)] * 1000,
+}
+
+
+def numbers(shapes: list[Shape]) -> int:
+    """Return how many numbers the parameters of these shapes hold."""
+    return sum(math.prod(shape) for shape in shapes)
