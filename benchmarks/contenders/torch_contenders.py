@@ -1,0 +1,79 @@
+"""PyTorch: INDIAN in its implementations, against torch.optim's SGD, Adam and AdamW."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from contenders import Contender
+
+from indian_torch import INDIAN
+
+NESTEROV = functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True)
+ADAM = functools.partial(torch.optim.Adam, lr=1e-3)
+ADAMW = functools.partial(torch.optim.AdamW, lr=1e-3)
+# The learning rate is β/100, so that no run leaves the range of float32 however often it repeats;
+# "lr = beta", the default, is a kernel call of its own kind.
+SMALL = functools.partial(INDIAN, lr=1e-3)
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "INDIAN (fused)": functools.partial(SMALL, fused=True),
+    "INDIAN (fused, lr = beta)": functools.partial(INDIAN, fused=True),
+    "INDIAN (default)": SMALL,
+    "INDIAN (foreach)": functools.partial(SMALL, foreach=True),
+    "INDIAN (for-loop)": functools.partial(SMALL, foreach=False),
+    "SGD Nesterov (fused)": functools.partial(NESTEROV, fused=True),
+    "SGD Nesterov (foreach)": functools.partial(NESTEROV, foreach=True),
+    "SGD Nesterov (for-loop)": functools.partial(NESTEROV, foreach=False),
+    "Adam (fused)": functools.partial(ADAM, fused=True),
+    "Adam (foreach)": functools.partial(ADAM, foreach=True),
+    "AdamW (fused)": functools.partial(ADAMW, fused=True),
+    "AdamW (foreach)": functools.partial(ADAMW, foreach=True),
+}
+
+BASELINES = ("SGD Nesterov (fused)", "Adam (fused)")
+
+
+def contenders(
+    shapes: list[tuple[int, ...]], device: str, backend: str | None
+) -> Iterator[Contender]:
+    # The gradients are shared: no optimizer writes them.
+    torch.manual_seed(0)
+    grads = [1e-3 * torch.randn(shape, device=device) for shape in shapes]
+    wait = torch.cuda.synchronize if device == "cuda" else _no_wait
+
+    targets = [torch.empty_like(grad) for grad in grads]
+
+    def copy() -> None:
+        torch._foreach_copy_(targets, grads)
+        wait()
+
+    yield Contender("copy", copy, 0)
+
+    for name, make in OPTIMIZERS.items():
+        params = [torch.nn.Parameter(torch.zeros_like(grad)) for grad in grads]
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = grad
+        optimizer = make(params)
+
+        def step(optimizer: torch.optim.Optimizer = optimizer) -> None:
+            optimizer.step()
+            wait()
+
+        step()  # makes the state, whose size is asked for
+        yield Contender(name, step, _bytes(optimizer.state.values()))
+
+
+def _no_wait() -> None:
+    pass
+
+
+def _bytes(states: Any) -> int:
+    values = [value for state in states for value in state.values()]
+    return sum(
+        value.numel() * value.element_size() if isinstance(value, torch.Tensor) else 8
+        for value in values
+        if value is not None
+    )
