@@ -1,23 +1,25 @@
-"""Which hyperparameters are known when a transformation is made, and their check."""
+"""Hyperparameters that are numbers now, and those that are arrays or schedules."""
 
 from __future__ import annotations
 
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from indian_core import check_hyperparameters
 
-# What optax.inject_hyperparams, jit and vmap make of a number.
-Scalar: TypeAlias = float | jax.Array | np.ndarray
+Scalar: TypeAlias = Any  # a float, or a scalar array, traced or not
+ScalarOrSchedule: TypeAlias = Any
 
 
 def as_scalar(name: str, value: Any) -> Scalar:
     """Return a hyperparameter as a checked Python float, or unchanged if it is an array.
 
     A number is known now, so it is checked now and its share of the step's arithmetic is done in
-    double precision. An array may be traced or live on a device: only its shape is checked.
+    double precision. An array may be traced (optax.inject_hyperparams, vmap) or live on a device:
+    of it only the shape is checked.
 
     Args:
       name: The argument's name, for the error text.
@@ -32,19 +34,26 @@ def as_scalar(name: str, value: Any) -> Scalar:
     """
     if isinstance(value, jax.Array | np.ndarray):
         if value.ndim != 0:
-            raise ValueError(
-                f"Invalid {name}: an array of shape {value.shape} (a scalar is needed)"
-            )
+            raise ValueError(f"Invalid {name}: an array of shape {value.shape}, not a scalar")
         return value
     check_hyperparameters(**{name: value})
     return float(value)
 
 
-def as_scalar_or_schedule(name: str, value: Any) -> Any:
-    """Return `as_scalar` of the value, or the value itself if it is a schedule."""
+def as_scalar_or_schedule(name: str, value: Any) -> ScalarOrSchedule:
+    """Return a schedule unchanged, and `as_scalar` of anything else."""
     return value if callable(value) else as_scalar(name, value)
 
 
-def at_count(value: Any, count: Any) -> Any:
+def at_count(value: ScalarOrSchedule, count: jax.Array) -> Scalar:
     """Return the value of a scalar or schedule at this step count."""
     return value(count) if callable(value) else value
+
+
+def cast(dtype: Any, *values: Scalar) -> list[Scalar]:
+    """Return arrays in this dtype, and floats as they are: they take any.
+
+    Cast before any arithmetic, a float32 hyperparameter of float64 parameters costs its own
+    rounding and no more.
+    """
+    return [x if isinstance(x, float) else jnp.asarray(x, dtype) for x in values]

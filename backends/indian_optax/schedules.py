@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-import optax
+from dataclasses import dataclass
+from typing import Any
 
 import indian_core
 from indian_core import POWER, check
 
 
-def power_decay(init_value: float, power: float = POWER) -> optax.Schedule:
-    r"""The paper's step sizes, a decay with a power of the iteration.
+@dataclass(frozen=True)
+class PowerDecay:
+    """The schedule that `power_decay` makes.
+
+    Attributes:
+      max_value: γ_0, which no γ_k exceeds.
+      power: q.
+    """
+
+    max_value: float
+    power: float
+
+    def __call__(self, count: Any) -> Any:
+        """Return γ_k at the step count k."""
+        return indian_core.power_decay(count, self.max_value, self.power)
+
+
+def power_decay(init_value: float, power: float = POWER) -> PowerDecay:
+    r"""Construct the paper's schedule, which decays with a power of the iteration.
 
     .. math::
       \gamma_k = \gamma_0 (k + 1)^{-q}
 
     with :math:`k` counted from 0. Figures 2 and 3 of the paper use :math:`q = 1/2`; in Figure 4
-    slower decays train faster, and :math:`q = 1/4` beats Adam. Assumption 1 of the paper holds for
-    :math:`0 < q \leq 1`.
+    slower decays train faster, and :math:`q = 1/4` beats Adam. Assumption 1 of the paper, under
+    which it proves convergence, holds for :math:`0 < q \leq 1`.
 
     Args:
       init_value: :math:`\gamma_0 \geq 0`, the step size of the first iteration.
       power: :math:`q \geq 0`. With 0 the step size is constant.
 
     Returns:
-      A function of the step count that returns the step size.
+      A function of the step count that returns the step size. Its attribute ``max_value`` tells
+      :func:`scale_by_indian` that the step size never exceeds ``init_value``.
 
     Raises:
       TypeError: If an argument is not a real number.
@@ -36,12 +55,8 @@ def power_decay(init_value: float, power: float = POWER) -> optax.Schedule:
 
     References:
       Castera et al, `An Inertial Newton Algorithm for Deep Learning
-      <https://arxiv.org/abs/1905.12278>`_, 2021, Assumption 1 and section 5
+      <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, Assumption 1 and section 5
     """
     check("init_value", init_value)
     check("power", power)
-
-    def schedule(count: optax.Count) -> optax.ScalarOrSchedule:
-        return indian_core.power_decay(count, init_value, power)
-
-    return schedule
+    return PowerDecay(float(init_value), float(power))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,36 +14,26 @@ from indian_core import (
     INITIAL_SPEED,
     SMALLEST_DECAY,
     Coefficients,
+    NewMomentumCoefficients,
     coefficients,
     from_new_momentum,
 )
-from indian_optax.hyperparameters import as_scalar, as_scalar_or_schedule, at_count
+from indian_optax import hyperparameters
+from indian_optax.hyperparameters import Scalar, ScalarOrSchedule
+from indian_optax.trees import is_none, leaves_like
 
 
 class IndianState(NamedTuple):
     """State of `scale_by_indian`.
 
     Attributes:
-      count: The number of steps made, an int32 scalar; -1 stands for "none, but ψ was set".
+      count: The number of steps made, an int32 scalar. It is -1 for a state that has made none
+        but was given its ψ, by `with_psi`: its next step is not a first one.
       momentum: w, a tree like the parameters.
     """
 
     count: jax.Array
     momentum: optax.Updates
-
-
-class _Reading(NamedTuple):
-    """One step as XLA is to compute it: the first line, then the second.
-
-    w_new = momentum_momentum · w + momentum_gradient · v
-    update = new_momentum · w_new + old_momentum · w + gradient · v
-    """
-
-    momentum_momentum: Any
-    momentum_gradient: Any
-    new_momentum: Any
-    old_momentum: Any
-    gradient: Any
 
 
 def scale_by_indian(
@@ -59,122 +49,129 @@ def scale_by_indian(
     See :func:`indian_optax.indian` for more details.
 
     The learning rate enters the recursion of the momentum, so it lives inside this transformation,
-    and what comes out is the step itself, its sign included: ``optax.apply_updates`` adds it.
-    Transform gradients before it (clipping, say); scaling its updates makes another method.
+    and what comes out is the step itself, with its sign: ``optax.apply_updates`` adds it.
+    Transform gradients before it (clip them, say); scaling its updates makes another method.
 
     Args:
-      learning_rate: γ, the step size: a scalar, or a schedule of the step count.
-      alpha: α ≥ 0, the viscous damping.
-      beta: β > 0, the Newton damping.
-      initial_speed: s ≥ 0, the initial speed in units of the first gradient.
-      accumulator_dtype: Optional ``dtype`` of the momentum. With ``None`` it is the parameter's,
-        but float32 for 16-bit parameters.
+      learning_rate: :math:`\gamma`, the step size: a scalar, or a schedule of the step count.
+      alpha: :math:`\alpha \geq 0`, the viscous damping.
+      beta: :math:`\beta > 0`, the Newton damping.
+      initial_speed: :math:`s \geq 0`, the initial speed in units of the first gradient.
+      accumulator_dtype: Optional ``dtype`` of the momentum. With ``None`` it is the parameter's
+        own, but float32 for 16-bit parameters.
 
     Returns:
-      A :class:`optax.GradientTransformation` object.
+      A :class:`optax.GradientTransformation` object. Its state is an :class:`IndianState`, its
+      updates have the gradients' dtypes, and it needs no ``params``.
 
     Raises:
-      TypeError: If a hyperparameter is not a number, an array or (the learning rate) a schedule.
-      ValueError: If a number is out of range; in ``update``, if a gradient's shape is not its
-        parameter's.
+      TypeError: If a hyperparameter is not a number, an array or (``learning_rate``) a schedule.
+      ValueError: If a number is out of range, or an array is not a scalar. ``update`` raises it if
+        the gradients' tree or shapes are not those of the parameters.
+
+    Examples:
+      >>> import optax
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from indian_optax import scale_by_indian
+      >>> solver = optax.chain(optax.clip(1.0), scale_by_indian(0.5, alpha=0.5, beta=0.5))
+      >>> params = jnp.array([1., 2.])
+      >>> updates, state = solver.update(jnp.array([0.5, 4.]), solver.init(params))
+      >>> print(updates)
+      [-0.25 -0.5 ]
+
+    .. note::
+      On CPUs XLA updates parameters and momentum in place, without a temporary copy, if it is
+      known beforehand that :math:`1 - \alpha\gamma` is not near zero: for numbers, and for
+      schedules with an attribute ``max_value``, as :func:`indian_optax.power_decay` has. (One can
+      be added to any function: ``schedule.max_value = 0.1``.)
     """
-    learning_rate = as_scalar_or_schedule("learning_rate", learning_rate)
-    alpha = as_scalar("alpha", alpha)
-    beta = as_scalar("beta", beta)
-    initial_speed = as_scalar("initial_speed", initial_speed)
+    learning_rate = hyperparameters.as_scalar_or_schedule("learning_rate", learning_rate)
+    alpha = hyperparameters.as_scalar("alpha", alpha)
+    beta = hyperparameters.as_scalar("beta", beta)
+    initial_speed = hyperparameters.as_scalar("initial_speed", initial_speed)
+    if accumulator_dtype is not None:
+        accumulator_dtype = jax.dtypes.canonicalize_dtype(accumulator_dtype)
+    from_new = _decay_is_large(learning_rate, alpha)
 
     def init_fn(params: optax.Params) -> IndianState:
         momentum = jax.tree.map(
-            lambda p: jnp.zeros_like(p, dtype=_accumulator_dtype(p, accumulator_dtype)), params
+            lambda p: jnp.zeros_like(p, dtype=_momentum_dtype(p, accumulator_dtype)), params
         )
-        return IndianState(count=jnp.zeros([], jnp.int32), momentum=momentum)
+        return IndianState(jnp.zeros([], jnp.int32), momentum)
 
     def update_fn(
-        updates: optax.Updates, state: IndianState, params: optax.Params | None = None
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, IndianState]:
         del params
-        k = jnp.maximum(state.count, 0)
-        lr = at_count(learning_rate, k)
+        count, momentum = cast(IndianState, state)
+        k = jnp.maximum(count, 0)
+        values = (hyperparameters.at_count(learning_rate, k), alpha, beta, initial_speed)
 
-        def step(path: Any, v: jax.Array | None, w: jax.Array) -> Any:
-            if v is None:
+        def leaf(v: Any, w: Any) -> tuple[Any, Any]:
+            if v is None:  # No gradient, as in optax.trace: the parameter rests.
                 return None, w
-            if jnp.shape(v) != jnp.shape(w):
-                raise ValueError(
-                    f"The gradient{jax.tree_util.keystr(path)} has shape {jnp.shape(v)}, "
-                    f"its parameter {jnp.shape(w)}"
-                )
+            v = jnp.asarray(v)
             dtype = jnp.promote_types(w.dtype, jnp.float32)
-            scalars = _scalars(
-                lr, alpha, beta, initial_speed, state.count == 0, jnp.finfo(dtype).dtype
-            )
-            update, momentum = _step(scalars, v.astype(dtype), w.astype(dtype))
-            return update.astype(v.dtype), momentum.astype(w.dtype)
+            scalars = _scalars(values, count == 0, from_new, jnp.finfo(dtype).dtype)
+            update, new_w = _step(scalars, v.astype(dtype), w.astype(dtype))
+            return update.astype(v.dtype), new_w.astype(w.dtype)
 
-        pairs = jax.tree_util.tree_map_with_path(
-            step, updates, state.momentum, is_leaf=lambda v: v is None
+        gradients, treedef = jax.tree.flatten(updates, is_leaf=is_none)
+        old_w = leaves_like(treedef, gradients, momentum, "gradients", "the momentum")
+        pairs = [leaf(v, w) for v, w in zip(gradients, old_w, strict=True)]
+        return (
+            treedef.unflatten(update for update, _ in pairs),
+            IndianState(optax.safe_increment(k), treedef.unflatten(w for _, w in pairs)),
         )
-        updates, momentum = (
-            jax.tree.map(lambda _, pair, i=i: pair[i], updates, pairs, is_leaf=lambda v: v is None)
-            for i in range(2)
-        )
-        return updates, IndianState(count=optax.safe_increment(k), momentum=momentum)
 
     return optax.GradientTransformation(init_fn, update_fn)
 
 
-def _accumulator_dtype(param: Any, dtype: Any | None) -> Any:
-    """Return the momentum's dtype: what was asked for, else at least float32; complex if θ is."""
+def _momentum_dtype(param: Any, dtype: Any | None) -> Any:
+    """Return the dtype asked for, or θ's but at least float32; complex where θ is."""
+    theta_dtype = jnp.result_type(param)
     if dtype is None:
-        return jnp.promote_types(param.dtype, jnp.float32)
-    if jnp.issubdtype(param.dtype, jnp.complexfloating):
+        return jnp.promote_types(theta_dtype, jnp.float32)
+    if jnp.issubdtype(theta_dtype, jnp.complexfloating):
         return jnp.promote_types(dtype, jnp.complex64)
     return dtype
 
 
-def _step(scalars: _Reading, v: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
-    momentum = scalars.momentum_momentum * w + scalars.momentum_gradient * v
-    update = scalars.gradient * v
-    if scalars.new_momentum is not None:
-        update += scalars.new_momentum * momentum
-    if scalars.old_momentum is not None:
-        update += scalars.old_momentum * w
-    return update, momentum
+def _decay_is_large(learning_rate: ScalarOrSchedule, alpha: Scalar) -> bool:
+    """Return whether |1 − αγ| is known to allow θ to be written from the new w at every step.
+
+    Nothing can be decided on the device: where both readings are in the program, or a
+    `jax.lax.cond`, XLA on CPUs makes the copies that the new reading is there to avoid.
+    """
+    if not isinstance(alpha, float):
+        return False
+    if isinstance(learning_rate, float):
+        return abs(1 - alpha * learning_rate) >= SMALLEST_DECAY
+    max_value = getattr(learning_rate, "max_value", None)
+    return max_value is not None and bool(1 - alpha * max_value >= SMALLEST_DECAY)
 
 
 def _scalars(
-    lr: Any, alpha: Any, beta: Any, initial_speed: Any, first: jax.Array, dtype: Any
-) -> _Reading:
-    """Return the scalars of one step in the leaf's precision."""
-    # Arrays are cast before the arithmetic, so that of a float32 hyperparameter of float64 leaves
-    # only the hyperparameter itself is rounded; floats are Python's and need no cast.
-    values = [
-        value if isinstance(value, float) else jnp.asarray(value, dtype)
-        for value in (lr, alpha, beta, initial_speed)
-    ]
-    start, later = (_reading(coefficients(*values, first=f)) for f in (True, False))
+    values: tuple[Scalar, ...], first: jax.Array, from_new: bool, dtype: Any
+) -> Coefficients | NewMomentumCoefficients:
+    """Return the step's four scalars in the leaf's precision."""
+    # A first step's and a later one's are both made, so that what is a float now is worked out in
+    # double precision and rounded once.
+    start, later = (
+        coefficients(*hyperparameters.cast(dtype, *values), first=f) for f in (True, False)
+    )
+    if from_new:
+        start, later = from_new_momentum(start), from_new_momentum(later)
     return jax.tree.map(
         lambda x, y: jnp.where(first, jnp.asarray(x, dtype), jnp.asarray(y, dtype)), start, later
     )
 
 
-def _reading(step: Coefficients) -> _Reading:
-    """Return θ from the new w, which XLA fuses without copies, or from the old where it cannot be.
-
-    If the decay 1 − αγ is a number, the choice is made here, else on the device.
-    """
-    decay = step.momentum_momentum
-    small = abs(decay) < SMALLEST_DECAY
-    if isinstance(decay, float):
-        if small:
-            return _Reading(*step[2:], None, step.theta_momentum, step.theta_gradient)
-        new = from_new_momentum(step)
-        return _Reading(*step[2:], new.theta_momentum, None, new.theta_gradient)
-    # Where the decay is small the quotient is not used; 1 in its place keeps its gradient finite.
-    new = from_new_momentum(step._replace(momentum_momentum=jnp.where(small, 1, decay)))
-    return _Reading(
-        *step[2:],
-        jnp.where(small, 0, new.theta_momentum),
-        jnp.where(small, step.theta_momentum, 0),
-        jnp.where(small, step.theta_gradient, new.theta_gradient),
-    )
+def _step(
+    scalars: Coefficients | NewMomentumCoefficients, v: jax.Array, w: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Return θ's update and the new w."""
+    new_w = scalars.momentum_momentum * w + scalars.momentum_gradient * v
+    read = new_w if isinstance(scalars, NewMomentumCoefficients) else w
+    return scalars.theta_momentum * read + scalars.theta_gradient * v, new_w

@@ -1,0 +1,51 @@
+"""Trees that have to match: gradients, parameters, momentum and ψ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def is_none(node: Any) -> bool:
+    """Tell `jax.tree` functions to take None for a leaf."""
+    return node is None
+
+
+def leaves_like(
+    treedef: jax.tree_util.PyTreeDef, leaves: Sequence[Any], other: Any, name: str, other_name: str
+) -> list[Any]:
+    """Return another tree's leaves in the order of this one's, where both match.
+
+    Args:
+      treedef: The structure of this tree, None being a leaf or not.
+      leaves: Its leaves; where one is None, the other tree may hold anything.
+      other: The other tree.
+      name: What this tree holds, for the error text.
+      other_name: What the other tree holds.
+
+    Returns:
+      The other tree's leaves, one for each of ``leaves``.
+
+    Raises:
+      ValueError: If the structures or the shapes of two leaves differ.
+    """
+    mismatch = f"The tree of the {name}, {treedef}, is not that of {other_name}: "
+    try:
+        other_leaves = treedef.flatten_up_to(other)
+    except (ValueError, TypeError) as error:
+        raise ValueError(mismatch + str(jax.tree.structure(other))) from error
+    if not jax.tree_util.all_leaves(
+        [y for x, y in zip(leaves, other_leaves, strict=True) if x is not None]
+    ):
+        raise ValueError(mismatch + str(jax.tree.structure(other)))
+    paths = jax.tree_util.tree_flatten_with_path(treedef.unflatten(leaves), is_leaf=is_none)[0]
+    for (path, x), y in zip(paths, other_leaves, strict=True):
+        if x is not None and jnp.shape(x) != jnp.shape(y):
+            raise ValueError(
+                f"The {name}{jax.tree_util.keystr(path)} have shape {jnp.shape(x)}, "
+                f"{other_name} {jnp.shape(y)}"
+            )
+    return other_leaves
