@@ -23,7 +23,7 @@ def _full_batch(_k: int) -> Arrays:
     return ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared, and cached by drivers, as the object that it is
 class Problem:
     """A loss J(θ) over a tuple of arrays, its gradient, a start, and its minibatches.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -14,6 +15,11 @@ import optax
 from indian_core.problems import Problem
 from indian_optax import indian, psi, with_psi
 from tests.conformance.driver import Arrays, Settings
+
+
+@functools.cache
+def _gradient(problem: Problem) -> Any:
+    return jax.jit(jax.grad(lambda params, batch: problem.loss(params, batch, jnp)))
 
 
 class OptaxDriver:
@@ -57,7 +63,7 @@ class OptaxDriver:
         with self._precision():
             dtype = self._params[0].dtype
             batch = [jnp.array(x, dtype) for x in problem.batch(k)]
-            gradients = jax.grad(lambda params: problem.loss(params, batch, jnp))(self._params)
+            gradients = _gradient(problem)(self._params, batch)
             self._params, self._state = self._update(self._params, self._state, gradients)
 
     def theta(self) -> Arrays:

@@ -13,6 +13,7 @@ Two files, one trajectory a line, every float in full:
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -74,6 +75,7 @@ ESSENTIAL = {
 }
 
 
+@functools.cache
 def problem_by_name(name: str) -> problems.Problem:
     """Return the problem, the real data ones on scikit-learn's digits."""
     make = getattr(problems, name)
