@@ -1,17 +1,17 @@
-"""`indian`, with weight decay, and `from_sgd`."""
+"""`indian`, the optimizer with its weight decay, and `from_sgd`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import optax
 
 import indian_core
-from indian_core import ALPHA, BETA, INITIAL_SPEED
-from indian_optax.hyperparameters import as_scalar_or_schedule, at_count
+from indian_core import ALPHA, BETA, INITIAL_SPEED, check
+from indian_optax.hyperparameters import Scalar, as_scalar_or_schedule, at_count
 from indian_optax.transform import IndianState, scale_by_indian
 
 
@@ -25,7 +25,92 @@ def indian(
     *,
     accumulator_dtype: Any | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""The INDIAN optimizer."""
+    r"""The INDIAN optimizer, an inertial Newton algorithm (later named INNA).
+
+    INDIAN discretizes :math:`\ddot\theta + \alpha\dot\theta + \beta\nabla^2 J(\theta)\dot\theta +
+    \nabla J(\theta) = 0`: a heavy ball with viscous damping :math:`\alpha` that is also damped
+    along Newton's direction by :math:`\beta`, yet needs first derivatives only. It keeps one
+    buffer for each parameter, as SGD with momentum does, and with certain hyperparameters it *is*
+    that method (see :func:`indian_optax.from_sgd`).
+
+    Let :math:`\gamma_t` be the learning rate, :math:`v_t` the gradient (potentially preprocessed
+    by other transformations), :math:`\theta_t` the parameters and :math:`\lambda` the weight
+    decay. The ``init`` function makes the state :math:`S_0 := (0, 0)` of step count and momentum.
+    For :math:`t \geq 0` and with :math:`w_0 = (s - \beta)\, v_0` the ``update`` function computes
+
+    .. math::
+
+      \begin{align*}
+        u_t &\leftarrow -\gamma_t (w_t + \beta v_t) - \gamma_t \lambda \theta_t \\
+        w_{t+1} &\leftarrow (1 - \alpha\gamma_t)\, w_t + \gamma_t (1 - \alpha\beta)\, v_t \\
+        S_{t+1} &\leftarrow (t + 1, w_{t+1}),
+      \end{align*}
+
+    and :func:`optax.apply_updates` adds :math:`u_t`. This is equation (11) of the paper, exactly
+    and for any :math:`\gamma_t`, in the variable :math:`w = (\alpha - 1/\beta)\,\theta +
+    \psi/\beta` of its Theorem 14 in place of :math:`\psi`; :func:`indian_optax.psi` and
+    :func:`indian_optax.with_psi` convert.
+
+    Args:
+      learning_rate: :math:`\gamma > 0`, the step size: a scalar, or a schedule of the step count,
+        such as the paper's :func:`indian_optax.power_decay`. On smooth losses of curvature at most
+        :math:`L` steps are stable below about :math:`2/(\beta L)`.
+      alpha: :math:`\alpha \geq 0`, the viscous damping.
+      beta: :math:`\beta > 0`, the Newton damping.
+      initial_speed: :math:`s \geq 0`: the initial velocity is :math:`-s v_0`. 1 is the paper's,
+        and ``initial_speed=beta`` a start from rest: on steep losses the safer choice.
+      weight_decay: :math:`\lambda`, the strength of the decoupled weight decay, a scalar or a
+        schedule. It is multiplied with the learning rate. With ``None`` ``update`` needs no
+        ``params``.
+      mask: A tree with same structure as (or a prefix of) the params PyTree, or a Callable that
+        returns such a pytree given the params/updates. The leaves should be booleans, ``True`` for
+        leaves/subtrees you want to apply the weight decay to, and ``False`` for those you want to
+        skip. Note that the INDIAN step is made for all parameters.
+      accumulator_dtype: Optional ``dtype`` of the momentum. With ``None`` it is the parameter's
+        own, but float32 for 16-bit parameters.
+
+    Returns:
+      The corresponding :class:`optax.GradientTransformationExtraArgs`. Its state is an
+      :class:`indian_optax.IndianState`.
+
+    Raises:
+      TypeError: If a hyperparameter is not a number, an array or (``learning_rate``,
+        ``weight_decay``) a schedule.
+      ValueError: If a number is out of range, or an array is not a scalar. ``update`` raises it if
+        trees do not match, or weight decay is asked for and ``params`` are not given.
+
+    Examples:
+      >>> import optax
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from indian_optax import indian
+      >>> def f(x): return jnp.sum(x ** 2)  # simple quadratic function
+      >>> solver = indian(learning_rate=0.1)
+      >>> params = jnp.array([1., 2., 3.])
+      >>> print('Objective function: ', f(params))
+      Objective function:  14.0
+      >>> opt_state = solver.init(params)
+      >>> for _ in range(5):
+      ...  grad = jax.grad(f)(params)
+      ...  updates, opt_state = solver.update(grad, opt_state, params)
+      ...  params = optax.apply_updates(params, updates)
+      ...  print('Objective function: {:.2E}'.format(f(params)))
+      Objective function: 8.96E+00
+      Objective function: 4.94E+00
+      Objective function: 2.09E+00
+      Objective function: 4.61E-01
+      Objective function: 3.96E-03
+
+    References:
+      Castera et al, `An Inertial Newton Algorithm for Deep Learning
+      <https://jmlr.org/papers/v22/19-1024.html>`_, 2021
+
+    .. note::
+      The updates are the steps themselves. In :func:`optax.chain`, transformations of the
+      gradients come before this one, and nothing that scales the updates after it.
+      Under :func:`optax.inject_hyperparams`, name the arguments that are functions or dtypes but
+      no schedules: ``static_args=("mask", "accumulator_dtype")``.
+    """
     step = scale_by_indian(
         learning_rate, alpha, beta, initial_speed, accumulator_dtype=accumulator_dtype
     )
@@ -34,31 +119,96 @@ def indian(
     weight_decay = as_scalar_or_schedule("weight_decay", weight_decay)
 
     def update_fn(
-        updates: optax.Updates, state: IndianState, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, IndianState]:
-        k = jnp.maximum(state.count, 0)
-        rate = at_count(learning_rate, k) * at_count(weight_decay, k)
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
+        # The decay shares the step's count, so that it needs no state of its own.
+        k = jnp.maximum(cast(IndianState, state).count, 0)
+        lr, strength = at_count(learning_rate, k), at_count(weight_decay, k)
         updates, state = step.update(updates, state, params)
-        updates = _decay(updates, params, rate, mask)
-        return updates, state
+        return _decayed(updates, params, lr, strength, mask), state
 
     return optax.with_extra_args_support(optax.GradientTransformation(step.init, update_fn))
-
-
-def _decay(updates: optax.Updates, params: optax.Params, rate: Any, mask: Any) -> optax.Updates:
-    """Return the updates with −rate · θ added where the mask allows."""
-    decay = optax.add_decayed_weights(-rate, mask)
-    # Its state is empty, so it need not be kept: the whole state is INDIAN's.
-    decayed, _ = decay.update(updates, decay.init(params), params)
-    return optax.tree.cast_like(decayed, updates)
 
 
 inna = indian
 
 
+def _decayed(
+    updates: optax.Updates, params: optax.Params | None, lr: Scalar, strength: Scalar, mask: Any
+) -> optax.Updates:
+    """Return the updates with −lr · strength · θ added where the mask allows."""
+    # optax's own decay, with a negative strength, since these are updates and not gradients. An
+    # array may have fewer digits than θ: the widest float has them all, and the cast removes it.
+    rate = lr * strength if isinstance(lr, float) else jnp.asarray(lr, float) * strength
+    decay = optax.add_decayed_weights(-rate, mask)
+    decayed, _ = decay.update(updates, decay.init(params), params)
+    return optax.tree.cast_like(decayed, updates)
+
+
 def from_sgd(
-    learning_rate: float, momentum: float | None = None, nesterov: bool = False, **kwargs: Any
+    learning_rate: float,
+    momentum: float | None = None,
+    nesterov: bool = False,
+    added_damping: float = 0.0,
+    *,
+    accumulator_dtype: Any | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    """Return the INDIAN that is this SGD."""
-    start = indian_core.from_sgd(learning_rate, momentum or 0.0, nesterov)
-    return indian(*start, **kwargs)
+    r"""The INDIAN that is this SGD, for a tuned SGD run to start from.
+
+    At a constant learning rate and from rest, INDIAN with
+
+    .. math::
+
+      \gamma = \sqrt{lr}, \quad \alpha\gamma = 1 - m, \quad
+      \beta = \gamma \text{ or, with Nesterov's momentum, } \gamma (1 + m)
+
+    makes the very steps of ``optax.sgd(lr, momentum=m, nesterov=...)``. From there :math:`\beta`
+    can be turned up, at once or in mid-run: the state stays the same.
+
+    Args:
+      learning_rate: SGD's learning rate, > 0, a number.
+      momentum: SGD's momentum, between 0 and 1; ``None`` is 0.
+      nesterov: Whether SGD uses Nesterov momentum.
+      added_damping: Newton damping on top of SGD's own: it is added to :math:`\beta`.
+      accumulator_dtype: See :func:`indian_optax.indian`.
+
+    Returns:
+      The corresponding :class:`optax.GradientTransformationExtraArgs`.
+
+    Raises:
+      TypeError: If an argument is not a number.
+      ValueError: If an argument is out of range, or Nesterov momentum is asked for without any.
+
+    Examples:
+      >>> import optax
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from indian_optax import from_sgd
+      >>> def f(x): return jnp.sum(x ** 2)  # simple quadratic function
+      >>> def run(solver, params=jnp.array([1., 2., 3.]), opt_state=None):
+      ...  opt_state = opt_state or solver.init(params)
+      ...  for _ in range(5):
+      ...   updates, opt_state = solver.update(jax.grad(f)(params), opt_state, params)
+      ...   params = optax.apply_updates(params, updates)
+      ...  return params, opt_state
+      >>> for solver in (optax.sgd(0.01, 0.9), from_sgd(0.01, 0.9)):
+      ...  params, opt_state = run(solver)
+      ...  print('Objective function: {:.2E}'.format(f(params)))
+      Objective function: 7.86E+00
+      Objective function: 7.86E+00
+      >>> more_damped = from_sgd(0.01, 0.9, added_damping=0.1)
+      >>> params, opt_state = run(more_damped, params, opt_state)
+      >>> print('Objective function: {:.2E}'.format(f(params)))
+      Objective function: 1.01E+00
+
+    References:
+      Ma et al, `Quasi-hyperbolic momentum and Adam for deep learning
+      <https://arxiv.org/abs/1810.06801>`_, 2019: the method that both are cases of, see
+      :mod:`indian_core.equivalences`
+    """
+    check("added_damping", added_damping)
+    lr, alpha, beta, _ = indian_core.from_sgd(
+        learning_rate, 0.0 if momentum is None else momentum, nesterov
+    )
+    beta += added_damping
+    return indian(lr, alpha, beta, initial_speed=beta, accumulator_dtype=accumulator_dtype)

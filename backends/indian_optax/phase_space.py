@@ -6,11 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from indian_core import momentum_from_psi, psi_from_momentum
-from indian_optax.hyperparameters import as_scalar
+from indian_optax.hyperparameters import as_scalar, cast
 from indian_optax.transform import IndianState
+from indian_optax.trees import leaves_like
 
 
 def psi(
@@ -19,12 +21,51 @@ def psi(
     alpha: jax.typing.ArrayLike,
     beta: jax.typing.ArrayLike,
 ) -> optax.Params:
-    """Return ψ."""
+    r"""Compute the paper's auxiliary variable of every parameter.
+
+    .. math::
+      \psi = (1 - \alpha\beta)\,\theta + \beta w
+
+    Args:
+      state: The state of :func:`indian_optax.indian`, or one that holds it: of a chain, a wrapper,
+        or :func:`optax.partition` with several.
+      params: :math:`\theta`, the parameters that belong to the state.
+      alpha: :math:`\alpha`, the viscous damping of the run.
+      beta: :math:`\beta`, the Newton damping of the run.
+
+    Returns:
+      :math:`\psi`, a tree like ``params``, in the momentum's precision. Where a parameter has no
+      momentum (it is masked, or another optimizer's) there is an :class:`optax.MaskedNode`.
+      Before the first step it is :math:`(1 - \alpha\beta)\,\theta_0`: the initial velocity is not
+      known before the first gradient.
+
+    Raises:
+      TypeError: If α or β is not a number or an array.
+      ValueError: If α or β is out of range, the state holds no :class:`indian_optax.IndianState`,
+        or it is not these parameters' state.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from indian_optax import indian, psi
+      >>> solver = indian(0.5, alpha=0.5, beta=1.0)
+      >>> params = jnp.array([1., 2.])
+      >>> print(psi(solver.init(params), params, alpha=0.5, beta=1.0))
+      [0.5 1. ]
+
+    References:
+      Castera et al, `An Inertial Newton Algorithm for Deep Learning
+      <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, equation (11)
+    """
     alpha, beta = as_scalar("alpha", alpha), as_scalar("beta", beta)
-    (found,) = [s for s in jax.tree.leaves(state, is_leaf=_is_state) if _is_state(s)]
-    return jax.tree.map(
-        lambda p, w: psi_from_momentum(p.astype(w.dtype), w, alpha, beta), params, found.momentum
-    )
+    treedef: Any
+    theta, treedef = jax.tree.flatten(params)
+    found: list[Any] = [optax.MaskedNode()] * len(theta)
+    for indian_state in _indian_states(state):
+        for i, w in enumerate(_momentum_leaves(indian_state, params)):
+            if not _is_masked(w):
+                a, b, p = _in_precision(w, alpha, beta, theta[i])
+                found[i] = psi_from_momentum(p, w.astype(p.dtype), a, b)
+    return treedef.unflatten(found)
 
 
 def with_psi(
@@ -34,24 +75,115 @@ def with_psi(
     alpha: jax.typing.ArrayLike,
     beta: jax.typing.ArrayLike,
 ) -> optax.OptState:
-    """Return the state with ψ set."""
+    r"""Return the state whose auxiliary variable is this one, to continue a run from.
+
+    .. math::
+      w = (\psi - (1 - \alpha\beta)\,\theta)/\beta
+
+    The next step is then an ordinary one: a :math:`\psi` given before the first step is the
+    initial one, and ``initial_speed`` has no part. (The state's ``count`` is then -1; schedules
+    still start at 0.)
+
+    Args:
+      state: The state of :func:`indian_optax.indian`, or one that holds it; it is left as it is.
+      params: :math:`\theta`, the parameters that belong to the state.
+      psi: :math:`\psi`, a tree like ``params``. :class:`optax.MaskedNode` may stand where a
+        parameter has no momentum.
+      alpha: :math:`\alpha`, the viscous damping of the run.
+      beta: :math:`\beta`, the Newton damping of the run.
+
+    Returns:
+      A new state.
+
+    Raises:
+      TypeError: If α or β is not a number or an array.
+      ValueError: If α or β is out of range, the state holds no :class:`indian_optax.IndianState`,
+        or the trees or shapes do not match.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from indian_optax import indian, psi, with_psi
+      >>> solver = indian(0.5, alpha=0.5, beta=1.0)
+      >>> params = jnp.array([1., 2.])
+      >>> state = with_psi(solver.init(params), params, jnp.array([3., 4.]), alpha=0.5, beta=1.0)
+      >>> print(psi(state, params, alpha=0.5, beta=1.0))
+      [3. 4.]
+
+    References:
+      Castera et al, `An Inertial Newton Algorithm for Deep Learning
+      <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, equation (11)
+    """
     alpha, beta = as_scalar("alpha", alpha), as_scalar("beta", beta)
+    _indian_states(state)
+    theta, treedef = jax.tree.flatten(params)
 
-    def replace(state: Any) -> Any:
-        if not _is_state(state):
-            return state
-        momentum = jax.tree.map(
-            lambda p, y, w: momentum_from_psi(
-                p.astype(w.dtype), jnp.asarray(y, w.dtype), alpha, beta
-            ),
-            params,
-            psi,
-            state.momentum,
+    def momentum(indian_state: IndianState) -> optax.Updates:
+        old = _momentum_leaves(indian_state, params)
+        # Where there is no momentum there need be no ψ.
+        wanted = [None if _is_masked(w) else p for w, p in zip(old, theta, strict=True)]
+        given = leaves_like(treedef, wanted, psi, "parameters", "psi")
+        new = iter(
+            _momentum_like(w, p, y, alpha, beta)
+            for w, p, y in zip(old, theta, given, strict=True)
+            if not _is_masked(w)
         )
-        return IndianState(jnp.where(state.count == 0, -1, state.count), momentum)
+        return jax.tree.map(lambda _: next(new), indian_state.momentum)
 
-    return jax.tree.map(replace, state, is_leaf=_is_state)
+    def replace(node: Any) -> Any:
+        if not _is_indian(node):
+            return node
+        return IndianState(jnp.where(node.count == 0, -1, node.count), momentum(node))
+
+    return jax.tree.map(replace, state, is_leaf=_is_indian)
 
 
-def _is_state(node: Any) -> bool:
+def _momentum_like(w: jax.Array, theta: Any, psi: Any, alpha: Any, beta: Any) -> Any:
+    alpha, beta, theta = _in_precision(w, alpha, beta, theta)
+    return momentum_from_psi(theta, jnp.asarray(psi, theta.dtype), alpha, beta).astype(w.dtype)
+
+
+def _in_precision(w: jax.Array, alpha: Any, beta: Any, theta: Any) -> tuple[Any, Any, jax.Array]:
+    """Return α, β and θ in the momentum's precision, but at least float32."""
+    dtype = jnp.promote_types(w.dtype, jnp.float32)
+    alpha, beta = cast(np.finfo(dtype).dtype, alpha, beta)
+    return alpha, beta, jnp.asarray(theta, dtype)
+
+
+def _is_indian(node: Any) -> bool:
     return isinstance(node, IndianState)
+
+
+def _is_masked(node: Any) -> bool:
+    return isinstance(node, optax.MaskedNode)
+
+
+def _indian_states(state: optax.OptState) -> list[IndianState]:
+    found = [node for node in jax.tree.leaves(state, is_leaf=_is_indian) if _is_indian(node)]
+    if not found:
+        raise ValueError(
+            f"The state holds no IndianState, so there is no psi: {jax.tree.structure(state)}"
+        )
+    return found
+
+
+def _momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
+    """Return w for each leaf of the parameters, MaskedNode where there is none."""
+    treedef: Any
+    theta, treedef = jax.tree.flatten(params)
+    try:
+        # A mask may be a prefix: then one MaskedNode stands for a subtree of parameters.
+        expanded = jax.tree.map(
+            lambda w, p: jax.tree.map(lambda _: w, p) if _is_masked(w) else w,
+            state.momentum,
+            params,
+            is_leaf=_is_masked,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"The tree of the parameters, {treedef}, is not that of the state: "
+            f"{jax.tree.structure(state.momentum)}"
+        ) from error
+    found: list[Any] = treedef.flatten_up_to(expanded)
+    wanted = [None if _is_masked(w) else p for w, p in zip(found, theta, strict=True)]
+    leaves_like(treedef, wanted, expanded, "parameters", "the momentum")
+    return found

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from indian_core import (
@@ -32,7 +33,7 @@ class IndianState(NamedTuple):
       momentum: w, a tree like the parameters.
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # as in optax, it hides tuple.count
     momentum: optax.Updates
 
 
@@ -113,10 +114,11 @@ def scale_by_indian(
                 return None, w
             v = jnp.asarray(v)
             dtype = jnp.promote_types(w.dtype, jnp.float32)
-            scalars = _scalars(values, count == 0, from_new, jnp.finfo(dtype).dtype)
+            scalars = _scalars(values, count == 0, from_new, np.finfo(dtype).dtype)
             update, new_w = _step(scalars, v.astype(dtype), w.astype(dtype))
             return update.astype(v.dtype), new_w.astype(w.dtype)
 
+        treedef: Any
         gradients, treedef = jax.tree.flatten(updates, is_leaf=is_none)
         old_w = leaves_like(treedef, gradients, momentum, "gradients", "the momentum")
         pairs = [leaf(v, w) for v, w in zip(gradients, old_w, strict=True)]
@@ -158,14 +160,17 @@ def _scalars(
     """Return the step's four scalars in the leaf's precision."""
     # A first step's and a later one's are both made, so that what is a float now is worked out in
     # double precision and rounded once.
-    start, later = (
-        coefficients(*hyperparameters.cast(dtype, *values), first=f) for f in (True, False)
-    )
-    if from_new:
-        start, later = from_new_momentum(start), from_new_momentum(later)
-    return jax.tree.map(
-        lambda x, y: jnp.where(first, jnp.asarray(x, dtype), jnp.asarray(y, dtype)), start, later
-    )
+    lr, alpha, beta, initial_speed = hyperparameters.cast(dtype, *values)
+
+    def scalars(first: bool) -> Coefficients | NewMomentumCoefficients:
+        step = coefficients(lr, alpha, beta, initial_speed, first)
+        return from_new_momentum(step) if from_new else step
+
+    def select(x: Scalar, y: Scalar) -> jax.Array:
+        return jnp.where(first, jnp.asarray(x, dtype), jnp.asarray(y, dtype))
+
+    start = scalars(first=True)
+    return type(start)(*map(select, start, scalars(first=False)))
 
 
 def _step(

@@ -15,7 +15,7 @@ def is_none(node: Any) -> bool:
 
 
 def leaves_like(
-    treedef: jax.tree_util.PyTreeDef, leaves: Sequence[Any], other: Any, name: str, other_name: str
+    treedef: Any, leaves: Sequence[Any], other: Any, name: str, other_name: str
 ) -> list[Any]:
     """Return another tree's leaves in the order of this one's, where both match.
 
@@ -34,7 +34,7 @@ def leaves_like(
     """
     mismatch = f"The tree of the {name}, {treedef}, is not that of {other_name}: "
     try:
-        other_leaves = treedef.flatten_up_to(other)
+        other_leaves: list[Any] = treedef.flatten_up_to(other)
     except (ValueError, TypeError) as error:
         raise ValueError(mismatch + str(jax.tree.structure(other))) from error
     if not jax.tree_util.all_leaves(
