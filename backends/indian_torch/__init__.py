@@ -1,10 +1,4 @@
-"""INDIAN (INNA) as a native `torch.optim.Optimizer`.
-
-    from indian_torch import INDIAN, PowerDecayLR
-
-    optimizer = INDIAN(model.parameters(), lr=0.1, alpha=0.5, beta=0.1)
-    scheduler = PowerDecayLR(optimizer)  # lr / sqrt(k + 1)
-"""
+"""INDIAN (INNA) as a native `torch.optim.Optimizer`: `INDIAN` and the schedule `PowerDecayLR`."""
 
 try:
     import torch as _torch  # noqa: F401

@@ -1,21 +1,19 @@
-r"""The functional form of INDIAN, over its three implementations.
+r"""The functional form of INDIAN: which of the three implementations makes the step.
 
 All three share one state per parameter, a buffer and its scale σ with buffer = σ w: w is the
 momentum of `indian_core.momentum`. The for-loop and the foreach implementation leave σ as it is
 (1 after a first step); the fused one moves it, which lets PyTorch's SGD kernel do the whole step.
-The sign of ``maximize`` is in the scalars, so it costs nothing.
 """
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, _default_to_fused_or_foreach
+from torch.optim.optimizer import _default_to_fused_or_foreach, _foreach_supported_types
 
+from indian_torch.for_loop import _single_tensor_indian
+from indian_torch.foreach import _multi_tensor_indian
 from indian_torch.fused import _fused_indian
-from indian_torch.precision import add_rounded
 from indian_torch.scalars import Scale, Step
 
 
@@ -48,8 +46,8 @@ def indian(
         grads: v, of the same shapes. They are not changed.
         momentum_buffers: σ w, of the same shapes; zeros before the first step. Updated in place,
             or replaced in this list if ``differentiable``.
-        scales: σ, 0 before a parameter's first step. Floats are replaced in this list, 0-dim
-            tensors (``capturable``, ``torch.compile``) updated in place.
+        scales: σ, 0 before a parameter's first step. Floats are replaced in this list; 0-dim
+            tensors, 0 or 1 (for ``capturable`` and ``torch.compile``), are updated in place.
         foreach: Whether to use the foreach implementation.
         fused: Whether to use PyTorch's fused SGD kernel wherever it can do the step.
         capturable: Whether the step is to be captured in a CUDA graph: no decision on the host.
@@ -63,6 +61,9 @@ def indian(
         weight_decay: λ.
         decoupled_weight_decay: Whether λ works as θ ← (1 − γλ) θ or as v ← v + λθ.
         maximize: Whether to go up rather than down.
+
+    Raises:
+        RuntimeError: If a gradient is sparse and the weight decay is not decoupled.
     """
     on_host = not (capturable or differentiable or torch.compiler.is_compiling())
     if isinstance(lr, Tensor):
@@ -77,84 +78,56 @@ def indian(
         decoupled_weight_decay=decoupled_weight_decay,
         sign=-1.0 if maximize else 1.0,
     )
-    automatic = foreach is None and fused is None
-    if automatic:
-        _, foreach = _default_to_fused_or_foreach(params, differentiable)
-        foreach = foreach or torch.compiler.is_compiling()
+    if on_host and any(type(param) not in _foreach_supported_types for param in params):
+        params, grads, momentum_buffers = _local_shards(params, grads, momentum_buffers)
+
     left = list(range(len(params)))
-    if differentiable or has_sparse_grad:
+    automatic = foreach is None and fused is None
+    if has_sparse_grad:
+        if step.l2 != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
         foreach = fused = False
-    elif on_host and (fused or automatic):
+    elif automatic:
+        _, foreach = _default_to_fused_or_foreach(params, differentiable)
+        foreach = foreach or (torch.compiler.is_compiling() and not differentiable)
+    if on_host and not has_sparse_grad and (fused or automatic):
         left = _fused_indian(
             params, grads, momentum_buffers, scales, step=step, automatic=automatic
         )
     if not left:
         return
+
     implementation = _multi_tensor_indian if foreach or fused else _single_tensor_indian
-    lists = ([column[i] for i in left] for column in (params, grads, momentum_buffers, scales))
-    some_params, some_grads, some_buffers, some_scales = lists
+    buffers_left = [momentum_buffers[i] for i in left]
+    scales_left = [scales[i] for i in left]
     implementation(
-        some_params,
-        some_grads,
-        some_buffers,
-        some_scales,
+        [params[i] for i in left],
+        [grads[i] for i in left],
+        buffers_left,
+        scales_left,
         step=step,
         on_host=on_host,
         differentiable=differentiable,
         stochastic_rounding=stochastic_rounding,
     )
-    for i, buffer, scale in zip(left, some_buffers, some_scales, strict=True):
+    for i, buffer, scale in zip(left, buffers_left, scales_left, strict=True):
         momentum_buffers[i], scales[i] = buffer, scale
 
 
-def _single_tensor_indian(
-    params: list[Tensor],
-    grads: list[Tensor],
-    momentum_buffers: list[Tensor],
-    scales: list[Scale],
-    *,
-    step: Step,
-    on_host: bool,
-    differentiable: bool,
-    stochastic_rounding: bool,
-) -> None:
-    for i, (param, grad, buffer) in enumerate(zip(params, grads, momentum_buffers, strict=True)):
-        c, scale = step.on_buffer(scales[i], buffer.dtype)
-        if step.l2 != 0:
-            # In the momentum's dtype, so that a 16-bit sum does not lose the decay.
-            grad = torch.add(grad.to(buffer.dtype), param, alpha=step.l2)
-        if on_host and param.dtype == buffer.dtype:
-            if step.shrinkage != 0:
-                param.mul_(1 - step.shrinkage)
-            param.add_(buffer, alpha=c.theta_momentum).add_(grad, alpha=c.theta_gradient)
-            buffer.mul_(c.momentum_momentum).add_(grad, alpha=c.momentum_gradient)
-            scales[i] = scale
-            continue
-        grad = grad.to(buffer.dtype)
-        update = buffer * c.theta_momentum + grad * c.theta_gradient
-        if step.weight_decay != 0 and step.decoupled_weight_decay:
-            update = update - param * step.shrinkage
-        new_buffer = buffer * c.momentum_momentum + grad * c.momentum_gradient
-        add_rounded(param, update, stochastic_rounding)
-        if differentiable:
-            momentum_buffers[i] = new_buffer
-        else:
-            buffer.copy_(new_buffer)
-        if isinstance(scales[i], Tensor) and not differentiable:
-            scales[i].fill_(scale)
-        else:
-            scales[i] = scale
+def _local_shards(
+    params: list[Tensor], grads: list[Tensor], momentum_buffers: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Return this rank's shards in place of DTensors: the step is the same for every number.
 
-
-def _multi_tensor_indian(
-    params: list[Tensor],
-    grads: list[Tensor],
-    momentum_buffers: list[Tensor],
-    scales: list[Scale],
-    *,
-    step: Step,
-    on_host: bool,
-    differentiable: bool,
-    stochastic_rounding: bool,
-) -> None:
-    _single_tensor_indian(params, grads, momentum_buffers, scales, step=step, on_host=on_host, differentiable=differentiable, stochastic_rounding=stochastic_rounding)
+    The fused kernel knows no DTensor, and the others are far slower on them.
+    """
+    local_params, local_grads, local_buffers = [], [], []
+    for param, grad, buffer in zip(params, grads, momentum_buffers, strict=True):
+        if hasattr(param, "placements") and hasattr(grad, "placements"):
+            if grad.placements != param.placements:
+                grad = grad.redistribute(param.device_mesh, param.placements)
+            param, grad, buffer = param.to_local(), grad.to_local(), buffer.to_local()
+        local_params.append(param)
+        local_grads.append(grad)
+        local_buffers.append(buffer)
+    return local_params, local_grads, local_buffers

@@ -1,10 +1,31 @@
-r"""The whole step as one call of PyTorch's fused SGD kernel: one pass over memory."""
+r"""The fused implementation: the whole step as one call of PyTorch's own fused SGD kernel.
+
+The kernel makes one pass over memory. `indian_core.as_nesterov_sgd` derives its scalars; a buffer
+that holds σ w with a moving scale σ is what makes them fit. Some steps have no such call (αγ = 1,
+γ = 0, …) and are left to another implementation, which works on the same buffer and scale.
+
+The kernel is private to PyTorch and takes what it is given without looking: so it is tried out
+once per device and dtype, and is given only tensors that it handles rightly.
+"""
 
 from __future__ import annotations
 
-from torch import Tensor
+import functools
+from collections import defaultdict
+from typing import Any
 
+import torch
+from torch import Tensor
+from torch.optim.optimizer import _foreach_supported_types
+
+from indian_core import Coefficients, NesterovSGD, as_nesterov_sgd
 from indian_torch.scalars import Scale, Step
+
+# Where the kernel is chosen without being asked for. In float64 its `1 - dampening` may lose up
+# to three digits, and users of float64 want all of them; MPS and XPU were never tested.
+_AUTOMATIC_DEVICES = ("cpu", "cuda")
+_AUTOMATIC_DTYPES = (torch.float32,)
+_DTYPES = (torch.float32, torch.float64)
 
 
 def _fused_indian(
@@ -16,4 +37,104 @@ def _fused_indian(
     step: Step,
     automatic: bool,
 ) -> list[int]:
-    return list(range(len(params)))
+    """Make the step of every parameter that the kernel can do, and return the others' indices.
+
+    Args:
+        params: θ.
+        grads: v.
+        momentum_buffers: σ w, updated in place.
+        scales: σ, all floats; replaced in this list.
+        step: The hyperparameters.
+        automatic: Whether the kernel was not asked for by name, and is to be used only where it
+            loses nothing.
+    """
+    left = []
+    buckets = defaultdict(list)
+    dtypes = _AUTOMATIC_DTYPES if automatic else _DTYPES
+    for i, (param, grad, buffer) in enumerate(zip(params, grads, momentum_buffers, strict=True)):
+        if param.dtype in dtypes and _fits(param, grad, buffer):
+            buckets[param.device, param.dtype, scales[i]].append(i)
+        else:
+            left.append(i)
+
+    for (device, dtype, scale), indices in buckets.items():
+        call = None
+        if (not automatic or device.type in _AUTOMATIC_DEVICES) and _kernel_works(device, dtype):
+            call = as_nesterov_sgd(step.on_momentum(scale == 0), scale or 1.0, fresh=scale == 0)
+        # The CUDA kernel refuses a negative momentum (αγ > 1).
+        if call is None or call.momentum <= 0:
+            left += indices
+            continue
+        some_params = [params[i] for i in indices]
+        some_buffers = [momentum_buffers[i] for i in indices]
+        if step.shrinks:
+            torch._foreach_mul_(some_params, 1 - step.shrinkage)
+        if call.negate:
+            torch._foreach_neg_(some_buffers)
+        _kernel(some_params, [grads[i] for i in indices], some_buffers, call, step.l2)
+        for i in indices:
+            scales[i] = call.scale
+    return left
+
+
+def _fits(param: Tensor, grad: Tensor, buffer: Tensor) -> bool:
+    """Return whether the kernel may walk the three tensors' memory side by side.
+
+    A buffer is dense by construction, so with equal strides all three are. (Strides of dimensions
+    of size 1 may differ between tensors that are contiguous all the same.)
+    """
+    return (
+        type(param) in _foreach_supported_types
+        and type(grad) in _foreach_supported_types
+        and param.dtype == grad.dtype == buffer.dtype
+        and param.device == grad.device == buffer.device
+        and (
+            (param.is_contiguous() and grad.is_contiguous() and buffer.is_contiguous())
+            or param.stride() == grad.stride() == buffer.stride()
+        )
+    )
+
+
+def _kernel(
+    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], call: NesterovSGD, l2: float
+) -> None:
+    torch._fused_sgd_(
+        params,
+        grads,
+        buffers,
+        weight_decay=l2,
+        momentum=call.momentum,
+        lr=call.lr,
+        dampening=call.dampening,
+        nesterov=call.nesterov,
+        # Not the kernel's own: CUDA's and the CPU's differ in what they leave in the buffer.
+        maximize=False,
+        is_first_step=False,
+    )
+
+
+@functools.cache
+def _kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether PyTorch has the kernel here, and whether it does what we take it for."""
+    numbers = torch.linspace(-1.0, 2.0, 3 * 19, dtype=torch.float64).reshape(3, 19)
+    theta, gradient, momentum = numbers.to(device, dtype)
+    expected: Any = None
+    for coefficients in (
+        Coefficients(-0.25, -0.75, 0.5, 0.25),  # Nesterov's
+        Coefficients(-0.25, -0.125, 0.5, 0.25),  # the heavy ball's
+    ):
+        call = as_nesterov_sgd(coefficients, 1.0)
+        if call is None:
+            return False
+        param, buffer = theta.clone(), momentum.clone()
+        try:
+            _kernel([param], [gradient], [buffer], call, 0.0)
+        except (AttributeError, TypeError, NotImplementedError, RuntimeError):
+            return False
+        a, b, c, d = coefficients
+        expected = theta + a * momentum + b * gradient
+        if not torch.allclose(param, expected, rtol=1e-5, atol=1e-5):
+            return False
+        if not torch.allclose(buffer / call.scale, c * momentum + d * gradient, atol=1e-5):
+            return False
+    return True

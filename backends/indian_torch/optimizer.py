@@ -171,7 +171,9 @@ class INDIAN(Optimizer):
         elif group["initial_speed"] == group["beta"]:
             momentum = torch.zeros_like(param)
         else:
-            raise RuntimeError("psi is not known before the first step: psi_0 depends on the first gradient")
+            raise RuntimeError(
+                "psi is not known before the first step: psi_0 depends on the first gradient"
+            )
         return psi_from_momentum(param, momentum, group["alpha"], group["beta"])
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_SIXTEEN_BITS = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
+SIXTEEN_BITS = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 
 def momentum_dtype_of(param: Tensor, momentum_dtype: torch.dtype | None) -> torch.dtype:
@@ -24,7 +24,7 @@ def momentum_dtype_of(param: Tensor, momentum_dtype: torch.dtype | None) -> torc
     """
     if param.is_complex():
         return param.dtype
-    return momentum_dtype or _SIXTEEN_BITS.get(param.dtype, param.dtype)
+    return momentum_dtype or SIXTEEN_BITS.get(param.dtype, param.dtype)
 
 
 def round_stochastically(value: Tensor, dtype: torch.dtype) -> Tensor:
@@ -53,7 +53,7 @@ def round_stochastically(value: Tensor, dtype: torch.dtype) -> Tensor:
 
 def add_rounded(param: Tensor, update: Tensor, stochastic: bool) -> None:
     """Add an update, in the momentum's dtype, to a parameter in place, rounding once."""
-    if stochastic and param.dtype in _SIXTEEN_BITS:
+    if stochastic and param.dtype in SIXTEEN_BITS:
         param.copy_(round_stochastically(param + update, param.dtype))
     else:
         param.add_(update)

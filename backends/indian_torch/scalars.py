@@ -33,9 +33,14 @@ class Step:
     sign: float
 
     @property
+    def shrinks(self) -> bool:
+        """Return whether there is decoupled weight decay."""
+        return self.decoupled_weight_decay and self.weight_decay != 0
+
+    @property
     def shrinkage(self) -> float | Tensor:
         """Return γλ: decoupled weight decay takes γλθ from θ before the step."""
-        return self.lr * self.weight_decay if self.decoupled_weight_decay else 0.0
+        return self.lr * self.weight_decay
 
     @property
     def l2(self) -> float:

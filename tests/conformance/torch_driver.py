@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -22,6 +24,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+def _import_inductor() -> None:
+    # Its first import runs into deprecation warnings of PyTorch's own.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        importlib.import_module("torch._inductor.compile_fx")
+
+
 def _as_arrays(tensors: Sequence[torch.Tensor]) -> Arrays:
     return [tensor.detach().to(torch.float64).numpy().copy() for tensor in tensors]
 
@@ -30,6 +39,7 @@ class TorchDriver:
     """One run of `indian_torch.INDIAN`; γ_k is set as an LR scheduler sets it."""
 
     variants: ClassVar[tuple[str, ...]] = tuple(_OPTIONS)
+    slow_variants: ClassVar[tuple[str, ...]] = ("compiled",)
 
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
@@ -53,6 +63,7 @@ class TorchDriver:
         )
         self._step: Callable[[], Any] = self._optimizer.step
         if variant == "compiled":
+            _import_inductor()
             self._step = torch.compile(self._optimizer.step)
 
     def step(self, gradients: Sequence[np.ndarray]) -> None:
@@ -82,6 +93,11 @@ class TorchDriver:
     def theta(self) -> Arrays:
         return _as_arrays(self._params)
 
+    def set_theta(self, theta: Sequence[np.ndarray]) -> None:
+        with torch.no_grad():
+            for param, array in zip(self._params, theta, strict=True):
+                param.copy_(torch.tensor(array, dtype=self._dtype))
+
     def psi(self) -> Arrays:
         return _as_arrays([self._optimizer.psi(param) for param in self._params])
 
@@ -101,8 +117,6 @@ class TorchDriver:
 
     def load(self, checkpoint: bytes) -> None:
         loaded = torch.load(io.BytesIO(checkpoint), weights_only=True)
-        with torch.no_grad():
-            for param, theta in zip(self._params, loaded["theta"], strict=True):
-                param.copy_(theta)
+        self.set_theta([theta.numpy() for theta in loaded["theta"]])
         self._optimizer.load_state_dict(loaded["optimizer"])
         self._k = loaded["k"]

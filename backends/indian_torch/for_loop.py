@@ -1,0 +1,51 @@
+r"""The for-loop implementation: one parameter at a time, for whatever PyTorch can add and scale."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from indian_torch.precision import add_rounded
+from indian_torch.scalars import Scale, Step
+
+
+def _single_tensor_indian(
+    params: list[Tensor],
+    grads: list[Tensor],
+    momentum_buffers: list[Tensor],
+    scales: list[Scale],
+    *,
+    step: Step,
+    on_host: bool,
+    differentiable: bool,
+    stochastic_rounding: bool,
+) -> None:
+    for i, (param, buffer) in enumerate(zip(params, momentum_buffers, strict=True)):
+        grad = grads[i].to(buffer.dtype)
+        if step.l2 != 0:
+            grad = grad + step.l2 * param
+        c, new_scale = step.on_buffer(scales[i], buffer.dtype)
+
+        if on_host and param.dtype == buffer.dtype:
+            if step.shrinks:
+                param.mul_(1 - step.shrinkage)
+            param.add_(buffer, alpha=c.theta_momentum).add_(grad, alpha=c.theta_gradient)
+            buffer.mul_(c.momentum_momentum).add_(grad, alpha=c.momentum_gradient)
+            scales[i] = new_scale
+            continue
+
+        # Scalars may be tensors here, which `alpha` does not take (and torch.compile would keep
+        # an `alpha` of earlier steps); and a 16-bit parameter is rounded once, at the end.
+        update = buffer * c.theta_momentum + grad * c.theta_gradient
+        if step.shrinks:
+            update = update - step.shrinkage * param
+        new_buffer = buffer * c.momentum_momentum + grad * c.momentum_gradient
+        add_rounded(param, update, stochastic_rounding)
+        if differentiable:
+            momentum_buffers[i] = new_buffer  # autograd needs the old one
+        else:
+            buffer.copy_(new_buffer)
+        scale = scales[i]
+        if isinstance(scale, Tensor):
+            scale.fill_(new_scale)
+        else:
+            scales[i] = new_scale

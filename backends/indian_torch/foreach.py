@@ -1,0 +1,82 @@
+r"""The foreach implementation: a few operations on lists of tensors, for any dtype and layout."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from indian_torch.precision import SIXTEEN_BITS, add_rounded
+from indian_torch.scalars import Scale, Step
+
+
+def _multi_tensor_indian(
+    params: list[Tensor],
+    grads: list[Tensor],
+    momentum_buffers: list[Tensor],
+    scales: list[Scale],
+    *,
+    step: Step,
+    on_host: bool,
+    differentiable: bool,
+    stochastic_rounding: bool,
+) -> None:
+    if differentiable:
+        raise RuntimeError("`foreach` does not support `differentiable`")
+    buckets = defaultdict(list)
+    for i, (param, buffer, scale) in enumerate(zip(params, momentum_buffers, scales, strict=True)):
+        known_scale = None if isinstance(scale, Tensor) else scale
+        buckets[param.device, param.dtype, buffer.dtype, known_scale].append(i)
+
+    for (device, dtype, buffer_dtype, known_scale), indices in buckets.items():
+        some_params = [params[i] for i in indices]
+        some_grads = [grads[i].to(buffer_dtype) for i in indices]
+        buffers = [momentum_buffers[i] for i in indices]
+        if step.l2 != 0:
+            some_grads = torch._foreach_add(some_grads, some_params, alpha=step.l2)
+
+        if known_scale is None:
+            some_scales: list[Any] = [scales[i] for i in indices]
+            c, new_scale = _on_device(step, device).on_buffer(
+                torch.stack(some_scales), buffer_dtype
+            )
+            torch._foreach_clamp_min_(some_scales, new_scale)
+        else:
+            c, new_scale = step.on_buffer(known_scale, buffer_dtype)
+            for i in indices:
+                scales[i] = new_scale
+
+        if on_host and dtype == buffer_dtype:
+            if step.shrinks:
+                torch._foreach_mul_(some_params, 1 - step.shrinkage)
+            torch._foreach_add_(some_params, buffers, alpha=c.theta_momentum)
+            torch._foreach_add_(some_params, some_grads, alpha=c.theta_gradient)
+            torch._foreach_mul_(buffers, c.momentum_momentum)
+            torch._foreach_add_(buffers, some_grads, alpha=c.momentum_gradient)
+            continue
+
+        # As in the for-loop: no `alpha`, and a 16-bit parameter is rounded once, at the end.
+        updates = torch._foreach_mul(buffers, c.theta_momentum)
+        torch._foreach_add_(updates, torch._foreach_mul(some_grads, _each(c.theta_gradient)))
+        if step.shrinks:
+            torch._foreach_sub_(updates, torch._foreach_mul(some_params, step.shrinkage))
+        torch._foreach_mul_(buffers, c.momentum_momentum)
+        torch._foreach_add_(buffers, torch._foreach_mul(some_grads, _each(c.momentum_gradient)))
+        if stochastic_rounding and dtype in SIXTEEN_BITS:
+            for param, update in zip(some_params, updates, strict=True):
+                add_rounded(param, update, stochastic=True)
+        else:
+            torch._foreach_add_(some_params, updates)
+
+
+def _on_device(step: Step, device: torch.device) -> Step:
+    """Return the step with a Tensor lr on the device, where foreach wants its scalars."""
+    return replace(step, lr=step.lr.to(device)) if isinstance(step.lr, Tensor) else step
+
+
+def _each(scalar: Any) -> Any:
+    """Return a vector with one number per tensor as a list of scalars, and one number as it is."""
+    return list(scalar.unbind()) if isinstance(scalar, Tensor) else scalar
