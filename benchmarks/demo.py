@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from harness import data, grid, tables, workers
 from harness.log import Log, Result
 from harness.runs import Run
-from tqdm import tqdm
 
 HERE = Path(__file__).parent
 SETTINGS = HERE / "demo.json"
@@ -74,7 +74,7 @@ def tune(settings: dict[str, Any], options: argparse.Namespace, name: str) -> No
     results = _make(runs, options, name, "tune.json")
     found = {optimizer: grid.as_dict(table) for optimizer, table in grid.losses(results).items()}
     content = {
-        "command": "python benchmarks/demo.py " + shlex.join(sys.argv[1:]),
+        "made by": f"python benchmarks/demo.py --tune --frameworks {options.frameworks[0]}",
         "data": name,
         "epochs": runs[0].epochs,
         "seeds": search["seeds"],

@@ -40,8 +40,7 @@ class Log:
             content = _read(path)
             if content["data"] != data:
                 raise ValueError(
-                    f"Invalid log to resume: {str(path)!r} (it is of {content['data']}, "
-                    f"not {data})"
+                    f"Invalid log to resume: {str(path)!r} (it is of {content['data']}, not {data})"
                 )
             for result in map(_result, content["runs"]):
                 self._results[_key(result.run)] = result

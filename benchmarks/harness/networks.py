@@ -88,9 +88,7 @@ def _is_size(argument: str) -> bool:
     return argument == "classes" or (argument.isdecimal() and int(argument) > 0)
 
 
-def _output_shape(
-    kind: str, numbers: tuple[int, ...], shape: tuple[int, ...]
-) -> tuple[int, ...]:
+def _output_shape(kind: str, numbers: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the layer's output shape, () or with a zero in it if the layer does not fit."""
     match kind:
         case "conv":

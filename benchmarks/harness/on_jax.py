@@ -72,9 +72,7 @@ def optimizer(run: Run) -> optax.GradientTransformation:
         case "adam":
             return optax.adam(learning_rate, b1=h["beta_1"], b2=h["beta_2"], eps=h["epsilon"])
         case "adagrad":
-            return optax.adagrad(
-                learning_rate, h["initial_accumulator_value"], eps=h["epsilon"]
-            )
+            return optax.adagrad(learning_rate, h["initial_accumulator_value"], eps=h["epsilon"])
     raise ValueError(f"Invalid rule: {run.rule!r}")
 
 

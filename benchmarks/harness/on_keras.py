@@ -82,16 +82,12 @@ def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
             case "conv":
                 filters, size = layer.numbers
                 model.add(
-                    keras.layers.Conv2D(
-                        filters, size, padding="same", data_format="channels_last"
-                    )
+                    keras.layers.Conv2D(filters, size, padding="same", data_format="channels_last")
                 )
             case "relu":
                 model.add(keras.layers.ReLU())
             case "max-pool":
-                model.add(
-                    keras.layers.MaxPooling2D(layer.numbers[0], data_format="channels_last")
-                )
+                model.add(keras.layers.MaxPooling2D(layer.numbers[0], data_format="channels_last"))
             case "dense":
                 if len(layer.input_shape) == 3:
                     model.add(keras.layers.Flatten(data_format="channels_last"))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -121,11 +121,13 @@ def _worker(
             env=environment,
             text=True,
         )
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         with process:
             try:
-                process.stdin.write(json.dumps(job))
-                process.stdin.close()
+                # A worker that cannot even start takes no job; its exit status says so below.
+                with suppress(BrokenPipeError), process.stdin:
+                    process.stdin.write(json.dumps(job))
                 yield map(json.loads, process.stdout)
                 failed = process.wait() != 0
             except BaseException:

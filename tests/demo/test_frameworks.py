@@ -1,0 +1,188 @@
+"""The frameworks' halves of a run: the same network, the same optimizers, on the same path."""
+
+import importlib
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.harness import networks, runs
+from benchmarks.harness.data import minibatches
+from indian_core import initial_psi, phase_space
+
+from .small import FRAMEWORKS, HYPERPARAMETERS, INSTALLED, dataset, run
+
+
+def trainer(framework):
+    return importlib.import_module(f"benchmarks.harness.on_{framework}").Trainer
+
+
+def by_hand(layers, weights, images):
+    """The network in NumPy, in float64, from the definitions of its layers."""
+    x, remaining = np.asarray(images, np.float64), iter(weights)
+    for layer in layers:
+        if layer.kind == "conv":
+            kernel, bias = next(remaining)
+            reach = kernel.shape[0] // 2
+            padded = np.pad(x, [(0, 0), (reach, reach), (reach, reach), (0, 0)])
+            height, width = x.shape[1:3]
+            x = bias + sum(
+                padded[:, i : i + height, j : j + width] @ kernel[i, j].astype(np.float64)
+                for i, j in itertools.product(range(kernel.shape[0]), repeat=2)
+            )
+        elif layer.kind == "relu":
+            x = np.maximum(x, 0)
+        elif layer.kind == "max-pool":
+            (size,) = layer.numbers
+            height, width = x.shape[1] // size, x.shape[2] // size
+            x = np.max(
+                [
+                    x[:, i : height * size : size, j : width * size : size]
+                    for i, j in itertools.product(range(size), repeat=2)
+                ],
+                axis=0,
+            )
+        elif layer.kind == "dense":
+            kernel, bias = next(remaining)
+            x = x.reshape(len(x), -1) @ kernel.astype(np.float64) + bias
+    return x
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_network_is_the_one_by_hand(framework):
+    """No two dimensions are equal here, so a transposed layout shows."""
+    images = dataset()
+    layers = networks.layers(run().network, images.train_images.shape[1:], images.classes)
+    weights = [
+        (kernel, np.linspace(-1, 1, len(bias), dtype=np.float32))
+        for kernel, bias in networks.initial_weights(layers, seed=0)
+    ]
+    model = trainer(framework)(
+        run(framework=framework), layers, weights, images.train_images, images.train_labels
+    )
+    expected = by_hand(layers, weights, images.test_images)
+    np.testing.assert_allclose(model.logits(images.test_images), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_run_learns_and_reports_every_step_and_epoch(framework):
+    images, steps = dataset(), []
+    tiny = run(framework=framework, epochs=8, lr=0.2)
+    records = list(runs.train(tiny, images, trainer(framework), lambda: steps.append(1)))
+    assert [record.epoch for record in records] == list(range(9))
+    assert len(steps) == 8 * (40 // 8)
+    assert records[0].seconds == 0 < records[1].seconds < records[8].seconds
+    assert records[8].train_loss < 0.5 * records[0].train_loss
+    assert records[8].test_accuracy >= 0.8
+
+
+def textbook(rule, h):
+    """Yield θ ↦ θ's next value for a sequence of (θ, γ, v), by the formulas of the papers."""
+    theta, lr, v = yield
+    if rule == "indian":
+        psi = initial_psi(theta, v, h["alpha"], h["beta"], h["initial_speed"])
+    else:
+        first, second = np.zeros_like(v), np.full_like(v, h.get("initial_accumulator_value", 0))
+    for k in itertools.count(1):
+        if rule == "indian":
+            theta, psi = phase_space.step(theta, psi, v, lr, h["alpha"], h["beta"])
+        elif rule == "sgd":
+            first = h["momentum"] * first + v
+            theta = theta - lr * first
+        elif rule == "adam":
+            first = h["beta_1"] * first + (1 - h["beta_1"]) * v
+            second = h["beta_2"] * second + (1 - h["beta_2"]) * v**2
+            unbiased = np.sqrt(second / (1 - h["beta_2"] ** k))
+            theta = theta - lr * first / (1 - h["beta_1"] ** k) / (unbiased + h["epsilon"])
+        else:
+            second = second + v**2
+            theta = theta - lr * v / (np.sqrt(second) + h["epsilon"])
+        theta, lr, v = yield theta
+
+
+@pytest.mark.parametrize("rule", HYPERPARAMETERS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_optimizers_are_those_of_the_papers(framework, rule):
+    """Softmax regression, whose gradient is short, in NumPy and float64: the losses are equal."""
+    images = dataset()
+    lr = {"indian": 0.2, "sgd": 0.1, "adam": 0.02, "adagrad": 0.1}[rule]
+    # Keras takes the momentum of the steps, the others of the gradients: equal at constant γ.
+    power = 0.0 if rule == "sgd" else 0.5
+    linear = run(framework=framework, rule=rule, network=["dense classes"], lr=lr, power=power)
+    records = list(runs.train(linear, images, trainer(framework)))
+
+    layers = networks.layers(linear.network, images.train_images.shape[1:], images.classes)
+    (kernel, _), *_ = networks.initial_weights(layers, linear.seed)
+    x = images.train_images.reshape(40, -1).astype(np.float64)
+    x = np.hstack([x, np.ones((40, 1))])  # the last row of θ is the bias
+    theta = np.vstack([kernel.astype(np.float64), np.zeros(images.classes)])
+    one_hot = np.eye(images.classes)[images.train_labels]
+    optimizer = textbook(rule, HYPERPARAMETERS[rule])
+    next(optimizer)
+    k, losses = 0, []
+    for epoch in range(linear.epochs + 1):
+        for rows in minibatches(40, linear.batch_size, linear.seed, epoch) if epoch else ():
+            weights = np.exp(x[rows] @ theta)
+            softmax = weights / weights.sum(axis=1, keepdims=True)
+            gradient = x[rows].T @ (softmax - one_hot[rows]) / len(rows)
+            theta = optimizer.send((theta, linear.lr * (k + 1) ** -linear.power, gradient))
+            k += 1
+        logits = x @ theta
+        losses.append((np.log(np.exp(logits).sum(axis=1)) - (logits * one_hot).sum(axis=1)).mean())
+    assert abs(losses[-1] - losses[0]) > 0.1
+    # float32, in which Keras also computes 1 − beta_2^k, which has few digits at first.
+    np.testing.assert_allclose([r.train_loss for r in records], losses, rtol=1e-4)
+
+
+def test_the_frameworks_agree_on_a_convolutional_network():
+    if len(INSTALLED) < 2:
+        pytest.skip(f"it takes two frameworks to compare: {INSTALLED} installed")
+    losses = [
+        [record.train_loss for record in runs.train(same, dataset(), trainer(same.framework))]
+        for same in [run(framework=name) for name in INSTALLED]
+    ]
+    assert losses[0][0] != losses[0][-1]
+    for other in losses[1:]:
+        np.testing.assert_allclose(other, losses[0], rtol=1e-4)
+
+
+def test_an_unknown_rule_is_refused_before_training():
+    fields = run().as_dict() | {"rule": "newton"}
+    with pytest.raises(ValueError, match="Invalid rule: 'newton'"):
+        runs.Run(**fields)
+
+
+@pytest.mark.parametrize("hyperparameters", [{}, {"momentum": 0.9, "nesterov": 1.0}])
+def test_missing_and_extra_hyperparameters_are_refused(hyperparameters):
+    with pytest.raises(ValueError, match=r"Invalid hyperparameters: .*sgd takes \['momentum'\]"):
+        run(rule="sgd", hyperparameters=hyperparameters)
+
+
+class Fixed:
+    """A trainer whose network always answers the same."""
+
+    def __init__(self, logits):
+        self._logits = np.asarray(logits, np.float32)
+
+    def logits(self, images):
+        return self._logits[: len(images)]
+
+
+def test_loss_and_accuracy_are_the_definitions():
+    model = Fixed([[0, math.log(3)], [0, math.log(3)]])
+    loss, accuracy = runs.evaluate(model, np.zeros((2, 1)), np.array([1, 0]))
+    assert loss == pytest.approx((math.log(4 / 3) + math.log(4)) / 2, rel=1e-7)
+    assert accuracy == 0.5
+
+
+def test_large_logits_do_not_overflow_and_chunks_do_not_matter():
+    model, images, labels = Fixed([[1e4, 0]] * 3), np.zeros((7, 1)), np.array([0] * 6 + [1])
+    loss, accuracy = runs.evaluate(model, images, labels, chunk=3)
+    assert loss == pytest.approx(1e4 / 7)
+    assert accuracy == pytest.approx(6 / 7)
+
+
+def test_a_diverged_network_has_no_finite_loss():
+    loss, _ = runs.evaluate(Fixed([[np.nan, np.inf]]), np.zeros((1, 1)), np.array([0]))
+    assert not math.isfinite(loss)

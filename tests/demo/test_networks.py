@@ -1,0 +1,74 @@
+"""Networks as data: shapes, weights, and words that make no sense."""
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.harness import networks
+
+
+def test_the_shapes_follow_from_the_words():
+    words = ["conv 6 5", "relu", "max-pool 2", "conv 4 1", "dense 9", "relu", "dense classes"]
+    layers = networks.layers(words, (7, 10, 2), classes=3)
+    assert [layer.output_shape for layer in layers] == [
+        (7, 10, 6),
+        (7, 10, 6),
+        (3, 5, 6),
+        (3, 5, 4),
+        (9,),
+        (9,),
+        (3,),
+    ]
+    assert all(a.output_shape == b.input_shape for a, b in zip(layers, layers[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "convolution 3 3",
+        "conv 3",
+        "conv 3 3 3",
+        "conv 3 2",
+        "conv 0 3",
+        "conv -3 3",
+        "max-pool two",
+        "max-pool 9",
+        "dense 2.5",
+        "relu 1",
+    ],
+)
+def test_a_layer_that_makes_no_sense_is_named(words):
+    with pytest.raises(ValueError, match=f"Invalid network layer: '{words}'"):
+        networks.layers([words, "dense classes"], (8, 8, 1), classes=3)
+
+
+def test_images_come_before_dense_layers():
+    with pytest.raises(ValueError, match=r"'conv 3 3' \(its input has shape \(5,\)\)"):
+        networks.layers(["dense 5", "conv 3 3"], (8, 8, 1), classes=3)
+
+
+@pytest.mark.parametrize("words", [["dense 4"], ["relu"], []])
+def test_the_output_is_one_number_per_class(words):
+    with pytest.raises(ValueError, match="Invalid network: its output has shape"):
+        networks.layers(words, (8, 8, 1), classes=3)
+
+
+def test_the_weights_are_drawn_as_he_et_al_do():
+    layers = networks.layers(["conv 64 3", "relu", "dense 300", "dense classes"], (8, 8, 5), 3)
+    weights = networks.initial_weights(layers, seed=1)
+    assert [kernel.shape for kernel, _ in weights] == [(3, 3, 5, 64), (8 * 8 * 64, 300), (300, 3)]
+    for kernel, bias in weights:
+        assert kernel.dtype == bias.dtype == np.float32
+        assert bias.shape == kernel.shape[-1:]
+        assert not bias.any()
+        inputs = math.prod(kernel.shape[:-1])
+        # 3.5 standard deviations of the sample variance.
+        assert kernel.var() == pytest.approx(2 / inputs, rel=3.5 * math.sqrt(2 / kernel.size))
+
+
+def test_the_seed_decides_the_weights():
+    layers = networks.layers(["dense classes"], (4,), 3)
+    first, again, other = (networks.initial_weights(layers, seed)[0][0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
