@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -108,14 +109,14 @@ def scale_by_indian(
         count, momentum = cast(IndianState, state)
         k = jnp.maximum(count, 0)
         values = (hyperparameters.at_count(learning_rate, k), alpha, beta, initial_speed)
+        scalars = functools.cache(functools.partial(_scalars, values, count == 0, from_new))
 
         def leaf(v: Any, w: Any) -> tuple[Any, Any]:
             if v is None:  # No gradient, as in optax.trace: the parameter rests.
                 return None, w
             v = jnp.asarray(v)
             dtype = jnp.promote_types(w.dtype, jnp.float32)
-            scalars = _scalars(values, count == 0, from_new, np.finfo(dtype).dtype)
-            update, new_w = _step(scalars, v.astype(dtype), w.astype(dtype))
+            update, new_w = _step(scalars(np.finfo(dtype).dtype), v.astype(dtype), w.astype(dtype))
             return update.astype(v.dtype), new_w.astype(w.dtype)
 
         treedef: Any

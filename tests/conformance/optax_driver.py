@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -26,8 +26,9 @@ class OptaxDriver:
     """One optax run.
 
     The variants: "eager" and "jit" (its buffers donated) hand γ over as a number where it is
-    constant, as users do; "scheduled" always as a schedule, so that it is traced; "injected" hands
-    γ, α, β and s over as arrays, by `optax.inject_hyperparams`, inside a chain.
+    constant, as users do, else as any function of the count; "scheduled" always as a schedule that
+    states its maximum, as `power_decay` does; "injected" hands γ, α, β and s over as arrays, by
+    `optax.inject_hyperparams`, inside a chain.
     """
 
     variants: ClassVar[tuple[str, ...]] = ("eager", "jit", "scheduled", "injected")
@@ -37,16 +38,17 @@ class OptaxDriver:
     ) -> None:
         self._x64 = dtype == "float64"
         self._settings = settings
+        optimizer, self._update = _compiled(
+            tuple(settings.lrs),
+            settings.alpha,
+            settings.beta,
+            settings.initial_speed,
+            settings.weight_decay,
+            variant,
+        )
         with self._precision():
-            optimizer = _optimizer(settings, variant)
             self._params = [jnp.array(x, dtype) for x in theta_0]
             self._state = optimizer.init(self._params)
-
-        def update(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
-            updates, state = optimizer.update(gradients, state, params)
-            return optax.apply_updates(params, updates), state
-
-        self._update = update if variant == "eager" else jax.jit(update, donate_argnums=(0, 1))
 
     def _precision(self) -> Any:
         return jax.enable_x64(self._x64)
@@ -69,6 +71,10 @@ class OptaxDriver:
     def theta(self) -> Arrays:
         return [np.array(p, np.float64) for p in self._params]
 
+    def set_theta(self, theta: Sequence[np.ndarray]) -> None:
+        with self._precision():
+            self._params = [jnp.array(x, p.dtype) for x, p in zip(theta, self._params, strict=True)]
+
     def psi(self) -> Arrays:
         with self._precision():
             found = psi(self._state, self._params, self._settings.alpha, self._settings.beta)
@@ -88,17 +94,30 @@ class OptaxDriver:
             self._params, self._state = jax.tree.map(jnp.array, pickle.loads(checkpoint))
 
 
-def _optimizer(settings: Settings, variant: str) -> optax.GradientTransformation:
-    lrs = np.array(settings.lrs)
-    constant = variant in ("eager", "jit") and np.all(lrs == lrs[0])
-    learning_rate = float(lrs[0]) if constant else lambda count: jnp.asarray(lrs)[count]
-    arguments = {
-        "alpha": settings.alpha,
-        "beta": settings.beta,
-        "initial_speed": settings.initial_speed,
-        "weight_decay": settings.weight_decay or None,
-    }
+@functools.cache  # Runs with the same settings share their compiled step.
+def _compiled(
+    lrs: tuple[float, ...],
+    alpha: float,
+    beta: float,
+    initial_speed: float,
+    weight_decay: float,
+    variant: str,
+) -> tuple[optax.GradientTransformation, Callable[..., Any]]:
+    def schedule(count: Any) -> Any:
+        return jnp.asarray(lrs)[count]
+
+    learning_rate: Any = schedule
+    if variant == "scheduled":
+        schedule.max_value = max(lrs)  # type: ignore[attr-defined]
+    elif variant in ("eager", "jit") and len(set(lrs)) == 1:
+        learning_rate = lrs[0]
+    factory = optax.inject_hyperparams(indian) if variant == "injected" else indian
+    optimizer = factory(learning_rate, alpha, beta, initial_speed, weight_decay or None)
     if variant == "injected":
-        inject = optax.inject_hyperparams(indian)
-        return optax.chain(optax.identity(), inject(learning_rate, **arguments))
-    return indian(learning_rate, **arguments)
+        optimizer = optax.chain(optax.identity(), optimizer)
+
+    def update(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
+
+    return optimizer, update if variant == "eager" else jax.jit(update, donate_argnums=(0, 1))

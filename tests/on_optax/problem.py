@@ -1,0 +1,81 @@
+"""A small training problem over a tree of parameters, and plain runs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+STEPS = 12
+
+
+def start(dtype: Any = float) -> Any:
+    """Return the parameters of a perceptron, in the widest float unless told."""
+    random = np.random.default_rng(0)
+    return {
+        "layers": [
+            {
+                "kernel": jnp.array(random.standard_normal((4, 8)), dtype),
+                "bias": jnp.zeros(8, dtype),
+            },
+            {
+                "kernel": jnp.array(random.standard_normal((8, 2)), dtype),
+                "bias": jnp.zeros(2, dtype),
+            },
+        ],
+        "scale": jnp.array(1.5, dtype),
+    }
+
+
+def loss(params: Any, k: Any = 0) -> jax.Array:
+    """Return the loss on minibatch k."""
+    inputs = jnp.sin(jnp.arange(32.0).reshape(8, 4) + k)
+    first, second = params["layers"]
+    hidden = jnp.tanh(inputs @ first["kernel"] + first["bias"])
+    outputs = params["scale"] * (hidden @ second["kernel"] + second["bias"])
+    return jnp.mean((outputs - inputs[:, :2] ** 2) ** 2)
+
+
+def run(
+    optimizer: optax.GradientTransformation,
+    params: Any,
+    state: Any = None,
+    steps: range = range(STEPS),
+    loss: Callable[..., jax.Array] = loss,
+) -> tuple[Any, Any]:
+    """Return parameters and state after these steps, each of them jitted."""
+
+    @jax.jit
+    def step(params: Any, state: Any, k: Any) -> tuple[Any, Any]:
+        updates, state = optimizer.update(jax.grad(loss)(params, k), state, params)
+        return optax.apply_updates(params, updates), state
+
+    state = optimizer.init(params) if state is None else state
+    for k in steps:
+        params, state = step(params, state, k)
+    return params, state
+
+
+def assert_close(actual: Any, expected: Any, tolerance: float = 1e-12) -> None:
+    """Raise unless two trees agree, relative to the largest number of each leaf."""
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for (path, a), e in zip(
+        jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True
+    ):
+        assert a.dtype == e.dtype, jax.tree_util.keystr(path)
+        a, e = np.asarray(a), np.asarray(e)
+        np.testing.assert_allclose(
+            a, e, rtol=0, atol=tolerance * np.abs(e).max(), err_msg=jax.tree_util.keystr(path)
+        )
+
+
+def assert_same_bits(actual: Any, expected: Any) -> None:
+    """Raise unless two trees are equal to the last bit."""
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == e.dtype
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(e))

@@ -1,0 +1,96 @@
+"""INDIAN that is SGD makes optax.sgd's steps: numbers that nobody here wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+import pytest
+
+from indian_optax import from_sgd, indian, inna
+from tests.on_optax.problem import assert_close, run, start
+
+SGD = [
+    (0.05, None, False),
+    (0.05, 0.0, False),
+    (0.05, 0.9, False),
+    (0.05, 0.9, True),
+    (0.01, 0.5, True),
+    (0.04, 1.0, False),
+]
+
+
+@pytest.mark.parametrize(("lr", "momentum", "nesterov"), SGD)
+def test_from_sgd(x64: None, lr: float, momentum: float | None, nesterov: bool) -> None:
+    expected, _ = run(optax.sgd(lr, momentum, nesterov), start())
+    actual, _ = run(from_sgd(lr, momentum, nesterov), start())
+    assert_close(actual, expected)
+
+
+def test_alpha_beta_one_is_gradient_descent(x64: None) -> None:
+    expected, _ = run(optax.sgd(0.1 * 0.5), start())
+    actual, _ = run(indian(0.1, alpha=2.0, beta=0.5, initial_speed=0.5), start())
+    assert_close(actual, expected)
+
+
+def test_gradient_descent_with_a_schedule(x64: None) -> None:
+    schedule = optax.cosine_decay_schedule(0.2, 10)
+    expected, _ = run(optax.sgd(lambda count: 0.5 * schedule(count)), start())
+    actual, _ = run(indian(schedule, alpha=2.0, beta=0.5, initial_speed=0.5), start())
+    # The schedule itself is a float32 of optax's: both runs read the same.
+    assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_weight_decay_is_adamw_s(x64: None, nesterov: bool) -> None:
+    """Decoupled decay: what optax adds to SGD's steps, with INDIAN's γ for the rate."""
+    gamma, decay = 0.05**0.5, 0.3
+    decayed_sgd = optax.chain(
+        optax.trace(0.9, nesterov), optax.scale(-0.05), optax.add_decayed_weights(-gamma * decay)
+    )
+    expected, _ = run(decayed_sgd, start())
+    beta = gamma * 1.9 if nesterov else gamma
+    same = indian(gamma, 0.1 / gamma, beta, initial_speed=beta, weight_decay=decay)
+    actual, _ = run(same, start())
+    assert_close(actual, expected)
+
+
+def test_added_damping_is_added_to_beta(x64: None) -> None:
+    gamma = 0.05**0.5
+    beta = gamma + 0.2
+    expected, _ = run(indian(gamma, 0.1 / gamma, beta, initial_speed=beta), start())
+    actual, _ = run(from_sgd(0.05, 0.9, added_damping=0.2), start())
+    assert_close(actual, expected)
+
+
+def test_damping_turned_up_in_mid_run(x64: None) -> None:
+    """The state of the one is the state of the other, and does not begin anew."""
+    params, state = run(from_sgd(0.05, 0.9), start(), steps=range(4))
+    gamma = 0.05**0.5
+    later = indian(gamma, 0.1 / gamma, gamma + 0.2, initial_speed=7.0)
+    expected, _ = run(later, params, state, range(4, 8))
+    actual, _ = run(from_sgd(0.05, 0.9, added_damping=0.2), params, state, range(4, 8))
+    assert_close(actual, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((-0.1, 0.9), ValueError, "lr|learning rate"),
+        ((0.1, 1.1), ValueError, "Invalid momentum: 1.1"),
+        ((0.1, None, True), ValueError, "Nesterov momentum requires a momentum"),
+        ((0.1, 0.9, False, -0.5), ValueError, "Invalid added_damping: -0.5"),
+        (("0.1", 0.9), TypeError, "learning rate"),
+    ],
+)
+def test_from_sgd_refuses(arguments: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        from_sgd(*arguments)
+
+
+def test_inna_is_indian() -> None:
+    assert inna is indian
+    params = jnp.ones(2)
+    updates, _ = inna(0.1).update(params, inna(0.1).init(params))
+    assert float(updates[0]) == pytest.approx(-0.1)

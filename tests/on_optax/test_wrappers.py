@@ -1,0 +1,269 @@
+"""INDIAN under optax's wrappers and JAX's transformations.
+
+Wherever INDIAN is SGD, a wrapper must make of it what it makes of optax.sgd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+from optax import contrib
+
+from indian_optax import IndianState, from_sgd, indian, power_decay, scale_by_indian
+from tests.on_optax.problem import STEPS, assert_close, assert_same_bits, loss, run, start
+
+Wrapper = Callable[[optax.GradientTransformation], optax.GradientTransformation]
+
+
+def is_kernel(params: Any) -> Any:
+    return jax.tree.map(lambda p: p.ndim == 2, params)
+
+
+def labels(params: Any) -> Any:
+    return jax.tree.map(lambda p: "kernel" if p.ndim == 2 else "rest", params)
+
+
+WRAPPERS: dict[str, Wrapper] = {
+    "chain": lambda o: optax.chain(optax.clip_by_global_norm(0.1), o),
+    "named_chain": lambda o: optax.named_chain(("clip", optax.clip(0.01)), ("step", o)),
+    "masked": lambda o: optax.masked(o, is_kernel),
+    "masked by a prefix": lambda o: optax.masked(o, {"layers": [True, False], "scale": True}),
+    "partition": lambda o: optax.partition({"kernel": o, "rest": optax.sgd(0.1)}, labels),
+    "MultiSteps": lambda o: optax.MultiSteps(o, 3).gradient_transformation(),
+    "apply_if_finite": lambda o: optax.apply_if_finite(o, 2),
+    "schedule_free": lambda o: contrib.schedule_free(o, 0.05, b1=0.9),
+    "conditionally_transform": lambda o: optax.conditionally_transform(o, lambda k: k % 3 > 0),
+    "flatten": optax.flatten,
+    "freeze": lambda o: optax.chain(o, optax.freeze({"layers": True, "scale": False})),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_wrapped_indian_is_wrapped_sgd(x64: None, name: str) -> None:
+    wrap = WRAPPERS[name]
+    expected, _ = run(wrap(optax.sgd(0.05, 0.9)), start())
+    actual, _ = run(wrap(from_sgd(0.05, 0.9)), start())
+    assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("reset_state", [False, True])
+def test_lookahead(x64: None, reset_state: bool) -> None:
+    def lookahead(fast: optax.GradientTransformation) -> Any:
+        optimizer = optax.lookahead(fast, 3, 0.5, reset_state)
+        params = optax.LookaheadParams.init_synced(start())
+
+        def fast_loss(params: Any, k: Any) -> jax.Array:
+            return loss(params.fast, k)
+
+        return run(optimizer, params, loss=fast_loss)[0].slow
+
+    assert_close(lookahead(from_sgd(0.05, 0.9)), lookahead(optax.sgd(0.05, 0.9)))
+
+
+def test_the_first_step_is_the_first_applied_one(x64: None) -> None:
+    """Accumulation and skipped steps do not use up the initial speed."""
+    optimizer = indian(0.1, initial_speed=1.0)
+    params, gradients = jnp.ones(2), jnp.array([1.0, -2.0])
+    for wrapped in (
+        optax.MultiSteps(optimizer, 2).gradient_transformation(),
+        optax.apply_if_finite(optimizer, 5),
+    ):
+        state = wrapped.init(params)
+        skipped = gradients if "mini_step" in state._fields else gradients * jnp.nan
+        updates, state = wrapped.update(skipped, state, params)
+        assert_same_bits(updates, jnp.zeros(2))
+        updates, state = wrapped.update(gradients, state, params)
+        assert_close(updates, -0.1 * gradients)
+
+
+def test_injected_hyperparameters_follow_their_schedules(x64: None) -> None:
+    def linear(first: float, last: float) -> Any:
+        return optax.linear_schedule(first, last, STEPS)
+
+    rates, alphas, betas = linear(0.2, 0.1), linear(0.5, 1.5), linear(0.1, 0.3)
+    inject = optax.inject_hyperparams(indian)
+    injected, state = run(inject(rates, alphas, betas, weight_decay=0.1), start())
+    for name, schedule in (("learning_rate", rates), ("alpha", alphas), ("beta", betas)):
+        assert float(state.hyperparams[name]) == pytest.approx(float(schedule(STEPS - 1)), rel=1e-6)
+
+    params, state = start(), None
+    for k in range(STEPS):
+        now = indian(float(rates(k)), float(alphas(k)), float(betas(k)), weight_decay=0.1)
+        params, state = run(now, params, state, range(k, k + 1))
+    # optax evaluates schedules in float32 or in float64 as their count is traced or not.
+    assert_close(injected, params, tolerance=1e-5)
+
+
+def test_injected_hyperparameters_set_by_hand(x64: None) -> None:
+    optimizer = optax.inject_hyperparams(indian)(0.1)
+    params, state = run(optimizer, start(), steps=range(3))
+    state.hyperparams["learning_rate"] = jnp.asarray(0.05)
+    state.hyperparams["beta"] = jnp.asarray(0.2)
+    actual, _ = run(optimizer, params, state, range(3, 6))
+
+    params, state = run(indian(0.1), start(), steps=range(3))
+    expected, _ = run(indian(0.05, 0.5, 0.2), params, state, range(3, 6))
+    assert_close(actual, expected)
+
+
+def test_injected_with_a_mask(x64: None) -> None:
+    inject = optax.inject_hyperparams(indian, static_args=("mask", "accumulator_dtype"))
+    arguments = {"weight_decay": 0.2, "mask": is_kernel, "accumulator_dtype": jnp.float64}
+    actual, _ = run(inject(0.1, **arguments), start())
+    expected, _ = run(indian(0.1, **arguments), start())
+    assert_close(actual, expected)
+
+
+class TestState:
+    def test_is_found_and_replaced_by_name(self) -> None:
+        optimizer = optax.chain(optax.clip(1.0), indian(power_decay(0.1), weight_decay=0.1))
+        _, state = run(optimizer, start())
+        assert int(optax.tree.get(state, "count")) == STEPS
+        momentum = optax.tree.get(state, "momentum")
+        assert jax.tree.structure(momentum) == jax.tree.structure(start())
+        rest = optax.tree.set(state, momentum=optax.tree.zeros_like(momentum))
+        assert_close(optax.tree.get(rest, "momentum"), optax.tree.zeros_like(momentum))
+        assert isinstance(optax.tree.get(state, "IndianState"), IndianState)
+
+    def test_tree_map_params(self) -> None:
+        optimizer = optax.chain(optax.clip(1.0), scale_by_indian(0.1))
+        state = optimizer.init(start())
+        specs = optax.tree.map_params(
+            optimizer, lambda _: "param", state, transform_non_params=lambda _: "other"
+        )
+        (_, indian_state) = specs
+        assert indian_state.count == "other"
+        assert set(jax.tree.leaves(indian_state.momentum)) == {"param"}
+
+    def test_shapes_without_arrays(self) -> None:
+        params = jax.eval_shape(start)
+        assert_same_shapes = jax.tree.map(
+            lambda a, b: a.shape == b.shape and a.dtype == b.dtype,
+            jax.eval_shape(indian(0.1).init, params),
+            indian(0.1).init(start()),
+        )
+        assert all(jax.tree.leaves(assert_same_shapes))
+
+    def test_does_not_alias_the_parameters(self) -> None:
+        """Both may be donated."""
+        params = start()
+        state = indian(0.1).init(params)
+        step = jax.jit(
+            lambda p, s: indian(0.1).update(p, s, p), donate_argnums=(0, 1), keep_unused=True
+        )
+        step(params, state)
+
+
+class TestTransformations:
+    optimizer = indian(power_decay(0.1), weight_decay=0.01)
+
+    def test_jit(self, x64: None) -> None:
+        def step(params: Any, state: Any, k: int) -> Any:
+            updates, state = self.optimizer.update(jax.grad(loss)(params, k), state, params)
+            return optax.apply_updates(params, updates), state
+
+        params, state = start(), self.optimizer.init(start())
+        for k in range(3):
+            params, state = step(params, state, k)
+        assert_close((params, state), run(self.optimizer, start(), steps=range(3)))
+
+    def test_scan(self, x64: None) -> None:
+        def step(carry: Any, k: Any) -> Any:
+            params, state = carry
+            updates, state = self.optimizer.update(jax.grad(loss)(params, k), state, params)
+            return (optax.apply_updates(params, updates), state), None
+
+        carry = (start(), self.optimizer.init(start()))
+        carry, _ = jax.jit(lambda c: jax.lax.scan(step, c, jnp.arange(STEPS)))(carry)
+        assert_close(carry, run(self.optimizer, start()))
+
+    def test_vmap_over_hyperparameters(self, x64: None) -> None:
+        def train(rate: Any, alpha: Any, beta: Any) -> Any:
+            optimizer = indian(rate, alpha, beta, weight_decay=0.01)
+            params, state = start(), optimizer.init(start())
+            for k in range(3):
+                updates, state = optimizer.update(jax.grad(loss)(params, k), state, params)
+                params = optax.apply_updates(params, updates)
+            return params
+
+        values = [(0.1, 0.5, 0.1), (2.0, 0.5, 0.1), (0.3, 0.0, 1.0)]
+        together = jax.vmap(train)(*(jnp.array(column) for column in zip(*values, strict=True)))
+        for i, value in enumerate(values):
+            alone, _ = run(indian(*value, weight_decay=0.01), start(), steps=range(3))
+            assert_close(jax.tree.map(lambda x, i=i: x[i], together), alone)
+
+    @pytest.mark.parametrize("rate", [0.1, 2.0])
+    def test_gradient_through_training(self, x64: None, rate: float) -> None:
+        """Meta-learning: d loss / d (γ, α, β, s) against central differences, at αγ = 1 too."""
+
+        def final_loss(values: Any) -> jax.Array:
+            optimizer = indian(values[0], values[1], values[2], values[3])
+            params = jnp.array([0.3, -0.2])
+            state = optimizer.init(params)
+            for _ in range(3):
+                gradients = jnp.array([1.0, 0.1]) * jnp.sin(params)
+                updates, state = optimizer.update(gradients, state)
+                params = optax.apply_updates(params, updates)
+            return jnp.sum(params**2)
+
+        values = jnp.array([rate, 0.5, 0.1, 1.0])
+        gradient = jax.grad(final_loss)(values)
+        for i in range(4):
+            h = jnp.zeros(4).at[i].set(1e-6)
+            difference = (final_loss(values + h) - final_loss(values - h)) / 2e-6
+            assert float(gradient[i]) == pytest.approx(float(difference), rel=1e-6, abs=1e-9)
+
+    def test_checkpoint(self, x64: None) -> None:
+        def final_loss(scale: Any, remat: bool) -> jax.Array:
+            def step(params: Any, state: Any) -> Any:
+                updates, state = self.optimizer.update(jax.grad(loss)(params), state, params)
+                return optax.apply_updates(params, updates), state
+
+            step = jax.checkpoint(step) if remat else step
+            params = jax.tree.map(lambda p: scale * p, start())
+            state = self.optimizer.init(params)
+            for _ in range(2):
+                params, state = step(params, state)
+            return loss(params)
+
+        plain = jax.grad(final_loss)(1.0, False)
+        assert float(plain) != 0.0
+        assert_close(jax.grad(final_loss)(1.0, True), plain)
+
+    @pytest.mark.parametrize("rate", [0.1, power_decay(0.1), optax.cosine_decay_schedule(0.1, 9)])
+    def test_weak_types_cause_no_recompilation(self, rate: Any) -> None:
+        optimizer = optax.inject_hyperparams(indian)(rate, weight_decay=0.1)
+        traces = 0
+
+        @jax.jit
+        def step(params: Any, state: Any) -> Any:
+            nonlocal traces
+            traces += 1
+            updates, state = optimizer.update(params, state, params)
+            return optax.apply_updates(params, updates), state
+
+        params = {"weak": jnp.asarray(1.0), "strong": jnp.ones(2)}
+        assert params["weak"].weak_type
+        state = optimizer.init(params)
+        params, state = step(params, state)  # apply_updates itself makes the weak one strong
+        for _ in range(3):
+            params, state = step(params, state)
+        assert traces <= 2
+
+
+def test_extra_arguments_are_taken() -> None:
+    for optimizer in (indian(0.1), indian(0.1, weight_decay=0.1), from_sgd(0.1)):
+        params = jnp.ones(2)
+        optimizer.update(params, optimizer.init(params), params, value=1.0, loss_fn=None)
+
+
+def test_step_count_saturates() -> None:
+    last = jnp.iinfo(jnp.int32).max
+    state = indian(power_decay(0.1)).init(jnp.ones(2))._replace(count=jnp.asarray(last))
+    _, state = indian(power_decay(0.1)).update(jnp.ones(2), state)
+    assert int(state.count) == last
