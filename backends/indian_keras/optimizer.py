@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from indian_core import (
@@ -13,16 +13,73 @@ from indian_core import (
     BETA,
     INITIAL_SPEED,
     LR,
+    Coefficients,
     check_hyperparameters,
     coefficients,
+    from_sgd,
     momentum_from_psi,
     psi_from_momentum,
 )
 
+if keras.backend.backend() == "torch":
+    from indian_keras import multi_tensor
+
 
 @keras.saving.register_keras_serializable(package="indian")
 class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
-    """INDIAN."""
+    r"""INDIAN (INNA), an inertial Newton algorithm.
+
+    For a variable θ with gradient v, the learning rate γ, the viscous damping α and the Newton
+    damping β, the optimizer keeps one slot w of θ's shape and makes the step
+
+    $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
+    $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k$$
+    $$w_0 = (s - \beta)\, v_0$$
+
+    This is the paper's equation (11) with w = (α − 1/β) θ + ψ/β in the place of ψ; `psi` and
+    `set_psi` speak the paper's language. The initial velocity of θ is −s v_0. The first step is
+    the first that is applied: under gradient accumulation the first full one, under loss scaling
+    the first that is not skipped. A variable that has no gradient then starts from rest.
+
+    w is kept in float32 for float16 and bfloat16 variables, since 1 − αγ needs the digits.
+
+    Args:
+        learning_rate: γ: a float ≥ 0, a `keras.optimizers.schedules.LearningRateSchedule` (the
+            paper's own is `PowerDecay`), or a callable without arguments. Defaults to 0.1.
+        alpha: α ≥ 0, the viscous damping. Defaults to 0.5.
+        beta: β > 0, the Newton damping. Defaults to 0.1.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. Defaults to 1.0,
+            the paper's; ``initial_speed=beta`` starts from rest, which is safer on steep losses.
+        weight_decay: λ ≥ 0: each step starts with θ ← (1 − γλ) θ, decoupled from the gradient.
+        clipnorm: The largest norm of each variable's gradient.
+        clipvalue: The largest absolute value of a gradient's entries.
+        global_clipnorm: The largest norm of all gradients together.
+        use_ema: Whether to keep an exponential moving average of the variables.
+        ema_momentum: The decay of that average.
+        ema_overwrite_frequency: After how many steps the average overwrites the variables.
+        loss_scale_factor: A factor on the loss, and its inverse on the gradients.
+        gradient_accumulation_steps: How many minibatches' gradients are averaged for one step.
+        name: The optimizer's name. Defaults to "indian".
+        **kwargs: Further arguments of `keras.optimizers.Optimizer`.
+
+    Raises:
+        TypeError: If α, β, s or λ is not a real number.
+        ValueError: If a hyperparameter is negative, NaN or infinite, β is 0, or Keras refuses an
+            argument.
+
+    Example:
+        >>> import keras
+        >>> variable = keras.Variable([1.0, -2.0])
+        >>> optimizer = INDIAN(learning_rate=0.5, alpha=0.5, beta=0.25, initial_speed=0.25)
+        >>> for _ in range(50):
+        ...     optimizer.apply([2 * variable.value], [variable])
+        >>> bool(keras.ops.all(keras.ops.abs(variable) < 1e-3))
+        True
+
+    Reference:
+        Castera, Bolte, Févotte, Pauwels, An Inertial Newton Algorithm for Deep Learning
+        (arXiv:1905.12278), equation (11) and section 5.2; w is from the proof of Theorem 14.
+    """
 
     def __init__(
         self,
@@ -43,10 +100,9 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         check_hyperparameters(alpha=alpha, beta=beta, initial_speed=initial_speed)
-        if isinstance(learning_rate, float):
-            check_hyperparameters(learning_rate=learning_rate)
         if weight_decay is not None:
             check_hyperparameters(weight_decay=weight_decay)
+        _check_learning_rate(learning_rate)
         super().__init__(
             learning_rate=learning_rate,
             name=name,
@@ -65,76 +121,255 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         self.beta = beta
         self.initial_speed = initial_speed
 
+    @classmethod
+    def from_sgd(
+        cls, learning_rate: float, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any
+    ) -> INDIAN:
+        r"""Return the INDIAN that makes the very steps of `keras.optimizers.SGD`.
+
+        Its learning rate is $\gamma = \sqrt{lr}$, not SGD's; α = (1 − m)/γ, β = γ or γ (1 + m),
+        and it starts from rest. From there β can be turned up. The two agree at a constant
+        learning rate.
+
+        Args:
+            learning_rate: SGD's learning rate, > 0: a float.
+            momentum: SGD's momentum m, 0 ≤ m ≤ 1.
+            nesterov: Whether SGD uses Nesterov's momentum.
+            **kwargs: Further arguments of `INDIAN`. A weight decay λ of SGD's is here λγ, since
+                it is multiplied by the learning rate.
+
+        Returns:
+            The optimizer.
+
+        Raises:
+            TypeError: If an argument is not a real number.
+            ValueError: If an argument is out of range, or SGD itself would refuse it.
+
+        Example:
+            >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75).beta
+            0.5
+
+        Reference:
+            Ma and Yarats, Quasi-hyperbolic momentum and Adam for deep learning
+            (arXiv:1810.06801), which contains both.
+        """
+        lr, alpha, beta, initial_speed = from_sgd(learning_rate, momentum, nesterov)
+        return cls(lr, alpha=alpha, beta=beta, initial_speed=initial_speed, **kwargs)
+
     def build(self, variables: list[Any]) -> None:
-        """Make w for each variable, and one flag each that says whether ψ was given."""
+        """Make the slots: w for each variable.
+
+        Args:
+            variables: The model's trainable variables.
+        """
         if self.built:
             return
         super().build(variables)
         # Keras saves an optimizer's variables by index: this order is a file format.
         self.momentums = self.add_optimizer_variables(variables, "momentum")
+        # Not 0 once a ψ was given: then no step is the first any more.
         self.psi_given = self.add_variable(
-            shape=(len(variables),), dtype="float32", name="psi_given"
+            shape=(), dtype="int", aggregation="only_first_replica", name="psi_given"
+        )
+        slots = {keras.backend.standardize_dtype(m.dtype) for m in self.momentums if m is not None}
+        self._precision = "float64" if "float64" in slots else "float32"
+        # Where XLA has to be told the order of the two updates: see `_after`.
+        self._keep_order = (
+            keras.backend.backend() in ("jax", "tensorflow")
+            and keras.distribution.distribution() is None
+            and all(d.startswith("cpu") for d in keras.distribution.list_devices())
         )
 
     def add_variable(
         self, shape: Any, initializer: Any = "zeros", dtype: Any = None, **kwargs: Any
     ) -> Any:
-        """Add a variable to the optimizer; a momentum is never of less than 32 bits."""
-        # In bfloat16, 1 − αγ is one or two units in the last place away from 1.
+        """Add a variable to the optimizer; w is never kept in less than float32."""
         is_momentum = (kwargs.get("name") or "").endswith("_momentum")
         if is_momentum and dtype in ("float16", "bfloat16"):
             dtype = "float32"
         return super().add_variable(shape, initializer, dtype, **kwargs)
 
+    @property
+    def learning_rate(self) -> Any:
+        """γ at the present iteration. Assign a float ≥ 0, a schedule or a callable."""
+        return self._get_current_learning_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Any) -> None:
+        _check_learning_rate(learning_rate)
+        keras.optimizers.Optimizer.learning_rate.fset(self, learning_rate)
+
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        # The scalars of the step are the same for all variables: make them once.
+        if keras.backend.backend() == "torch":
+            momentums = [self.momentums[self._get_variable_index(v)] for v in trainable_variables]
+            step = self._coefficients(
+                float(learning_rate), int(self.iterations) == 0 and not int(self.psi_given)
+            )
+            multi_tensor.update(step, trainable_variables, momentums, grads)
+        else:
+            step = self._coefficients(learning_rate)
+            super()._backend_update_step(grads, trainable_variables, step)
+
+    def _coefficients(self, learning_rate: Any, first: Any = None) -> Coefficients:
+        """Return the scalars of this step, as floats if the arguments are, else as tensors."""
+        if first is None:
+            learning_rate = ops.cast(learning_rate, self._precision)
+            start = ops.logical_and(ops.equal(self.iterations, 0), ops.equal(self.psi_given, 0))
+            first = ops.cast(start, self._precision)
+        return coefficients(learning_rate, self.alpha, self.beta, self.initial_speed, first)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Make one step on one variable."""
-        index = self._get_variable_index(variable)
-        momentum = self.momentums[index]
+        """Make one step on one variable.
+
+        Args:
+            gradient: v, of the variable's shape.
+            variable: θ, one of the variables that the optimizer was built with.
+            learning_rate: γ, a scalar, or the `Coefficients` of the step.
+        """
+        momentum = self.momentums[self._get_variable_index(variable)]
         dtype = momentum.dtype
+        if not isinstance(learning_rate, Coefficients):
+            learning_rate = self._coefficients(learning_rate)
+        step = Coefficients(*(ops.cast(scalar, dtype) for scalar in learning_rate))
         gradient = ops.cast(gradient, dtype)
-        first = ops.cast(ops.equal(self.iterations, 0), dtype) * (
-            1 - ops.cast(self.psi_given[index], dtype)
+
+        change = ops.add(
+            ops.multiply(momentum, step.theta_momentum),
+            ops.multiply(gradient, step.theta_gradient),
         )
-        step = coefficients(
-            ops.cast(learning_rate, dtype), self.alpha, self.beta, self.initial_speed, first
+        if variable.dtype == dtype:
+            self.assign_add(variable, change)
+        else:
+            # Added in w's precision, and rounded once.
+            theta = ops.add(ops.cast(variable, dtype), change)
+            self.assign(variable, ops.cast(theta, variable.dtype))
+        decay = self._after(variable, step.momentum_momentum)
+        self.assign(
+            momentum,
+            ops.add(ops.multiply(momentum, decay), ops.multiply(gradient, step.momentum_gradient)),
         )
-        theta = ops.cast(variable, dtype)
-        theta = theta + step.theta_momentum * momentum + step.theta_gradient * gradient
-        new_momentum = step.momentum_momentum * momentum + step.momentum_gradient * gradient
-        self.assign(variable, ops.cast(theta, variable.dtype))
-        self.assign(momentum, new_momentum)
+
+    def _after(self, variable: Any, decay: Any) -> Any:
+        """Return the decay, as a number that XLA cannot know before it has the new θ.
+
+        θ is written from the old w. XLA on the CPU does not order two updates that do not depend
+        on each other, so it would copy every w before it updates it, which takes three times as
+        long; with this dependency both buffers are updated in place. (Writing θ from the new w
+        would order them too, but divides by 1 − αγ, which may be 0.) On an accelerator XLA makes
+        both updates in one kernel, and on a mesh the one entry would have to be sent around.
+        """
+        if not self._keep_order or 0 in variable.shape:
+            return decay
+        entry = ops.convert_to_tensor(variable)[(0,) * len(variable.shape)]
+        # Both are the decay: x + 0·x is x, but only for finite x, so XLA keeps the two apart.
+        return ops.where(entry > 0, decay, decay + 0.0 * decay)
 
     def psi(self, variable: Any) -> Any:
-        """Return the paper's ψ of a variable."""
-        # As tensors: Keras on torch rounds a Python float to floatx where it meets a Variable.
-        momentum = ops.convert_to_tensor(self.momentums[self._index_of(variable)])
+        r"""Return the paper's auxiliary variable ψ = (1 − αβ) θ + β w of one variable.
+
+        Before the first step w is still 0, since ψ_0 takes the first gradient: ψ is then that of
+        a start from rest.
+
+        Args:
+            variable: θ, one of the variables that the optimizer was built with.
+
+        Returns:
+            ψ, a tensor of θ's shape and of w's dtype.
+
+        Raises:
+            ValueError: If the optimizer is not built, or not with this variable.
+
+        Example:
+            >>> import keras
+            >>> variable = keras.Variable([2.0, 4.0])
+            >>> optimizer = INDIAN(alpha=0.5, beta=0.5)
+            >>> optimizer.build([variable])
+            >>> optimizer.psi(variable).tolist()
+            [1.5, 3.0]
+
+        Reference:
+            arXiv:1905.12278, equation (11) and the proof of Theorem 14.
+        """
+        # As a tensor: Keras on torch rounds a Python float to floatx where it meets a Variable.
+        momentum = ops.convert_to_tensor(self._momentum_of(variable))
         theta = ops.cast(variable, momentum.dtype)
         return psi_from_momentum(theta, momentum, self.alpha, self.beta)
 
     def set_psi(self, variable: Any, psi: Any) -> None:
-        """Set the paper's ψ of a variable."""
-        index = self._index_of(variable)
-        momentum = self.momentums[index]
+        r"""Set ψ of one variable: w = (ψ − (1 − αβ) θ)/β with the present θ.
+
+        Given before the first step, ψ is ψ_0: `initial_speed` has no part in the run any more.
+        So give it for all variables; those left out start from rest.
+
+        Args:
+            variable: θ, one of the variables that the optimizer was built with.
+            psi: ψ, an array of θ's shape.
+
+        Raises:
+            ValueError: If the optimizer is not built, or not with this variable, or ψ is not of
+                its shape.
+
+        Example:
+            >>> import keras
+            >>> variable = keras.Variable([2.0, 4.0])
+            >>> optimizer = INDIAN(alpha=0.5, beta=0.5)
+            >>> optimizer.build([variable])
+            >>> optimizer.set_psi(variable, [1.0, 1.0])
+            >>> optimizer.psi(variable).tolist()
+            [1.0, 1.0]
+
+        Reference:
+            arXiv:1905.12278, equation (11) and the proof of Theorem 14.
+        """
+        momentum = self._momentum_of(variable)
         psi = ops.cast(psi, momentum.dtype)
         if tuple(psi.shape) != tuple(variable.shape):
             raise ValueError(
-                f"Invalid psi: its shape is {tuple(psi.shape)}, that of the variable "
+                f"Invalid psi: its shape is {tuple(psi.shape)}, but that of the variable "
                 f"{variable.path!r} is {tuple(variable.shape)}"
             )
         theta = ops.cast(variable, momentum.dtype)
         momentum.assign(momentum_from_psi(theta, psi, self.alpha, self.beta))
-        given = np.array(ops.convert_to_numpy(ops.convert_to_tensor(self.psi_given)))
-        given[index] = 1
-        self.psi_given.assign(given)
+        self.psi_given.assign(1)
 
-    def _index_of(self, variable: Any) -> int:
+    def _momentum_of(self, variable: Any) -> Any:
         if not self.built:
-            raise ValueError("The optimizer has no ψ yet: call build(variables) first")
+            raise ValueError("This optimizer has no ψ yet. Call `optimizer.build(variables)` first")
         self._check_variables_are_known([variable])
-        return int(self._get_variable_index(variable))
+        return self.momentums[self._get_variable_index(variable)]
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Restore the state from a file, or leave it untouched if the file is not this model's.
+
+        Args:
+            store: The arrays of the file by index.
+
+        Raises:
+            ValueError: If an array has another shape than the variable that it is for. (If their
+                numbers differ, Keras warns and skips the optimizer, as it does for its own.)
+        """
+        if len(store.keys()) == len(self.variables):
+            for index, variable in enumerate(self.variables):
+                if tuple(store[str(index)].shape) != tuple(variable.shape):
+                    raise ValueError(
+                        f"Cannot load the state of optimizer {self.name!r}: entry {index} of the "
+                        f"file has the shape {tuple(store[str(index)].shape)}, but "
+                        f"{variable.path!r} has {tuple(variable.shape)}. The file is of another "
+                        "model or optimizer; nothing was loaded"
+                    )
+        super().load_own_variables(store)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        config = dict(super().get_config())
+        config: dict[str, Any] = super().get_config()
         config.update(alpha=self.alpha, beta=self.beta, initial_speed=self.initial_speed)
         return config
+
+
+def _check_learning_rate(learning_rate: Any) -> None:
+    """Raise if a number cannot be a learning rate; Keras itself judges all that is no number."""
+    if isinstance(learning_rate, float):
+        check_hyperparameters(learning_rate=learning_rate)

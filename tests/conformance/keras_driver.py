@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
+from indian_keras import INDIAN
 from keras import ops
 
 from indian_core.problems import Problem
-from indian_keras import INDIAN
 from tests.conformance.driver import Arrays, Settings
 
 BACKEND = keras.backend.backend()
@@ -106,6 +106,7 @@ def _gradients(problem: Problem, k: int, variables: list[Any]) -> list[Any]:
 class KerasDriver:
     """One run of indian_keras on the backend of this process."""
 
+    slow_variants: ClassVar[tuple[str, ...]] = {"tensorflow": ("compiled", "jit")}.get(BACKEND, ())
     variants: ClassVar[tuple[str, ...]] = {
         "tensorflow": ("eager", "compiled", "jit"),
         "jax": ("eager", "jit"),
