@@ -8,7 +8,8 @@ except ImportError as error:
     ) from error
 
 from indian_torch.functional import indian
+from indian_torch.migration import load_authors_state_dict
 from indian_torch.optimizer import INDIAN, INNA
 from indian_torch.schedule import PowerDecayLR
 
-__all__ = ["INDIAN", "INNA", "PowerDecayLR", "indian"]
+__all__ = ["INDIAN", "INNA", "PowerDecayLR", "indian", "load_authors_state_dict"]

@@ -22,7 +22,7 @@ def _single_tensor_indian(
     for i, (param, buffer) in enumerate(zip(params, momentum_buffers, strict=True)):
         grad = grads[i].to(buffer.dtype)
         if step.l2 != 0:
-            grad = grad + step.l2 * param
+            grad = grad + step.l2 * param.to(buffer.dtype)
         c, new_scale = step.on_buffer(scales[i], buffer.dtype)
 
         if on_host and param.dtype == buffer.dtype:
@@ -37,7 +37,7 @@ def _single_tensor_indian(
         # an `alpha` of earlier steps); and a 16-bit parameter is rounded once, at the end.
         update = buffer * c.theta_momentum + grad * c.theta_gradient
         if step.shrinks:
-            update = update - step.shrinkage * param
+            update = update - step.shrinkage * param.to(buffer.dtype)
         new_buffer = buffer * c.momentum_momentum + grad * c.momentum_gradient
         add_rounded(param, update, stochastic_rounding)
         if differentiable:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from indian_core import Coefficients
 from indian_torch.precision import SIXTEEN_BITS, add_rounded
 from indian_torch.scalars import Scale, Step
 
@@ -33,43 +34,60 @@ def _multi_tensor_indian(
 
     for (device, dtype, buffer_dtype, known_scale), indices in buckets.items():
         some_params = [params[i] for i in indices]
-        some_grads = [grads[i].to(buffer_dtype) for i in indices]
         buffers = [momentum_buffers[i] for i in indices]
+        some_grads: Any = [grads[i].to(buffer_dtype) for i in indices]
         if step.l2 != 0:
             some_grads = torch._foreach_add(some_grads, some_params, alpha=step.l2)
 
         if known_scale is None:
             some_scales: list[Any] = [scales[i] for i in indices]
-            c, new_scale = _on_device(step, device).on_buffer(
-                torch.stack(some_scales), buffer_dtype
-            )
+            here = _on_device(step, device)
+            c, new_scale = here.on_buffer(torch.stack(some_scales), buffer_dtype)
             torch._foreach_clamp_min_(some_scales, new_scale)
         else:
-            c, new_scale = step.on_buffer(known_scale, buffer_dtype)
+            here = step
+            c, new_scale = here.on_buffer(known_scale, buffer_dtype)
             for i in indices:
                 scales[i] = new_scale
 
         if on_host and dtype == buffer_dtype:
-            if step.shrinks:
-                torch._foreach_mul_(some_params, 1 - step.shrinkage)
-            torch._foreach_add_(some_params, buffers, alpha=c.theta_momentum)
-            torch._foreach_add_(some_params, some_grads, alpha=c.theta_gradient)
-            torch._foreach_mul_(buffers, c.momentum_momentum)
-            torch._foreach_add_(buffers, some_grads, alpha=c.momentum_gradient)
-            continue
-
-        # As in the for-loop: no `alpha`, and a 16-bit parameter is rounded once, at the end.
-        updates = torch._foreach_mul(buffers, c.theta_momentum)
-        torch._foreach_add_(updates, torch._foreach_mul(some_grads, _each(c.theta_gradient)))
-        if step.shrinks:
-            torch._foreach_sub_(updates, torch._foreach_mul(some_params, step.shrinkage))
-        torch._foreach_mul_(buffers, c.momentum_momentum)
-        torch._foreach_add_(buffers, torch._foreach_mul(some_grads, _each(c.momentum_gradient)))
-        if stochastic_rounding and dtype in SIXTEEN_BITS:
-            for param, update in zip(some_params, updates, strict=True):
-                add_rounded(param, update, stochastic=True)
+            _in_place(some_params, some_grads, buffers, c, here)
         else:
-            torch._foreach_add_(some_params, updates)
+            _rounding_once(some_params, some_grads, buffers, c, here, stochastic_rounding)
+
+
+def _in_place(
+    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], c: Coefficients, step: Step
+) -> None:
+    if step.shrinks:
+        torch._foreach_mul_(params, 1 - step.shrinkage)
+    torch._foreach_add_(params, buffers, alpha=c.theta_momentum)
+    torch._foreach_add_(params, grads, alpha=c.theta_gradient)
+    torch._foreach_mul_(buffers, c.momentum_momentum)
+    torch._foreach_add_(buffers, grads, alpha=c.momentum_gradient)
+
+
+def _rounding_once(
+    params: list[Tensor],
+    grads: list[Tensor],
+    buffers: list[Tensor],
+    c: Coefficients,
+    step: Step,
+    stochastic_rounding: bool,
+) -> None:
+    """As in the for-loop: no `alpha`, and a 16-bit parameter is rounded once, at the end."""
+    updates = torch._foreach_mul(buffers, c.theta_momentum)
+    torch._foreach_add_(updates, torch._foreach_mul(grads, _each(c.theta_gradient)))
+    if step.shrinks:
+        wide = [param.to(update.dtype) for param, update in zip(params, updates, strict=True)]
+        torch._foreach_sub_(updates, torch._foreach_mul(wide, step.shrinkage))
+    torch._foreach_mul_(buffers, c.momentum_momentum)
+    torch._foreach_add_(buffers, torch._foreach_mul(grads, _each(c.momentum_gradient)))
+    if stochastic_rounding and params[0].dtype in SIXTEEN_BITS:
+        for param, update in zip(params, updates, strict=True):
+            add_rounded(param, update, stochastic=True)
+    else:
+        torch._foreach_add_(params, updates)
 
 
 def _on_device(step: Step, device: torch.device) -> Step:

@@ -7,6 +7,8 @@ momentum of `indian_core.momentum`. The for-loop and the foreach implementation 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim.optimizer import _default_to_fused_or_foreach, _foreach_supported_types
@@ -15,6 +17,8 @@ from indian_torch.for_loop import _single_tensor_indian
 from indian_torch.foreach import _multi_tensor_indian
 from indian_torch.fused import _fused_indian
 from indian_torch.scalars import Scale, Step
+
+_NATIVE = frozenset(_foreach_supported_types)
 
 
 def indian(
@@ -78,7 +82,7 @@ def indian(
         decoupled_weight_decay=decoupled_weight_decay,
         sign=-1.0 if maximize else 1.0,
     )
-    if on_host and any(type(param) not in _foreach_supported_types for param in params):
+    if on_host and not _NATIVE.issuperset(map(type, params)):
         params, grads, momentum_buffers = _local_shards(params, grads, momentum_buffers)
 
     left = list(range(len(params)))
@@ -116,18 +120,20 @@ def indian(
 
 def _local_shards(
     params: list[Tensor], grads: list[Tensor], momentum_buffers: list[Tensor]
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+) -> tuple[list[Tensor], ...]:
     """Return this rank's shards in place of DTensors: the step is the same for every number.
 
     The fused kernel knows no DTensor, and the others are far slower on them.
     """
-    local_params, local_grads, local_buffers = [], [], []
-    for param, grad, buffer in zip(params, grads, momentum_buffers, strict=True):
-        if hasattr(param, "placements") and hasattr(grad, "placements"):
-            if grad.placements != param.placements:
-                grad = grad.redistribute(param.device_mesh, param.placements)
-            param, grad, buffer = param.to_local(), grad.to_local(), buffer.to_local()
-        local_params.append(param)
-        local_grads.append(grad)
-        local_buffers.append(buffer)
-    return local_params, local_grads, local_buffers
+
+    def local(tensor: Any, param: Any) -> Any:
+        if not hasattr(param, "placements"):
+            return tensor
+        if tensor.placements != param.placements:
+            tensor = tensor.redistribute(param.device_mesh, param.placements)
+        return tensor.to_local()
+
+    return tuple(
+        [local(tensor, param) for tensor, param in zip(tensors, params, strict=True)]
+        for tensors in (params, grads, momentum_buffers)
+    )

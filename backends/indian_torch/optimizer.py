@@ -1,32 +1,119 @@
-r"""The optimizer class."""
+r"""INDIAN as a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, ParamsT, _use_grad_for_differentiable
+from torch.optim.optimizer import (
+    Optimizer,
+    ParamsT,
+    _device_dtype_check_for_fused,
+    _use_grad_for_differentiable,
+)
 
-from indian_core import (
-    ALPHA,
-    BETA,
-    INITIAL_SPEED,
-    LR,
-    check_hyperparameters,
-    momentum_from_psi,
-    psi_from_momentum,
+import indian_core
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
+from indian_torch.checkpoints import (
+    StateDict,
+    check_lr_and_others,
+    check_state_dict,
+    restore_state,
 )
 from indian_torch.functional import indian
 from indian_torch.precision import momentum_dtype_of
 from indian_torch.scalars import Scale
 
-_CHECKED = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
+_IS_SPARSE = operator.attrgetter("is_sparse")
+# Options that a state of an older version, or of a subclass, may lack.
+_OPTIONS: dict[str, Any] = {
+    "initial_speed": INITIAL_SPEED,
+    "weight_decay": 0.0,
+    "decoupled_weight_decay": True,
+    "maximize": False,
+    "foreach": None,
+    "capturable": False,
+    "differentiable": False,
+    "fused": None,
+    "momentum_dtype": None,
+    "stochastic_rounding": False,
+}
 
 
 class INDIAN(Optimizer):
-    r"""INDIAN."""
+    r"""INDIAN, later named INNA: an inertial Newton algorithm for deep learning.
+
+    With θ the parameters, v_k a minibatch gradient at θ_k, and w a momentum of θ's shape,
+
+    .. math::
+        \begin{aligned}
+            \theta_{k+1} &= \theta_k - \gamma_k\,(w_k + \beta\, v_k)                       \\
+            w_{k+1} &= (1 - \alpha\gamma_k)\, w_k + \gamma_k\,(1 - \alpha\beta)\, v_k      \\
+            w_0 &= (s - \beta)\, v_0
+        \end{aligned}
+
+    This is the paper's equation (11) in other variables: its ψ is (1 − αβ) θ + β w (`psi`). The
+    continuous limit is a heavy ball with friction α whose path is damped, by β, as Newton's
+    method would: θ'' + α θ' + β ∇²J(θ) θ' + ∇J(θ) = 0. So α and 1/lr are rates and β is a time, in
+    units where lr is the time that a step takes.
+
+    The state is one buffer of θ's shape per parameter. A parameter whose gradient is None is left
+    alone; its first step is its own. A first step with lr = 0 on a gradient that is zero
+    everywhere is none (torch.distributed.checkpoint makes such steps to see the state).
+
+    Args:
+        params: Parameters, named parameters, or dicts that define parameter groups.
+        lr: γ ≥ 0, the learning rate: a number, or a tensor with one element.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+        initial_speed: s ≥ 0: the first step moves θ by −γ s v_0. The paper has s = 1; s = β is a
+            start from rest.
+        weight_decay: λ ≥ 0.
+        decoupled_weight_decay: Whether weight decay is θ ← (1 − γλ) θ before the step, without w
+            taking notice (the default), or L2 regularization v ← v + λθ.
+        maximize: Whether to go up instead of down.
+        foreach: Whether to use the implementation over lists of tensors. False: the for-loop.
+        capturable: Whether steps can be captured in a CUDA graph.
+        differentiable: Whether autograd goes through the step.
+        fused: Whether to make the step in one pass over memory, by PyTorch's fused SGD kernel,
+            wherever there is such a step (real parameters of 32 or 64 bits whose gradients have
+            the same layout; not αγ ≥ 1, sparse gradients, ``capturable`` or torch.compile, which
+            take the foreach implementation). The default, with foreach=None, is True for float32
+            on the CPU and CUDA and leaves to foreach or the for-loop what torch.optim does.
+        momentum_dtype: What w is kept in. None: float32 for 16-bit parameters, and the
+            parameter's own dtype for all others.
+        stochastic_rounding: Whether 16-bit parameters are rounded up or down at random, so that
+            the mean is right. To nearest, steps under half an ulp of θ are lost. The random
+            numbers are from torch's default generator of the device: processes that hold copies
+            of the same parameters (DistributedDataParallel) must seed it alike.
+
+    Raises:
+        ValueError: If a hyperparameter is negative (or zero, for β), infinite or NaN, or a Tensor
+            lr has not one element.
+        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
+        RuntimeError: If two options exclude each other.
+
+    Example:
+        >>> import torch
+        >>> from indian_torch import INDIAN
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+        >>> optimizer = INDIAN([weight], lr=0.1, alpha=0.5, beta=0.1)
+        >>> for _ in range(200):
+        ...     optimizer.zero_grad()
+        ...     loss = (weight**2).sum()
+        ...     loss.backward()
+        ...     optimizer.step()
+        >>> loss.item() < 0.01
+        True
+
+    Source:
+        Castera, Bolte, Févotte, Pauwels, *An Inertial Newton Algorithm for Deep Learning*,
+        arXiv:1905.12278, JMLR 22(134), 2021: equation (11), section 5.2 for ψ_0 and the defaults
+        of α and β, the proof of Theorem 14 for w.
+    """
 
     def __init__(
         self,
@@ -61,19 +148,113 @@ class INDIAN(Optimizer):
             "momentum_dtype": momentum_dtype,
             "stochastic_rounding": stochastic_rounding,
         }
-        _check_options(defaults)
+        _check_group(defaults)
         super().__init__(params, defaults)
+
+    @classmethod
+    def from_sgd(
+        cls,
+        params: ParamsT,
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        **options: Any,
+    ) -> INDIAN:
+        r"""Return the INDIAN that makes exactly the steps of this `torch.optim.SGD`.
+
+        γ = √lr, αγ = 1 − momentum, and β = γ for the heavy ball or γ (1 + momentum) for
+        Nesterov's method, from rest. β can be turned up from there: what a run has above γ is
+        Newton damping. A schedule of SGD's lr is another one of γ (γ² is SGD's lr, and α and β
+        would have to follow): the two runs are the same while it is constant.
+
+        Args:
+            params: As in `INDIAN`; groups may have an SGD ``lr``, ``momentum`` and ``nesterov``
+                of their own.
+            lr: SGD's learning rate, > 0.
+            momentum: SGD's momentum, between 0 and 1.
+            nesterov: Whether SGD uses Nesterov's momentum.
+            weight_decay: SGD's weight decay, which is coupled.
+            **options: Further arguments of `INDIAN`.
+
+        Raises:
+            ValueError: If there is no such SGD.
+
+        Example:
+            >>> import torch
+            >>> from indian_torch import INDIAN
+            >>> weight = torch.nn.Parameter(torch.ones(3))
+            >>> optimizer = INDIAN.from_sgd([weight], lr=0.25, momentum=0.75)
+            >>> group = optimizer.param_groups[0]
+            >>> group["lr"], group["alpha"], group["beta"]
+            (0.5, 0.5, 0.5)
+        """
+        sgd: dict[str, Any] = {"lr": lr, "momentum": momentum, "nesterov": nesterov}
+
+        def translated(group: dict[str, Any]) -> dict[str, Any]:
+            own = {name: group.get(name, value) for name, value in sgd.items()}
+            rest = {name: value for name, value in group.items() if name not in sgd}
+            return rest | indian_core.from_sgd(**own)._asdict()
+
+        groups: list[Any] = list(params)
+        if groups and isinstance(groups[0], dict):
+            groups = [translated(group) for group in groups]
+        hyperparameters = indian_core.from_sgd(**sgd)._asdict()
+        return cls(
+            groups,
+            weight_decay=weight_decay,
+            **({"decoupled_weight_decay": False} | hyperparameters | options),
+        )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
-            for name, value in _LATER_OPTIONS.items():
+            for name, value in _OPTIONS.items():
                 group.setdefault(name, value)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group, whose options may differ from the defaults.
+
+        Args:
+            param_group: A dict with "params" and any arguments of `INDIAN`.
+
+        Raises:
+            ValueError: As in `INDIAN`, and as `torch.optim.Optimizer.add_param_group` does.
+            TypeError: Likewise.
+        """
         if isinstance(param_group, dict):
-            _check_options(self.defaults | param_group)
+            _check_group(self.defaults | param_group)
         super().add_param_group(param_group)
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Load what `state_dict` returned, of whichever implementation.
+
+        The tensors are copied. The momentum keeps its dtype.
+
+        Args:
+            state_dict: A state dict of an `INDIAN` with as many parameters of the same shapes.
+
+        Raises:
+            ValueError: If anything is missing, superfluous, of another shape or out of its range.
+                Nothing has been changed then.
+            TypeError: If a hyperparameter is not a number; likewise.
+        """
+        loaded: list[StateDict] = []
+
+        # Hooks, so that the user's own come before the check, and after all is loaded.
+        def check(optimizer: Optimizer, final_state_dict: StateDict) -> None:
+            check_state_dict(optimizer, final_state_dict)
+            loaded.append(final_state_dict)
+
+        before = self.register_load_state_dict_pre_hook(check)
+        after = self.register_load_state_dict_post_hook(
+            lambda optimizer: restore_state(optimizer, loaded[0]), prepend=True
+        )
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            before.remove()
+            after.remove()
 
     def _init_group(
         self,
@@ -82,35 +263,52 @@ class INDIAN(Optimizer):
         grads: list[Tensor],
         momentum_buffers: list[Tensor],
         scales: list[Scale],
-        on_device: bool,
+        states: list[StateDict] | None,
+        idle: bool,
     ) -> bool:
         """Fill the lists with what the step works on, and return whether a gradient is sparse.
 
         torch.compile calls this by its name, outside of the graph.
+
+        Args:
+            group: The parameter group.
+            params: Filled with its parameters that have a gradient.
+            grads: Filled with the gradients.
+            momentum_buffers: Filled with the buffers, which hold σ w.
+            scales: Filled with σ.
+            states: Filled with the states; None if σ is to be a tensor on the device.
+            idle: Whether lr is known to be zero: a first step is then none if the gradient is.
         """
-        has_sparse_grad = False
+        on_device = states is None
         for param in group["params"]:
             grad = param.grad
             if grad is None:
                 continue
             state = self.state[param]
             if not state:
-                state["momentum_buffer"] = torch.zeros_like(
-                    param,
-                    dtype=momentum_dtype_of(param, group["momentum_dtype"]),
-                    memory_format=torch.preserve_format,
-                )
-                state["scale"] = 0.0
+                self._init_state(state, param, group)
             scale = state["scale"]
-            if isinstance(scale, Tensor) != on_device:
+            if idle and scale == 0 and _is_zero(grad):
+                continue
+            if (type(scale) is float) == on_device:
                 state["scale"] = scale = _moved(scale, state["momentum_buffer"], on_device)
-            if grad.is_sparse:
-                has_sparse_grad = True
             params.append(param)
             grads.append(grad)
             momentum_buffers.append(state["momentum_buffer"])
             scales.append(scale)
-        return has_sparse_grad
+            if states is not None:
+                states.append(state)
+        return any(map(_IS_SPARSE, grads))
+
+    @staticmethod
+    def _init_state(state: StateDict, param: Tensor, group: dict[str, Any]) -> None:
+        if group["fused"]:
+            _device_dtype_check_for_fused(param)
+        dtype = momentum_dtype_of(param, group["momentum_dtype"])
+        state["momentum_buffer"] = torch.zeros_like(
+            param, dtype=dtype, memory_format=torch.preserve_format
+        )
+        state["scale"] = 0.0
 
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -121,7 +319,12 @@ class INDIAN(Optimizer):
 
         Returns:
             What the closure returned, or None.
+
+        Raises:
+            RuntimeError: If ``fused=True`` and a parameter is of a kind that no fused kernel
+                takes, or a gradient is sparse and the weight decay is not decoupled.
         """
+        self._check_capture()
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -131,9 +334,11 @@ class INDIAN(Optimizer):
             grads: list[Tensor] = []
             momentum_buffers: list[Tensor] = []
             scales: list[Scale] = []
-            on_device = group["capturable"] or torch.compiler.is_compiling()
+            compiling = torch.compiler.is_compiling()
+            states: list[StateDict] | None = None if group["capturable"] or compiling else []
+            idle = not compiling and _is_known_zero(group["lr"])
             has_sparse_grad = self._init_group(
-                group, params, grads, momentum_buffers, scales, on_device
+                group, params, grads, momentum_buffers, scales, states, idle
             )
             indian(
                 params,
@@ -154,58 +359,116 @@ class INDIAN(Optimizer):
                 decoupled_weight_decay=group["decoupled_weight_decay"],
                 maximize=group["maximize"],
             )
-            if not on_device:
-                for param, buffer, scale in zip(params, momentum_buffers, scales, strict=True):
-                    state = self.state[param]
-                    state["momentum_buffer"], state["scale"] = buffer, scale
+            if states is not None:
+                for state, scale in zip(states, scales, strict=True):
+                    state["scale"] = scale
+                if group["differentiable"]:
+                    for state, buffer in zip(states, momentum_buffers, strict=True):
+                        state["momentum_buffer"] = buffer
         return loss
+
+    def _check_capture(self) -> None:
+        # torch 2.9 renamed it.
+        check = getattr(self, "_accelerator_graph_capture_health_check", None)
+        (check or self._cuda_graph_capture_health_check)()
 
     @torch.no_grad()
     def psi(self, param: Tensor) -> Tensor:
-        r"""Return the paper's auxiliary variable ψ = (1 − αβ) θ + β w of a parameter."""
+        r"""Return the paper's auxiliary variable, ψ = (1 − αβ) θ + β w, of a parameter.
+
+        Args:
+            param: A parameter of this optimizer.
+
+        Returns:
+            A new tensor of the parameter's shape, in the momentum's dtype.
+
+        Raises:
+            ValueError: If the optimizer has no such parameter.
+            RuntimeError: If it has made no step yet: ψ_0 depends on the first gradient, unless the
+                start is from rest (``initial_speed = beta``).
+        """
         group = self._group_of(param)
         state = self.state.get(param, {})
         scale = float(state.get("scale", 0.0))
+        dtype = momentum_dtype_of(param, group["momentum_dtype"])
         if scale != 0:
             momentum = state["momentum_buffer"] / scale
         elif group["initial_speed"] == group["beta"]:
-            momentum = torch.zeros_like(param)
+            momentum = torch.zeros_like(param, dtype=dtype)
         else:
             raise RuntimeError(
                 "psi is not known before the first step: psi_0 depends on the first gradient"
             )
-        return psi_from_momentum(param, momentum, group["alpha"], group["beta"])
+        psi: Tensor = indian_core.psi_from_momentum(
+            param.detach().to(dtype), momentum, group["alpha"], group["beta"]
+        )
+        return psi
 
     @torch.no_grad()
     def set_psi(self, param: Tensor, psi: Tensor) -> None:
-        """Set ψ of a parameter."""
+        r"""Set w = (ψ − (1 − αβ) θ)/β of a parameter; its next step is an ordinary one.
+
+        Args:
+            param: A parameter of this optimizer.
+            psi: The paper's ψ at the parameter's present value, of its shape.
+
+        Raises:
+            ValueError: If the optimizer has no such parameter, or ψ has another shape.
+            TypeError: If ψ is not a tensor.
+        """
         group = self._group_of(param)
-        dtype = momentum_dtype_of(param, group["momentum_dtype"])
-        momentum = momentum_from_psi(
-            param.to(dtype), psi.to(param.device, dtype), group["alpha"], group["beta"]
+        if not isinstance(psi, Tensor):
+            raise TypeError(f"psi should be a Tensor, not {type(psi).__name__}")
+        if psi.shape != param.shape:
+            raise ValueError(f"psi should be {tuple(param.shape)}, but is {tuple(psi.shape)}")
+        state = self.state[param]
+        if not state:
+            self._init_state(state, param, group)
+        buffer, scale = state["momentum_buffer"], state["scale"]
+        buffer.copy_(
+            indian_core.momentum_from_psi(
+                param.to(buffer.dtype),
+                psi.to(buffer.device, buffer.dtype),
+                group["alpha"],
+                group["beta"],
+            )
         )
-        buffer = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
-        self.state[param] = {"momentum_buffer": buffer.copy_(momentum), "scale": 1.0}
+        # A tensor stays the one that a CUDA graph may know.
+        state["scale"] = scale.fill_(1.0) if isinstance(scale, Tensor) else 1.0
 
     def _group_of(self, param: Tensor) -> dict[str, Any]:
         for group in self.param_groups:
             if any(param is member for member in group["params"]):
                 return group
-        raise ValueError("the tensor is not a parameter of this optimizer")
+        raise ValueError("param is not a parameter of this optimizer")
 
 
 INNA = INDIAN
 
-_LATER_OPTIONS: dict[str, Any] = {}
+
+def _check_group(group: dict[str, Any]) -> None:
+    check_lr_and_others(group)
+    dtype = group["momentum_dtype"]
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"Invalid momentum_dtype: {dtype!r} (it must be a real torch.dtype)")
+    if group["fused"] and group["foreach"]:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    for option in ("fused", "foreach"):
+        if group[option] and group["differentiable"]:
+            raise RuntimeError(f"`{option}` does not support `differentiable`")
 
 
-def _check_options(options: dict[str, Any]) -> None:
-    lr = options["lr"]
-    if isinstance(lr, Tensor):
-        if lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        lr = lr.item()
-    check_hyperparameters(**{name: options[name] for name in _CHECKED} | {"lr": lr})
+def _is_known_zero(lr: float | Tensor) -> bool:
+    """Return whether lr is 0, as far as that can be known without waiting for a device."""
+    return lr == 0 if not isinstance(lr, Tensor) else lr.device.type == "cpu" and lr.item() == 0
+
+
+def _is_zero(grad: Tensor) -> bool:
+    if grad.is_sparse:
+        grad = grad.coalesce().values()
+    nonzero = grad.any()
+    # The shards of one parameter must agree.
+    return not (nonzero.full_tensor() if hasattr(nonzero, "full_tensor") else nonzero)
 
 
 def _moved(scale: Scale, buffer: Tensor, on_device: bool) -> Scale:

@@ -1,0 +1,136 @@
+r"""What `INDIAN.load_state_dict` does on top of torch's: refuse first, and keep every digit.
+
+`torch.optim.Optimizer.load_state_dict` takes any state, and casts it to the parameter's dtype: the
+float32 momentum of a 16-bit parameter would come back in 16 bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from indian_core import check_hyperparameters
+from indian_torch.precision import momentum_dtype_of
+
+StateDict = dict[str, Any]
+
+STATE_KEYS = {"momentum_buffer", "scale"}
+HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
+
+
+def check_lr_and_others(group: dict[str, Any]) -> None:
+    """Raise if a hyperparameter of a parameter group cannot be used.
+
+    Raises:
+        TypeError: If one is not a number.
+        ValueError: If one is missing or out of its range, or a Tensor lr has not one element.
+    """
+    missing = [name for name in HYPERPARAMETERS if name not in group]
+    if missing:
+        raise ValueError(f"parameter group has no {missing[0]}: it is not one of INDIAN's")
+    values = {name: group[name] for name in HYPERPARAMETERS}
+    if isinstance(values["lr"], Tensor):
+        if values["lr"].numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        values["lr"] = values["lr"].item()
+    check_hyperparameters(**values)
+
+
+def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
+    """Raise unless the state dict is one of INDIAN with these parameters.
+
+    Args:
+        optimizer: The optimizer that is to load it.
+        state_dict: What it is given.
+
+    Raises:
+        TypeError: If a hyperparameter is not a number.
+        ValueError: If anything is missing, superfluous, of another shape or out of its range.
+    """
+    for key in ("state", "param_groups"):
+        if key not in state_dict:
+            raise ValueError(f"loaded state dict has no {key!r}")
+    saved_groups = state_dict["param_groups"]
+    sizes = [len(group["params"]) for group in optimizer.param_groups]
+    saved_sizes = [len(group["params"]) for group in saved_groups]
+    if sizes != saved_sizes:
+        return  # torch has its own words for that, and says them before it changes anything
+    for group in saved_groups:
+        check_lr_and_others(group)
+
+    params = dict(_numbered(optimizer, saved_groups))
+    for number, state in state_dict["state"].items():
+        if number not in params:
+            raise ValueError(
+                f"loaded state dict has a state for parameter {number!r}, "
+                "which is in none of its parameter groups"
+            )
+        if state:
+            _check_state(state, number, params[number])
+
+
+def _check_state(state: StateDict, number: Any, param: Tensor) -> None:
+    where = f"loaded state dict, parameter {number!r}"
+    if "psi" in state:
+        raise ValueError(
+            f"{where}: it holds psi, as the authors' code does; "
+            "load it with indian_torch.load_authors_state_dict"
+        )
+    if set(state) != STATE_KEYS:
+        raise ValueError(f"{where}: expected {sorted(STATE_KEYS)}, got {sorted(state)}")
+    buffer, scale = state["momentum_buffer"], state["scale"]
+    if not isinstance(buffer, Tensor) or buffer.shape != param.shape:
+        got = tuple(buffer.shape) if isinstance(buffer, Tensor) else type(buffer).__name__
+        raise ValueError(f"{where}: momentum_buffer should be {tuple(param.shape)}, but is {got}")
+    if buffer.is_complex() != param.is_complex() or not (
+        buffer.is_complex() or buffer.is_floating_point()
+    ):
+        raise ValueError(f"{where}: momentum_buffer is {buffer.dtype}, for {param.dtype}")
+    if hasattr(buffer, "placements") != hasattr(param, "placements"):
+        raise ValueError(
+            f"{where}: momentum_buffer is a {type(buffer).__name__}, for a {type(param).__name__}"
+        )
+    is_number = isinstance(scale, (int, float)) or (
+        isinstance(scale, Tensor) and scale.numel() == 1
+    )
+    if not is_number or not math.isfinite(scale):
+        raise ValueError(f"{where}: scale should be a finite number, but is {scale!r}")
+
+
+@torch.no_grad()
+def restore_state(optimizer: Optimizer, state_dict: StateDict) -> None:
+    """Copy the state of a checked state dict into the optimizer once more, in its own dtype.
+
+    The copies also keep the optimizer's steps out of the tensors that the user loaded.
+    """
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    for number, param in _numbered(optimizer, state_dict["param_groups"]):
+        saved = state_dict["state"].get(number)
+        if not saved:
+            continue
+        group = groups[id(param)]
+        buffer = torch.zeros_like(
+            param,
+            dtype=momentum_dtype_of(param, group["momentum_dtype"]),
+            memory_format=torch.preserve_format,
+        )
+        scale = saved["scale"]
+        if isinstance(scale, Tensor):
+            scale = scale.detach().to(param.device, copy=True).reshape(())
+        optimizer.state[param] = {
+            "momentum_buffer": buffer.copy_(saved["momentum_buffer"]),
+            "scale": scale if isinstance(scale, Tensor) else float(scale),
+        }
+
+
+def _numbered(optimizer: Optimizer, saved_groups: list[StateDict]) -> Iterator[tuple[Any, Tensor]]:
+    """Pair what the state dict calls each parameter with the parameter."""
+    numbers = chain.from_iterable(group["params"] for group in saved_groups)
+    params = chain.from_iterable(group["params"] for group in optimizer.param_groups)
+    return zip(numbers, params, strict=True)
