@@ -1,0 +1,173 @@
+r"""The curvature of a loss in JAX, and the step size that follows from it.
+
+A product :math:`\nabla^2 J(\theta)\,v` is the forward derivative of the gradient along v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from indian_core import ALPHA, BETA
+from indian_core.curvature import Array, largest_eigenvalue
+from indian_core.step_size import SAFETY, StepSize, from_loss
+
+LossFn = Callable[[optax.Params], jax.Array]
+
+
+def largest_curvature(loss_fn: LossFn, params: optax.Params) -> float:
+    r"""Compute the largest eigenvalue of the Hessian of a loss.
+
+    See :func:`indian_optax.suggest_lr` for the arguments and the errors.
+
+    Args:
+      loss_fn: A function of the parameters alone that returns a scalar.
+      params: :math:`\theta`, any tree of floating-point arrays.
+
+    Returns:
+      The algebraically largest eigenvalue; negative if the loss curves down in all directions.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from indian_optax.curvature import largest_curvature
+      >>> curvature = jnp.array([1., 10., -20.])
+      >>> loss = lambda theta: jnp.sum(curvature * theta**2) / 2
+      >>> print(round(largest_curvature(loss, jnp.ones(3)), 4))
+      10.0
+    """
+    derivatives = _Derivatives(loss_fn, params)
+    return largest_eigenvalue(derivatives.product, derivatives.size)
+
+
+def suggest_lr(
+    loss_fn: LossFn,
+    params: optax.Params,
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    safety: float = SAFETY,
+) -> StepSize:
+    r"""Suggest a learning rate for INDIAN from the largest curvature of a loss, without a search.
+
+    .. math::
+      \gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
+      L = \lambda_{\max}(\nabla^2 J(\theta))
+
+    with :math:`\gamma_{\max}` of ``indian_core.stability.max_lr``. Give it a loss over as many
+    samples as fit, as you train it; docs/tuning.md says what to expect. It costs a few dozen
+    gradients and ``indian_core.curvature.LANCZOS_VECTORS`` vectors of the parameters' size in
+    double precision on the host.
+
+    Args:
+      loss_fn: A function of the parameters alone that returns a scalar; it is jitted. With an
+        auxiliary output, leave that out: ``lambda p: loss(p, batch)[0]``.
+      params: :math:`\theta`, any tree of floating-point arrays.
+      alpha: :math:`\alpha \geq 0`, the viscous damping of the run.
+      beta: :math:`\beta > 0`, the Newton damping of the run.
+      safety: The part of the stability limit to suggest.
+
+    Returns:
+      The suggestion with the curvature and the limit that it comes from; ``print`` it. If the loss
+      is nearly flat, or not smooth on the scale of a step, it holds warnings, which are also
+      raised as ``UserWarning``.
+
+    Raises:
+      TypeError: If the loss or a parameter is not a (floating-point) array.
+      ValueError: If there are no parameters, the loss is not a real scalar, is NaN or infinite, or
+        nothing limits the step (:math:`\alpha = 0` and no positive curvature).
+      ImportError: If SciPy is missing.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from indian_optax.curvature import suggest_lr
+      >>> curvature = jnp.array([1., 10., 100.])
+      >>> loss = lambda theta: jnp.sum(curvature * theta**2) / 2
+      >>> found = suggest_lr(loss, jnp.ones(3), alpha=0.5, beta=0.5, safety=0.5)
+      >>> print(round(found.curvature, 2), round(found.lr, 4), found.initial_speed)
+      100.0 0.0206 0.5
+    """
+    derivatives = _Derivatives(loss_fn, params)
+    return from_loss(
+        derivatives.product, derivatives.gradient, derivatives.size, alpha, beta, safety
+    )
+
+
+class _Derivatives:
+    """The gradient of a loss around the parameters, and its Hessian's products, on flat vectors."""
+
+    def __init__(self, loss_fn: LossFn, params: optax.Params) -> None:
+        leaves, self._treedef = jax.tree.flatten(params)
+        self._leaves: list[jax.Array] = [_checked_leaf(leaf) for leaf in leaves]
+        self.size = sum(map(_size, self._leaves))
+        if self.size == 0:
+            raise ValueError("Invalid params: there are none, or all are empty")
+        treedef: Any = self._treedef
+
+        def loss(theta: Sequence[jax.Array]) -> jax.Array:
+            return loss_fn(treedef.unflatten(theta))
+
+        _check_loss(jax.jit(loss)(self._leaves))
+        gradient = jax.grad(lambda theta: loss(theta).reshape(()))
+        self._gradient = jax.jit(gradient)
+        self._product = jax.jit(lambda theta, v: jax.jvp(gradient, (theta,), (v,))[1])
+
+    def product(self, vector: Array) -> Array:
+        return _flat(self._product(self._leaves, self._like(vector)))
+
+    def gradient(self, displacement: Array) -> Array:
+        moved = [p + d for p, d in zip(self._leaves, self._like(displacement), strict=True)]
+        return _flat(self._gradient(moved))
+
+    def _like(self, vector: Array) -> list[jax.Array]:
+        ends = np.cumsum([_size(leaf) for leaf in self._leaves])
+        parts = np.split(vector, ends[:-1])
+        return [_as_leaf(part, leaf) for part, leaf in zip(parts, self._leaves, strict=True)]
+
+
+def _checked_leaf(leaf: Any) -> jax.Array:
+    try:
+        dtype = jnp.result_type(leaf)
+    except TypeError as error:
+        raise TypeError(f"Invalid params: {leaf!r} (they must be arrays)") from error
+    if not jnp.issubdtype(dtype, jnp.inexact):
+        raise TypeError(f"Invalid params: one is of {dtype} (they must be floating-point arrays)")
+    return jnp.asarray(leaf)
+
+
+def _check_loss(loss: Any) -> None:
+    if not isinstance(loss, jax.Array):
+        raise TypeError(f"Invalid loss: {type(loss).__name__} (loss_fn must return an array)")
+    if loss.size != 1 or not jnp.issubdtype(loss.dtype, jnp.floating):
+        raise ValueError(f"Invalid loss: shape {loss.shape}, {loss.dtype} (it must be a scalar)")
+    if not jnp.isfinite(loss).all():
+        raise ValueError(f"Invalid loss: {loss}")
+
+
+def _size(leaf: jax.Array) -> int:
+    return leaf.size * (2 if jnp.iscomplexobj(leaf) else 1)
+
+
+def _flat(gradients: Sequence[jax.Array]) -> Array:
+    """Return real numbers in one vector; a complex one is its real and its imaginary part.
+
+    JAX's gradient is ∂J/∂Re − i ∂J/∂Im: its conjugate is the direction in which J rises.
+    """
+    host = [np.conj(np.asarray(g)).ravel() for g in gradients]
+    return np.concatenate(
+        [
+            (g.astype(np.complex128).view(np.float64) if np.iscomplexobj(g) else g).astype(
+                np.float64
+            )
+            for g in host
+        ]
+    )
+
+
+def _as_leaf(part: Array, leaf: jax.Array) -> jax.Array:
+    if jnp.iscomplexobj(leaf):
+        part = np.ascontiguousarray(part).view(np.complex128)
+    return jnp.asarray(part.reshape(leaf.shape), leaf.dtype)

@@ -1,0 +1,92 @@
+r"""The largest curvature of a loss: the top eigenvalue of its Hessian, from products with it.
+
+A Hessian is never formed. ARPACK's Lanczos iteration (`scipy.sparse.linalg.eigsh`) asks for a few
+dozen products Hv, each about as dear as two gradients, and keeps `LANCZOS_VECTORS` vectors of θ's
+size in double precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+LANCZOS_VECTORS = 12
+_TOLERANCE = 1e-3
+_RESTARTS = 100
+# From here on the matrix is cheaper than the iteration, which needs some room to iterate in.
+_SMALL = 2 * LANCZOS_VECTORS
+
+
+def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
+    """Return the algebraically largest eigenvalue of a symmetric matrix.
+
+    Args:
+        product: The matrix times a vector, float64 of shape (size,) in and out.
+        size: The number of its rows.
+
+    Returns:
+        The eigenvalue, negative if all are, to about 1e-3 of the spectrum's size. The start of
+        the iteration is fixed: the same matrix gives the same number.
+
+    Raises:
+        ImportError: If SciPy is not installed and the matrix is not tiny.
+        ValueError: If the size is zero or a product is not finite.
+        RuntimeError: If the iteration does not converge.
+
+    Example:
+        >>> import numpy as np
+        >>> curvature = np.array([-7.0, 1.0, 5.0])
+        >>> round(largest_eigenvalue(lambda v: curvature * v, size=3), 6)
+        5.0
+    """
+    if size == 0:
+        raise ValueError("Invalid params: there are none, or all are empty")
+
+    def checked(vector: Array) -> Array:
+        image = product(vector)
+        if not np.isfinite(image).all():
+            raise ValueError("Invalid loss: its second derivatives are NaN or infinite")
+        return image
+
+    if size <= _SMALL:
+        matrix = np.stack([checked(row) for row in np.eye(size)])
+        return float(np.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
+
+    try:
+        from scipy.sparse import linalg  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError(
+            'the curvature of a loss needs SciPy: pip install "indian-optimizer[tuning]"'
+        ) from error
+
+    start = np.random.default_rng(0).standard_normal(size)
+    # The root mean square of the spectrum, in the mean over starts.
+    typical = float(np.linalg.norm(checked(start)) / np.linalg.norm(start))
+    if typical == 0:
+        return 0.0
+    # ARPACK stops at an error relative to the eigenvalue, which it never reaches near zero: a
+    # shift by the typical eigenvalue makes the error relative to that.
+    shifted = linalg.LinearOperator(
+        (size, size), lambda v: checked(v.ravel()) + typical * v.ravel(), dtype=np.float64
+    )
+    try:
+        (largest,) = linalg.eigsh(
+            shifted,
+            k=1,
+            which="LA",
+            v0=start,
+            ncv=LANCZOS_VECTORS,
+            tol=_TOLERANCE,
+            maxiter=_RESTARTS,
+            return_eigenvectors=False,
+        )
+    except linalg.ArpackNoConvergence as error:
+        raise RuntimeError(
+            f"the largest curvature was not found in {_RESTARTS} restarts of Lanczos: is the loss "
+            "the same number each time that it is evaluated?"
+        ) from error
+    return float(largest) - typical

@@ -1,0 +1,187 @@
+r"""A step size from the curvature of a loss: what `suggest_lr` of every adapter works out.
+
+Constant steps are stable on curvatures up to L below min(γ_max(0), γ_max(L)), with γ_max(0) = 2/α
+(`indian_core.stability`). The suggestion is a part of that, ``safety``, since L is not what
+training will meet: the curvature of a minibatch exceeds that of the whole loss, and during the
+first steps it rises. docs/tuning.md has the measurements behind the default.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from indian_core.curvature import Array, largest_eigenvalue
+from indian_core.hyperparameters import ALPHA, BETA, check, check_hyperparameters
+from indian_core.stability import max_lr
+
+SAFETY = 0.5
+
+
+@dataclass(frozen=True)
+class StepSize:
+    """A suggested step size, and where it comes from.
+
+    Attributes:
+        lr: The suggestion, γ = safety · limit.
+        limit: The step size at which training gets unstable, min(2/α, γ_max(curvature)).
+        curvature: L, the largest curvature found, per unit of θ². Negative if the loss curves
+            down in every direction.
+        alpha: α, the viscous damping that it is for.
+        beta: β, the Newton damping that it is for.
+        safety: The part of the limit that is suggested.
+        initial_speed: s = 1, the paper's start, where its first step −γ v does not overshoot the
+            minimum along the steepest direction, γL ≤ 1; else s = β, from rest.
+        warnings: What makes the suggestion doubtful, in words.
+    """
+
+    lr: float
+    limit: float
+    curvature: float
+    alpha: float
+    beta: float
+    safety: float
+    initial_speed: float
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return all of it in a few lines."""
+        start = "the paper's start" if self.initial_speed == 1 else "from rest"
+        lines = [
+            f"largest curvature  {self.curvature:.4g}",
+            f"limit              {self.limit:.4g}  (alpha={self.alpha:g}, beta={self.beta:g})",
+            f"suggestion         lr={self.lr:.4g}  (safety {self.safety:g})",
+            f"                   initial_speed={self.initial_speed:g}  ({start})",
+        ]
+        return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
+
+
+def from_curvature(
+    curvature: float, alpha: float = ALPHA, beta: float = BETA, safety: float = SAFETY
+) -> StepSize:
+    """Return the step size for a loss whose largest curvature is known.
+
+    Args:
+        curvature: L, any finite number; what is below zero sets no limit.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+        safety: The part of the limit to suggest, > 0.
+
+    Returns:
+        The suggestion. It holds a warning, which is not raised, where L is so small that α alone
+        sets the limit.
+
+    Raises:
+        TypeError: If an argument is not a real number.
+        ValueError: If one is NaN, infinite or out of range, or if nothing sets a limit: L ≤ 0 and
+            α = 0.
+
+    Example:
+        >>> print(from_curvature(100.0, alpha=0.5, beta=0.5, safety=0.5))
+        largest curvature  100
+        limit              0.04129  (alpha=0.5, beta=0.5)
+        suggestion         lr=0.02065  (safety 0.5)
+                           initial_speed=0.5  (from rest)
+    """
+    check_hyperparameters(alpha=alpha, beta=beta)
+    check("safety", safety, positive=True)
+    check("curvature", abs(curvature))
+    of_curvature = float(max_lr(max(curvature, 0.0), alpha, beta))
+    of_alpha = float(max_lr(0.0, alpha, beta))
+    limit = min(of_alpha, of_curvature)
+    if not np.isfinite(limit):
+        raise ValueError(
+            f"no step size follows from curvature {curvature:.4g} and alpha=0: every one is "
+            "stable. Give an alpha > 0, or ask again where the loss is curved"
+        )
+    lr = safety * limit
+    return StepSize(
+        lr=lr,
+        limit=limit,
+        curvature=curvature,
+        alpha=alpha,
+        beta=beta,
+        safety=safety,
+        initial_speed=1.0 if lr * curvature <= 1 else beta,
+        warnings=(_flat(curvature, limit),) if of_curvature >= of_alpha else (),
+    )
+
+
+def from_loss(
+    product: Callable[[Array], Array],
+    gradient: Callable[[Array], Array],
+    size: int,
+    alpha: float,
+    beta: float,
+    safety: float,
+) -> StepSize:
+    r"""Return the step size for a loss given by its derivatives at θ, and raise its warnings.
+
+    The Hessian sees no kink. So the gradient is evaluated a second time, at the end of the first
+    step d that the suggestion makes, and if the curvature of that stretch,
+
+    $$\frac{\langle \nabla J(\theta + d) - \nabla J(\theta), d\rangle}{\|d\|^2},$$
+
+    would halve the limit, it takes the place of the Hessian's.
+
+    Args:
+        product: ∇²J(θ) times a vector; all vectors are float64 of shape (size,).
+        gradient: ∇J(θ + d) of a displacement d.
+        size: The number of parameters.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+        safety: The part of the limit to suggest, > 0.
+
+    Returns:
+        The suggestion, whose warnings have been raised as UserWarning.
+
+    Raises:
+        ValueError: As `from_curvature`, or if a derivative is not finite.
+        ImportError: If SciPy is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> h = np.array([1.0, 100.0])
+        >>> found = from_loss(lambda v: h * v, lambda d: h * (1 + d), 2, 0.5, 0.5, 0.5)
+        >>> round(found.limit, 6)
+        0.041292
+    """
+    check_hyperparameters(alpha=alpha, beta=beta)
+    check("safety", safety, positive=True)
+    here = gradient(np.zeros(size))
+    if not np.isfinite(here).all():
+        raise ValueError("Invalid loss: its gradient is NaN or infinite")
+    found = from_curvature(largest_eigenvalue(product, size), alpha, beta, safety)
+    step = -found.lr * found.initial_speed * here
+    squared = float(step @ step)
+    if squared > 0:
+        along = float((gradient(step) - here) @ step) / squared
+        # Where the step leaves the loss's domain there is nothing to learn from it.
+        if np.isfinite(along):
+            of_stretch = from_curvature(along, alpha, beta, safety)
+            if of_stretch.limit < found.limit / 2:
+                text = _kinked(found.curvature, along)
+                found = StepSize(**vars(of_stretch) | {"warnings": (text,)})
+    for text in found.warnings:
+        warnings.warn(text, UserWarning, stacklevel=3)
+    return found
+
+
+def _flat(curvature: float, limit: float) -> str:
+    shape = "nearly flat" if curvature > 0 else "flat or concave"
+    return (
+        f"the loss is {shape} here (largest curvature {curvature:.4g}): only alpha limits the "
+        f"step, to 2/alpha = {limit:.4g}. The curvature may rise as soon as training moves: ask "
+        "again after some steps"
+    )
+
+
+def _kinked(curvature: float, along: float) -> str:
+    return (
+        f"over one step the gradient changes as if the curvature were {along:.4g}, not the "
+        f"Hessian's {curvature:.4g}: the loss has kinks or is far from quadratic here. The "
+        "suggestion is for the larger one; smaller steps may meet a larger one still"
+    )
