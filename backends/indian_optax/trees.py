@@ -41,11 +41,11 @@ def leaves_like(
         [y for x, y in zip(leaves, other_leaves, strict=True) if x is not None]
     ):
         raise ValueError(mismatch + str(jax.tree.structure(other)))
-    paths = jax.tree_util.tree_flatten_with_path(treedef.unflatten(leaves), is_leaf=is_none)[0]
-    for (path, x), y in zip(paths, other_leaves, strict=True):
+    for i, (x, y) in enumerate(zip(leaves, other_leaves, strict=True)):
         if x is not None and jnp.shape(x) != jnp.shape(y):
+            places = jax.tree_util.tree_leaves_with_path(treedef.unflatten(range(len(leaves))))
             raise ValueError(
-                f"The {name}{jax.tree_util.keystr(path)} have shape {jnp.shape(x)}, "
+                f"The {name}{jax.tree_util.keystr(places[i][0])} have shape {jnp.shape(x)}, "
                 f"{other_name} {jnp.shape(y)}"
             )
     return other_leaves

@@ -32,6 +32,7 @@ class OptaxDriver:
     """
 
     variants: ClassVar[tuple[str, ...]] = ("eager", "jit", "scheduled", "injected")
+    slow_variants: ClassVar[tuple[str, ...]] = ("eager",)
 
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str

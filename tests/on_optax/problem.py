@@ -66,11 +66,10 @@ def assert_close(actual: Any, expected: Any, tolerance: float = 1e-12) -> None:
     for (path, a), e in zip(
         jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True
     ):
-        assert a.dtype == e.dtype, jax.tree_util.keystr(path)
-        a, e = np.asarray(a), np.asarray(e)
-        np.testing.assert_allclose(
-            a, e, rtol=0, atol=tolerance * np.abs(e).max(), err_msg=jax.tree_util.keystr(path)
-        )
+        where = jax.tree_util.keystr(path)
+        assert a.dtype == e.dtype, where
+        bound = tolerance * np.abs(e).max()
+        np.testing.assert_allclose(np.asarray(a), np.asarray(e), 0, bound, err_msg=where)
 
 
 def assert_same_bits(actual: Any, expected: Any) -> None:

@@ -1,0 +1,109 @@
+"""flax, equinox and orbax: training loops as their users write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+import orbax.checkpoint as orbax
+import pytest
+from flax import nnx
+from flax.training.train_state import TrainState
+
+from indian_optax import IndianState, indian, power_decay, psi, with_psi
+from tests.on_optax.problem import assert_close, assert_same_bits, loss, run, start
+
+OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), indian(power_decay(0.1), weight_decay=0.01))
+
+
+def test_flax_train_state(x64: None) -> None:
+    state = TrainState.create(apply_fn=loss, params=start(), tx=OPTIMIZER)
+
+    @jax.jit
+    def step(state: Any, k: Any) -> Any:
+        return state.apply_gradients(grads=jax.grad(state.apply_fn)(state.params, k))
+
+    for k in range(4):
+        state = step(state, k)
+    assert_close((state.params, state.opt_state), run(OPTIMIZER, start(), steps=range(4)))
+
+
+def test_flax_nnx_optimizer() -> None:
+    model = nnx.Linear(4, 2, rngs=nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, OPTIMIZER, wrt=nnx.Param)
+    inputs = jnp.sin(jnp.arange(32.0).reshape(8, 4))
+
+    def of_weights(params: Any, _: Any) -> jax.Array:
+        return jnp.mean((inputs @ params["kernel"] + params["bias"] - 1) ** 2)
+
+    @nnx.jit
+    def step(model: Any, optimizer: Any) -> None:
+        def of_model(model: Any) -> jax.Array:
+            return jnp.mean((model(inputs) - 1) ** 2)
+
+        optimizer.update(model, nnx.grad(of_model)(model))
+
+    params = {"kernel": jnp.array(model.kernel[...]), "bias": jnp.array(model.bias[...])}
+    for _ in range(4):
+        step(model, optimizer)
+    expected, _ = run(OPTIMIZER, params, steps=range(4), loss=of_weights)
+    assert_close({"kernel": model.kernel[...], "bias": model.bias[...]}, expected, 1e-6)
+
+
+def test_equinox() -> None:
+    model = eqx.nn.MLP(4, 2, 8, 1, key=jax.random.key(0))  # holds functions beside its arrays
+    inputs = jnp.sin(jnp.arange(32.0).reshape(8, 4))
+    state = OPTIMIZER.init(eqx.filter(model, eqx.is_inexact_array))
+
+    @eqx.filter_jit
+    def step(model: Any, state: Any) -> Any:
+        value, gradients = eqx.filter_value_and_grad(
+            lambda model: jnp.mean((jax.vmap(model)(inputs) - 1) ** 2)
+        )(model)
+        params = eqx.filter(model, eqx.is_inexact_array)
+        updates, state = OPTIMIZER.update(gradients, state, params)
+        return eqx.apply_updates(model, updates), state, value
+
+    values = []
+    for _ in range(8):
+        model, state, value = step(model, state)
+        values.append(float(value))
+    assert values[-1] < 0.5 * values[0]
+    params = eqx.filter(model, eqx.is_inexact_array)
+    same = with_psi(state, params, psi(state, params, 0.5, 0.1), 0.5, 0.1)
+    assert_close(
+        eqx.filter(optax.tree.get(same, "momentum"), eqx.is_array),
+        eqx.filter(optax.tree.get(state, "momentum"), eqx.is_array),
+        1e-5,
+    )
+
+
+class TestOrbax:
+    @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+    def test_a_restored_run_goes_on_bit_for_bit(
+        self, x64: None, tmp_path: Path, dtype: str
+    ) -> None:
+        unbroken = run(OPTIMIZER, start(dtype))
+
+        half = run(OPTIMIZER, start(dtype), steps=range(5))
+        with orbax.StandardCheckpointer() as checkpointer:
+            checkpointer.save(tmp_path / "half", half)
+            checkpointer.wait_until_finished()
+            empty = jax.eval_shape(lambda: (start(dtype), OPTIMIZER.init(start(dtype))))
+            params, state = checkpointer.restore(tmp_path / "half", empty)
+        assert_same_bits((params, state), half)
+        assert isinstance(state[1], IndianState)
+        assert_same_bits(run(OPTIMIZER, params, state, range(5, 12)), unbroken)
+
+    def test_a_checkpoint_of_another_optimizer_is_refused(self, tmp_path: Path) -> None:
+        with orbax.StandardCheckpointer() as checkpointer:
+            checkpointer.save(tmp_path / "adam", optax.adam(0.1).init(start()))
+            checkpointer.wait_until_finished()
+            with pytest.raises(ValueError, match=r"do not match|mismatch|not match"):
+                checkpointer.restore(
+                    tmp_path / "adam", jax.eval_shape(lambda: indian(0.1).init(start()))
+                )

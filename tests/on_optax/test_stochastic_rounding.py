@@ -1,0 +1,126 @@
+"""Stochastic rounding of 16-bit parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from indian_optax import indian, stochastic_rounding
+from tests.on_optax.problem import assert_same_bits
+
+SIXTEEN = [jnp.bfloat16, jnp.float16]
+
+
+@pytest.mark.parametrize("dtype", SIXTEEN)
+@pytest.mark.parametrize("value", [1.0, -1.0, 0.75, -3.0, 2.0**-9])
+@pytest.mark.parametrize("share", [0.25, -0.25, 0.5, 0.9, 1.5, -2.25])
+def test_rounds_to_both_neighbours_in_proportion(dtype: Any, value: float, share: float) -> None:
+    n = 20_000
+    ulp = value * float(jnp.finfo(dtype).eps)  # of values just above a power of two
+    params = jnp.full(n, value, dtype)
+    exact = np.float32(value) + np.float32(share * ulp)
+    rounding = stochastic_rounding(0)
+    updates, _ = rounding.update(
+        jnp.full(n, exact - value, jnp.float32), rounding.init(params), params
+    )
+    after = np.asarray(optax.apply_updates(params, updates), np.float64)
+    neighbours = np.unique(after)
+    assert len(neighbours) == 2 or exact in neighbours
+    low, high = neighbours.min(), neighbours.max()
+    assert low <= exact <= high
+    # Five standard deviations of a mean of n coins.
+    assert abs(after.mean() - exact) <= 5 * (high - low) / 2 / n**0.5
+
+
+@pytest.mark.parametrize("dtype", SIXTEEN)
+def test_representable_results_are_exact(dtype: Any) -> None:
+    params = jnp.array([1.0, -2.0, 0.0, 5.0], dtype)
+    wanted = jnp.array([1.5, -2.0, 0.25, 0.0], jnp.float32)
+    rounding = stochastic_rounding(jax.random.key(3))
+    updates, _ = rounding.update(wanted - params, rounding.init(params), params)
+    assert_same_bits(optax.apply_updates(params, updates), wanted.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", SIXTEEN)
+def test_what_is_not_finite_is_left_to_the_cast(dtype: Any) -> None:
+    params = jnp.array([1.0, 1.0, 1.0, float(jnp.finfo(dtype).max)], dtype)
+    given = jnp.array([jnp.nan, jnp.inf, -jnp.inf, float(jnp.finfo(dtype).max)], jnp.float32)
+    rounding = stochastic_rounding(0)
+    updates, _ = rounding.update(given, rounding.init(params), params)
+    after = np.asarray(optax.apply_updates(params, updates), np.float32)
+    np.testing.assert_array_equal(after, [np.nan, np.inf, -np.inf, np.inf])
+
+
+def test_other_leaves_pass_unchanged() -> None:
+    params = {"half": jnp.ones(2, jnp.bfloat16), "single": jnp.ones(2), "none": None}
+    updates = {"half": jnp.ones(2, jnp.bfloat16), "single": jnp.full(2, 1e-3), "none": None}
+    rounding = stochastic_rounding(0)
+    rounded, _ = rounding.update(updates, rounding.init(params), params)
+    assert rounded["single"] is updates["single"]
+    assert rounded["none"] is None
+    assert rounded["half"].dtype == jnp.float32
+
+
+def test_keys_give_reproducible_and_fresh_draws() -> None:
+    params, step = jnp.ones(1000, jnp.bfloat16), jnp.full(1000, 1e-3)
+
+    def draws(key: Any) -> Any:
+        rounding = stochastic_rounding(key)
+        update = jax.jit(rounding.update)
+        first, state = update(step, rounding.init(params), params)
+        second, _ = update(step, state, params)
+        return first, second
+
+    first, second = draws(0)
+    assert_same_bits((first, second), draws(jax.random.key(0)))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, draws(1)[0])
+
+
+def test_leaves_of_one_shape_draw_apart() -> None:
+    params = [jnp.ones(1000, jnp.bfloat16)] * 2
+    rounding = stochastic_rounding(0)
+    updates, _ = rounding.update([jnp.full(1000, 1e-3)] * 2, rounding.init(params), params)
+    assert not np.array_equal(*updates)
+
+
+@pytest.mark.parametrize("dtype", SIXTEEN)
+def test_small_steps_are_not_lost(dtype: Any) -> None:
+    """Under a constant gradient θ moves as in float32; rounded to nearest it never moves."""
+
+    def train(optimizer: Any) -> float:
+        params = jnp.ones(4096, dtype)
+
+        def step(carry: Any, _: Any) -> Any:
+            params, state = carry
+            updates, state = optimizer.update(jnp.full(4096, 1e-3, dtype), state, params)
+            return (optax.apply_updates(params, updates), state), None
+
+        carry = params, optimizer.init(params)
+        (params, _), _ = jax.lax.scan(step, carry, length=100)
+        return float(jnp.mean(params.astype(jnp.float32)))
+
+    slow = indian(0.01, alpha=1.0, beta=0.1, initial_speed=0.1)
+    assert train(slow) == 1.0
+    wide = jnp.float32(1.0)
+    state = slow.init(wide)
+    gradient = jnp.float32(jnp.asarray(1e-3, dtype))
+    for _ in range(100):
+        updates, state = slow.update(gradient, state)
+        wide = optax.apply_updates(wide, updates)
+    moved = train(optax.chain(slow, stochastic_rounding(0)))
+    assert 1 - moved == pytest.approx(1 - float(wide), rel=0.1)
+
+
+def test_refuses() -> None:
+    rounding = stochastic_rounding(0)
+    params = {"a": jnp.ones(2, jnp.bfloat16)}
+    with pytest.raises(ValueError, match="needs `params`"):
+        rounding.update(params, rounding.init(params))
+    with pytest.raises(ValueError, match=r"updates\['a'\] have shape \(3,\)"):
+        rounding.update({"a": jnp.ones(3)}, rounding.init(params), params)
