@@ -53,7 +53,7 @@ def demo(settings: dict[str, Any], options: argparse.Namespace, name: str) -> No
         for optimizer in settings["optimizers"]
     ]
     results = _make(runs, options, name, "demo.json")
-    plots.draw(results, name, COMPARED, options.output / "demo.png")
+    plots.save(plots.curves(results, name, COMPARED), options.output / "demo.png")
     print(tables.results(results))
     if len(options.frameworks) > 1:
         print(tables.agreement(results, COMPARED))

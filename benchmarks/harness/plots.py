@@ -6,13 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("Agg")  # files, not windows; before pyplot is imported
-
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from .log import Result
 
@@ -37,52 +34,51 @@ def spread(results: Iterable[Result], optimizer: str) -> tuple[np.ndarray, np.nd
     return np.array([record.epoch for record in runs[0]]), np.ptp(loss, axis=0)
 
 
-def draw(results: Sequence[Result], data: str, compared: str, path: Path) -> None:
-    """Draw loss, accuracy and the differences between frameworks into a PNG file.
+def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
+    """Return a figure of loss, accuracy and the differences between frameworks.
 
     Args:
         results: Runs of several optimizers in up to three frameworks.
         data: The name of the data, for the title.
         compared: The optimizer whose loss curves are compared between frameworks.
-        path: The PNG file.
     """
     optimizers = list(dict.fromkeys(result.run.optimizer for result in results))
-    frameworks = list(dict.fromkeys(result.run.framework for result in results))
+    software = {result.run.framework: result.software for result in results}
     colour = dict(zip(optimizers, _COLOURS, strict=False))
-    style = dict(zip(frameworks, _STYLES, strict=False))
-    figure, (loss, accuracy, difference) = plt.subplots(
-        1, 3, figsize=(13, 4.6), layout="constrained"
-    )
+    style = dict(zip(software, _STYLES, strict=False))
+    figure = Figure(figsize=(13, 4.8), layout="constrained")
+    loss, accuracy, difference = figure.subplots(1, 3)
     for result in results:
         line = {"color": colour[result.run.optimizer], **style[result.run.framework]}
         epochs = [record.epoch for record in result.records]
         loss.plot(epochs, [record.train_loss for record in result.records], **line)
         accuracy.plot(epochs, [100 * record.test_accuracy for record in result.records], **line)
     loss.set(yscale="log", ylabel="training loss", title="Training loss")
-    # The first epochs would squeeze everything else into the top of the picture.
-    settled = [r.test_accuracy for result in results for r in result.records[1:]]
+    # The first epochs, and diverged runs, would squeeze everything else into the top.
+    worst = min(record.test_accuracy for result in results for record in result.records[1:])
     accuracy.set(
-        ylabel="test accuracy, %",
-        title="Test accuracy",
-        ylim=(100 * max(min(settled), 0.85) - 1, 100.3),
+        ylabel="test accuracy, %", title="Test accuracy", ylim=(100 * max(worst, 0.85) - 1, 100.3)
     )
-    epochs, differences = spread(results, compared)
-    difference.plot(epochs, differences, "o-", color=colour[compared], markersize=4)
+    difference.plot(*spread(results, compared), "o-", color=colour[compared], markersize=4)
     difference.set(
         yscale="log",
-        ylabel=f"largest difference of the {compared} losses",
-        title=f"{compared}: largest loss difference\nbetween {', '.join(frameworks)}",
+        ylabel="difference of the training losses",
+        title=f"{compared}: largest difference between\n{', '.join(software)}",
     )
     for axes in (loss, accuracy, difference):
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     handles = [Line2D([], [], color=colour[name], linewidth=3, label=name) for name in optimizers]
     handles += [
-        Line2D([], [], color="0.3", label=result.software, **style[framework])
-        for framework in frameworks
-        for result in [next(r for r in results if r.run.framework == framework)]
+        Line2D([], [], color="0.3", label=versions, **style[framework])
+        for framework, versions in software.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(optimizers), frameon=False)
     figure.suptitle(f"The same convolutional network on {data}, from the same weights")
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure into a PNG file that depends on nothing but the figure."""
     figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)

@@ -29,6 +29,10 @@ FRAMEWORKS = ("torch", "keras", "jax")
 # their inputs to fewer bits. And TensorFlow's banners are no news.
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
+# PyTorch's kernels are too short for two threads here: on a busy machine these wait for each other
+# ten times longer than they work. Who trains on larger images may say otherwise.
+_DEFAULTS = {"OMP_NUM_THREADS": "1"}
+
 
 class Bar(Protocol):
     """What is needed of a tqdm progress bar."""
@@ -109,7 +113,7 @@ def _worker(
     # The worker finds this package as its parent found it, wherever it was started.
     root = Path(__file__).parents[len(__package__.split("."))]
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | _ENVIRONMENT | {"PYTHONPATH": path}
+    environment = _DEFAULTS | os.environ | _ENVIRONMENT | {"PYTHONPATH": path}
     if framework == "keras":
         environment["KERAS_BACKEND"] = keras_backend()
     with tempfile.TemporaryFile("w+", errors="replace") as complaints:

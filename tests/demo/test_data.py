@@ -1,36 +1,13 @@
 """The images: IDX files whole and broken, the digits, and the minibatch order."""
 
-import gzip
 import shutil
-import struct
 
 import numpy as np
 import pytest
 
 from benchmarks.harness import data
 
-NAMES = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images", "labels")]
-
-
-def write_idx(path, array):
-    header = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-    raw = header + array.astype(np.uint8).tobytes()
-    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
-
-
-def write_folder(folder, suffix="", joint="-"):
-    """Write a small data set in MNIST's four files; return its arrays in the order of NAMES."""
-    random = np.random.default_rng(3)
-    arrays = []
-    for name in NAMES:
-        samples = 12 if name.startswith("train") else 5
-        if name.endswith("images"):
-            array, kind = random.integers(0, 256, (samples, 4, 3)), "idx3-ubyte"
-        else:
-            array, kind = random.integers(0, 10, samples), "idx1-ubyte"
-        write_idx(folder / f"{name}{joint}{kind}{suffix}", array)
-        arrays.append(array)
-    return arrays
+from .idx import NAMES, write_folder, write_idx
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

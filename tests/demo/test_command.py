@@ -1,0 +1,163 @@
+"""The demo's command and its worker processes, from bad arguments to the finished picture."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness import workers
+
+from .idx import write_folder
+from .small import FRAMEWORKS, INSTALLED, run
+
+DEMO = Path(__file__).parents[2] / "benchmarks" / "demo.py"
+
+needs_a_framework = pytest.mark.skipif(not INSTALLED, reason="no framework installed")
+
+
+def demo(folder, *arguments, **environment):
+    """Run the command in a folder of its own."""
+    return subprocess.run(
+        [sys.executable, str(DEMO), *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def refused(folder, *arguments, **environment):
+    """Return the error text of a command that must fail before it has done anything."""
+    before = sorted(folder.rglob("*"))
+    process = demo(folder, *arguments, **environment)
+    assert process.returncode != 0
+    assert "Traceback" not in process.stderr
+    assert sorted(folder.rglob("*")) == before
+    return process.stderr
+
+
+@needs_a_framework
+def test_a_data_folder_that_is_not_there_is_refused(tmp_path):
+    text = refused(tmp_path, "--data", "nowhere", "--frameworks", INSTALLED[0])
+    assert "FileNotFoundError: Invalid data: 'nowhere' (there is no such folder)" in text
+
+
+@needs_a_framework
+def test_a_broken_file_of_step_sizes_is_refused(tmp_path):
+    write_folder(tmp_path)
+    file = tmp_path / "sizes.json"
+    file.write_text('{"data": "digits", "optimizers": {"INDIAN": {"lr": 1}}}')
+    text = refused(tmp_path, "--data", ".", "--step-sizes", file, "--frameworks", INSTALLED[0])
+    assert "ValueError: Invalid step_sizes:" in text
+    assert "KeyError('power')" in text
+
+
+def test_an_unknown_framework_is_refused(tmp_path):
+    assert "Invalid framework: 'caffe'" in refused(tmp_path, "--frameworks", "caffe")
+
+
+@pytest.mark.parametrize("epochs", ["0", "-1", "1.5", "many"])
+def test_epochs_must_be_a_positive_number(tmp_path, epochs):
+    assert f"'{epochs}' is not a positive whole number" in refused(tmp_path, f"--epochs={epochs}")
+
+
+@pytest.mark.parametrize(
+    ("framework", "gone", "extra"),
+    [
+        ("torch", "torch", "torch"),
+        ("jax", "optax", "optax"),
+        ("keras", "keras", "keras-jax"),
+        ("keras", "jax", "keras-jax"),
+    ],
+)
+def test_a_missing_framework_names_the_extra(monkeypatch, framework, gone, extra):
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == gone else object()
+    )
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(ImportError, match=rf"{gone}: pip install \"indian-optimizer\[{extra}\]\""):
+        workers.check_installed([framework])
+
+
+def test_keras_runs_on_the_backend_that_was_chosen_or_is_installed(monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    for there, backend in [(("tensorflow", "jax"), "tensorflow"), (("jax",), "jax")]:
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name, there=there: name in there or None
+        )
+        assert workers.keras_backend() == backend
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert workers.keras_backend() == "torch"
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    with pytest.raises(ValueError, match="Invalid KERAS_BACKEND: 'theano'"):
+        workers.check_installed(["keras"])
+
+
+class Bar:
+    """Counts what a progress bar is told."""
+
+    def __init__(self):
+        self.steps, self.texts = 0, []
+
+    def update(self, steps):
+        self.steps += steps
+
+    def set_description(self, text):
+        self.texts.append(text)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_worker_reports_every_step_and_gives_the_results(tmp_path, framework):
+    write_folder(tmp_path, samples=(20, 6), size=(8, 8))
+    runs = [
+        run(framework=framework, network=["dense classes"], optimizer=name, seed=seed)
+        for name, seed in [("one", 1), ("other", 2)]
+    ]
+    bar = Bar()
+    results = list(workers.train_all(runs, str(tmp_path), bar))
+    assert [result.run for result in results] == runs
+    assert bar.steps == 2 * 2 * (20 // 8)
+    assert bar.texts == [f"{framework} {word}" for word in ("starts", "one", "other")]
+    assert [[record.epoch for record in result.records] for result in results] == [[0, 1, 2]] * 2
+    assert results[0].records[0].train_loss != results[1].records[0].train_loss
+    assert results[0].software.startswith(framework)
+
+
+def test_a_worker_that_fails_says_why(tmp_path):
+    with pytest.raises(RuntimeError, match=r"training in nope failed:(\n.*)+No module named.*nope"):
+        list(workers.train_all([run(framework="nope")], str(tmp_path), Bar()))
+
+
+@needs_a_framework
+def test_the_whole_demo_and_its_resumption(tmp_path):
+    pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
+    data = tmp_path / "tiny"
+    data.mkdir()
+    write_folder(data, ".gz", samples=(70, 20), size=(8, 8))
+    # One framework will do: the others differ in their worker, tested above, alone.
+    arguments = ["--data", "tiny", "--epochs", 2, "--output", "out", "--frameworks", INSTALLED[0]]
+    process = demo(tmp_path, *arguments)
+    assert process.returncode == 0, process.stderr
+    assert "The step sizes were found on digits: --tune finds them for tiny." in process.stdout
+    assert "100%" in process.stderr
+
+    content = json.loads((tmp_path / "out" / "demo.json").read_text())
+    assert content["data"] == "tiny"
+    assert len(content["runs"]) == 4
+    for entry in content["runs"]:
+        assert entry["epoch"] == [0, 1, 2]
+        assert f"{entry['train_loss'][-1]:.6f}" in process.stdout
+    starts = [entry["train_loss"][0] for entry in content["runs"]]
+    assert starts == pytest.approx(starts[:1] * len(starts), rel=1e-6)
+    assert (tmp_path / "out" / "demo.png").stat().st_size > 10_000
+
+    again = demo(tmp_path, *arguments, "--resume")
+    assert again.returncode == 0, again.stderr
+    assert "4 of 4 runs are already in demo.json." in again.stdout
+    assert json.loads((tmp_path / "out" / "demo.json").read_text()) == content

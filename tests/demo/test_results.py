@@ -1,0 +1,183 @@
+"""What a study leaves: the log and its resumption, the grid's choice, tables and pictures."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.harness import grid, tables
+from benchmarks.harness.log import Log
+
+from .small import result, run
+
+
+def test_a_run_survives_json():
+    one = run(hyperparameters={"alpha": 0.5, "beta": 1e-3, "initial_speed": 1.0})
+    assert type(one)(**json.loads(json.dumps(one.as_dict()))) == one
+
+
+def test_a_log_gives_back_what_was_added(tmp_path):
+    log = Log(tmp_path / "log.json", "digits")
+    # Numbers that float32 tells apart but six digits do not.
+    results = [result((2.0, 1.2345678), seed=0), result((2.0, 1.2345679), [0.1, 0.7], seed=1)]
+    for one in results:
+        assert one.run not in log
+        log.add(one)
+        assert log[one.run] == one
+    assert list(Log(tmp_path / "log.json", "digits", resume=True)) == results
+    assert [path.name for path in tmp_path.iterdir()] == ["log.json"]
+
+
+def test_any_change_of_a_run_makes_it_another_one(tmp_path):
+    log = Log(tmp_path / "log.json", "digits")
+    log.add(result())
+    for field in run().as_dict():
+        if field == "rule":
+            other = result(rule="sgd").run
+        elif field == "hyperparameters":
+            other = result(hyperparameters={"alpha": 1, "beta": 1, "initial_speed": 1}).run
+        else:
+            value = {"network": ["dense classes"], "framework": "jax", "optimizer": "other"}
+            other = type(run())(**(result().run.as_dict() | {field: value.get(field, 7)}))
+        assert other not in log, field
+
+
+def test_a_new_log_starts_empty_and_keeps_the_old_file_until_a_result_comes(tmp_path):
+    path = tmp_path / "log.json"
+    Log(path, "digits").add(result(seed=0))
+    before = path.read_text()
+    fresh = Log(path, "digits")
+    assert result(seed=0).run not in fresh
+    assert path.read_text() == before
+    fresh.add(result(seed=1))
+    assert [one.run.seed for one in Log(path, "digits", resume=True)] == [1]
+
+
+def test_a_diverged_run_is_null_in_strict_json_and_nan_again(tmp_path):
+    path = tmp_path / "log.json"
+    Log(path, "digits").add(result((2.0, math.inf, math.nan)))
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    content = json.loads(path.read_text(), parse_constant=refuse)
+    assert content["runs"][0]["train_loss"] == [2.0, None, None]
+    (read,) = Log(path, "digits", resume=True)
+    assert [math.isnan(record.train_loss) for record in read.records] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"data": "digits"}', '{"data": "digits", "runs": [{"run": {}}]}']
+)
+def test_a_broken_log_is_not_resumed(tmp_path, text):
+    path = tmp_path / "log.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"Invalid log to resume: '.*log.json' \(not one of ours"):
+        Log(path, "digits", resume=True)
+
+
+def test_a_log_of_other_data_is_not_resumed(tmp_path):
+    Log(tmp_path / "log.json", "digits").add(result())
+    with pytest.raises(ValueError, match=r"it is of digits, not MNIST"):
+        Log(tmp_path / "log.json", "MNIST", resume=True)
+
+
+def test_the_grid_is_every_pair_with_every_seed():
+    runs = [
+        seeded
+        for point in grid.points([0.1, 1], [0, 0.25, 0.5])
+        for seeded in grid.with_seeds(run(**point._asdict()), [3, 4])
+    ]
+    assert len({(one.lr, one.power, one.seed) for one in runs}) == len(runs) == 12
+
+
+def test_the_grid_takes_the_smallest_mean_over_seeds_and_never_a_diverged_one():
+    results = [
+        result((2.0, loss), lr=lr, seed=seed)
+        for lr, losses in {0.1: (0.5, 0.5), 0.3: (0.1, 0.8), 1.0: (0.0, math.nan)}.items()
+        for seed, loss in enumerate(losses)
+    ]
+    results.append(result((2.0, 0.01), lr=0.3, optimizer="another"))
+    losses = grid.losses(results)
+    assert losses["INDIAN"][0.3, 0.25] == pytest.approx(0.45)
+    assert grid.best(losses["INDIAN"]) == (0.3, 0.25)
+    assert grid.best(losses["another"]) == (0.3, 0.25)
+    assert grid.as_dict(losses["INDIAN"]) == {
+        "lr": 0.3,
+        "power": 0.25,
+        "lr_power_loss": [[0.1, 0.25, 0.5], [0.3, 0.25, 0.45], [1.0, 0.25, None]],
+    }
+
+
+def test_a_grid_that_diverged_everywhere_has_no_best_point():
+    with pytest.raises(ValueError, match="all runs of the grid diverged"):
+        grid.best({grid.Point(1.0, 0.0): math.nan})
+
+
+def three_frameworks():
+    return [
+        result(losses, optimizer=optimizer, framework=framework)
+        for framework, end in [("torch", 0.5), ("keras", 0.5001), ("jax", 0.4998)]
+        for optimizer, losses in [("INDIAN", (2.0, 1.0, end)), ("Adam", (2.0, 0.9, 0.1))]
+    ]
+
+
+def test_the_table_has_a_row_per_run_under_aligned_columns():
+    lines = tables.results(three_frameworks()).splitlines()
+    assert len(lines) == 2 + 6
+    assert [line.split()[:2] for line in lines[2:5]] == [
+        ["INDIAN", "torch"],
+        ["INDIAN", "keras"],
+        ["INDIAN", "jax"],
+    ]
+    assert "0.1 (k+1)^-0.25" in lines[2]
+    assert "0.500100" in lines[3]
+    ends = [line.index("0.") for line in lines[2:]]
+    assert len({len(line) for line in lines}) == 1
+    assert len(set(ends)) == 1
+
+
+def test_the_agreement_is_the_largest_difference_of_each_pair():
+    lines = tables.agreement(three_frameworks(), "INDIAN").splitlines()
+    assert [line.split() for line in lines[2:]] == [
+        ["torch", "-", "keras", "0.0e+00", "1.0e-04"],
+        ["torch", "-", "jax", "0.0e+00", "2.0e-04"],
+        ["keras", "-", "jax", "0.0e+00", "3.0e-04"],
+    ]
+
+
+def test_a_constant_step_size_is_shown_as_a_number():
+    assert tables.step_size(0.3, 0) == "0.3"
+    text = tables.step_sizes({"Adam": {"lr": 1, "power": 0, "lr_power_loss": [[1, 0, 0.25]]}})
+    assert text.splitlines()[-1].split() == ["Adam", "1", "0.25"]
+
+
+def test_the_picture_shows_every_curve(tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    from benchmarks.harness import plots
+
+    results = three_frameworks()
+    figure = plots.curves(results, "digits", "INDIAN")
+    loss, accuracy, difference = figure.axes
+    for axes, quantity in [(loss, lambda r: r.train_loss), (accuracy, lambda r: 50.0)]:
+        drawn = [list(line.get_ydata()) for line in axes.get_lines()]
+        assert drawn == [[quantity(record) for record in one.records] for one in results]
+    for name, count in [("color", 2), ("linewidth", 3)]:
+        assert len({getattr(line, f"get_{name}")() for line in loss.get_lines()}) == count
+    (line,) = difference.get_lines()
+    np.testing.assert_allclose(line.get_ydata(), [0, 0, 3e-4])
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["INDIAN", "Adam", *["framework 1.0"] * 3]
+
+    plots.save(figure, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_spread_is_over_all_runs_of_one_optimizer():
+    pytest.importorskip("matplotlib", reason="plots needs matplotlib")
+    from benchmarks.harness import plots
+
+    epochs, spread = plots.spread(three_frameworks(), "Adam")
+    np.testing.assert_array_equal(epochs, [0, 1, 2])
+    np.testing.assert_array_equal(spread, [0, 0, 0])
