@@ -1,0 +1,106 @@
+r"""The curvature of a loss in Keras, on every backend, and the step size that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+from indian_core import ALPHA, BETA
+from indian_core.curvature import largest_eigenvalue
+from indian_core.step_size import SAFETY, StepSize, from_loss
+from indian_keras.derivatives import LossFn, derivatives
+
+
+def largest_curvature(loss_fn: LossFn, variables: Iterable[Any]) -> float:
+    """Return the largest eigenvalue of the Hessian of a loss.
+
+    See `suggest_lr` for the arguments, what is left untouched, and the errors.
+
+    Returns:
+        The algebraically largest eigenvalue; negative if the loss curves down in all directions.
+
+    Example:
+        >>> import keras
+        >>> theta = keras.Variable([1.0, 1.0, 1.0])
+        >>> h = keras.ops.array([1.0, 10.0, -20.0])
+        >>> round(largest_curvature(lambda: keras.ops.sum(h * theta**2) / 2, [theta]), 4)
+        10.0
+    """
+    variables, size = _trainable(variables)
+    return largest_eigenvalue(derivatives(loss_fn, variables).product, size)
+
+
+def suggest_lr(
+    loss_fn: LossFn,
+    variables: Iterable[Any],
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    safety: float = SAFETY,
+) -> StepSize:
+    r"""Suggest a learning rate for INDIAN from the largest curvature of a loss, without a search.
+
+    $$\gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
+      L = \lambda_{\max}(\nabla^2 J(\theta))$$
+
+    with γ_max of `indian_core.stability.max_lr`. Give it a loss over as many samples as fit, as
+    you train it, say of a compiled model
+
+        found = suggest_lr(
+            lambda: model.compute_loss(x, y, model(x, training=True)), model.trainable_variables
+        )
+        model.optimizer = INDIAN(found.lr, initial_speed=found.initial_speed)
+
+    docs/tuning.md says what to expect. It costs a few dozen gradients and
+    `indian_core.curvature.LANCZOS_VECTORS` vectors of θ's size in double precision. All variables
+    are left as they are, those of metrics, BatchNorm and random seeds included.
+
+    Args:
+        loss_fn: Evaluates the loss, a scalar tensor, at the variables' current values. On the JAX
+            backend it is traced.
+        variables: θ, such as ``model.trainable_variables``. Those that are not trainable are left
+            out.
+        alpha: α ≥ 0, the viscous damping of the run.
+        beta: β > 0, the Newton damping of the run.
+        safety: The part of the stability limit to suggest, > 0.
+
+    Returns:
+        The suggestion with the curvature and the limit that it comes from; ``print`` it. If the
+        loss is nearly flat, or not smooth on the scale of a step, it holds warnings, which are
+        also raised as UserWarning.
+
+    Raises:
+        TypeError: If the loss is not a tensor or the variables are not Keras variables.
+        ValueError: If there are no variables, the loss is not a real scalar, or is NaN or
+            infinite; or if nothing limits the step (α = 0 and no positive curvature).
+        ImportError: If SciPy is missing.
+        NotImplementedError: On Keras's NumPy and OpenVINO backends.
+
+    Example:
+        >>> import keras
+        >>> from indian_keras.curvature import suggest_lr
+        >>> theta = keras.Variable([1.0, 1.0, 1.0])
+        >>> h = keras.ops.array([1.0, 10.0, 100.0])
+        >>> found = suggest_lr(lambda: keras.ops.sum(h * theta**2) / 2, [theta], 0.5, 0.5, 0.5)
+        >>> round(found.curvature, 2), round(found.lr, 4), found.initial_speed
+        (100.0, 0.0206, 0.5)
+    """
+    variables, size = _trainable(variables)
+    at = derivatives(loss_fn, variables)
+    return from_loss(at.product, at.gradient, size, alpha, beta, safety)
+
+
+def _trainable(variables: Iterable[Any]) -> tuple[list[Any], int]:
+    variables = list(variables)
+    for variable in variables:
+        if not isinstance(variable, keras.Variable):
+            raise TypeError(
+                f"Invalid variables: {type(variable).__name__} (they must be Keras variables)"
+            )
+    variables = [variable for variable in variables if variable.trainable]
+    size = sum(int(np.prod(variable.shape, dtype=int)) for variable in variables)
+    if size == 0:
+        raise ValueError("Invalid variables: there are none that are trainable, or all are empty")
+    return variables, size

@@ -1,0 +1,127 @@
+"""The Lyapunov energy of a run, and a callback that logs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from indian_core.energy import lyapunov_energy
+from indian_keras.optimizer import INDIAN
+
+
+def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
+    r"""Return the Lyapunov energy of a run, the loss and the kinetic energy in one number.
+
+    $$E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$$
+
+    With small enough steps and exact gradients it falls at every step although the loss may rise;
+    where E rises, the learning rate is too large or the gradients are noisy. Loss and momentum
+    must be of the same moment: give it the loss that came with the gradients of a step, before the
+    optimizer makes that step.
+
+    Args:
+        optimizer: An `INDIAN`, or a LossScaleOptimizer around one; it is not changed.
+        loss: J(θ), a scalar: a number or a tensor.
+
+    Returns:
+        E, a scalar tensor. Before the first step, where w_0 is not yet known, it is that of a
+        start from rest.
+
+    Raises:
+        TypeError: If the optimizer is not INDIAN.
+        ValueError: If it is not built, or the loss is not a scalar.
+
+    Source: Castera et al., Lemmas 9 and 10.
+
+    Example:
+        >>> import keras
+        >>> from indian_keras import INDIAN
+        >>> from indian_keras.energy import energy
+        >>> theta = keras.Variable([1.0, 2.0])
+        >>> optimizer = INDIAN(0.1, alpha=0.5, beta=1.0)
+        >>> optimizer.build([theta])
+        >>> for _ in range(3):
+        ...     loss = float(keras.ops.sum(theta**2))
+        ...     print(round(float(energy(optimizer, loss)), 3))
+        ...     optimizer.apply([2 * keras.ops.convert_to_tensor(theta)])
+        15.0
+        9.65
+        6.107
+    """
+    optimizer = _unwrapped(optimizer)
+    if not optimizer.built:
+        raise ValueError("The optimizer has no momentum yet: call build(variables) first")
+    loss = ops.convert_to_tensor(loss)
+    if tuple(loss.shape) not in ((), (1,)):
+        raise ValueError(f"Invalid loss: shape {tuple(loss.shape)} (it must be a scalar)")
+    momentums = [w for w in optimizer.momentums if w is not None]
+    kinetic = sum(ops.sum(ops.square(ops.convert_to_tensor(w))) for w in momentums)
+    return lyapunov_energy(ops.reshape(loss, ()), kinetic, optimizer.alpha, optimizer.beta)
+
+
+class EnergyLogger(keras.callbacks.Callback):  # type: ignore[misc]
+    """Logs the Lyapunov energy after each epoch, as ``logs["energy"]``, for History and others.
+
+    Args:
+        x: Samples to evaluate the loss on, as in ``model.evaluate``: the training data, or a part
+            of it that stays the same. Without it the loss is the one that Keras logs, the mean
+            over the epoch's minibatches at the weights that each one met. That costs nothing, and
+            lags behind while the loss falls fast.
+        y: Their targets.
+        batch_size: How many to evaluate at once.
+        name: The name that it is logged under.
+
+    Raises:
+        TypeError: When training begins, if the model's optimizer is not `INDIAN`.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> from indian_keras import INDIAN
+        >>> from indian_keras.energy import EnergyLogger
+        >>> x = np.linspace(-1, 1, 64).reshape(64, 1)
+        >>> model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros")])
+        >>> model.compile(optimizer=INDIAN(0.1), loss="mse")
+        >>> logger = EnergyLogger(x, 3 * x)
+        >>> history = model.fit(x, 3 * x, epochs=3, verbose=0, callbacks=[logger])
+        >>> first, *_, last = history.history["energy"]
+        >>> last < first
+        True
+    """
+
+    def __init__(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, name: str = "energy"
+    ) -> None:
+        super().__init__()
+        self.x = x
+        self.y = y
+        self.batch_size = batch_size
+        self.name = name
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Refuse another optimizer before anything is trained."""
+        del logs
+        _unwrapped(self.model.optimizer)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Log the energy."""
+        del epoch
+        if logs is None:
+            return
+        if self.x is None:
+            loss = logs["loss"]
+        else:
+            loss = self.model.evaluate(
+                self.x, self.y, batch_size=self.batch_size, verbose=0, return_dict=True
+            )["loss"]
+        logs[self.name] = float(energy(self.model.optimizer, loss))
+
+
+def _unwrapped(optimizer: Any) -> Any:
+    """Return INDIAN itself, out of mixed precision's LossScaleOptimizer."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not isinstance(optimizer, INDIAN):
+        raise TypeError(f"Invalid optimizer: {type(optimizer).__name__} (it must be INDIAN)")
+    return optimizer
