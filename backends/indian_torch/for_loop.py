@@ -37,7 +37,9 @@ def _single_tensor_indian(
         # an `alpha` of earlier steps); and a 16-bit parameter is rounded once, at the end.
         update = buffer * c.theta_momentum + grad * c.theta_gradient
         if step.shrinks:
-            update = update - step.shrinkage * param.to(buffer.dtype)
+            # The product with a Tensor lr keeps its factor for autograd; param is about to change.
+            before = param.clone() if differentiable else param
+            update = update - step.shrinkage * before.to(buffer.dtype)
         new_buffer = buffer * c.momentum_momentum + grad * c.momentum_gradient
         add_rounded(param, update, stochastic_rounding)
         if differentiable:

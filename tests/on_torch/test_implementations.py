@@ -65,7 +65,11 @@ def test_every_implementation_makes_the_papers_steps(implementation: str, run: s
     params = parameters()
     expected = by_the_paper(params, lrs, alpha, beta, initial_speed)
     optimizer = INDIAN(
-        params, alpha=alpha, beta=beta, initial_speed=initial_speed, **IMPLEMENTATIONS[implementation]
+        params,
+        alpha=alpha,
+        beta=beta,
+        initial_speed=initial_speed,
+        **IMPLEMENTATIONS[implementation],
     )
     advance(optimizer, lrs)
     assert_follows(optimizer, *expected)

@@ -1,0 +1,193 @@
+"""State dicts: what they hold, what is refused, and that nothing has happened then."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from indian_torch import INDIAN
+from tests.on_torch.runs import IMPLEMENTATIONS, advance, parameters
+
+LRS = [0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_a_resumed_run_is_the_unbroken_one_bit_for_bit(
+    dtype: torch.dtype, implementation: str
+) -> None:
+    def start() -> INDIAN:
+        return INDIAN(parameters(dtype=dtype), beta=0.2, **IMPLEMENTATIONS[implementation])
+
+    unbroken, broken, resumed = start(), start(), start()
+    advance(unbroken, LRS)
+    advance(broken, LRS[:3])
+    file = io.BytesIO()
+    torch.save(broken.state_dict(), file)
+    file.seek(0)
+    with torch.no_grad():
+        for mine, theirs in zip(
+            resumed.param_groups[0]["params"], broken.param_groups[0]["params"], strict=True
+        ):
+            mine.copy_(theirs)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    advance(resumed, LRS[3:], first=3)
+    for mine, theirs in zip(
+        resumed.param_groups[0]["params"], unbroken.param_groups[0]["params"], strict=True
+    ):
+        assert torch.equal(mine, theirs)
+        assert torch.equal(resumed.psi(mine), unbroken.psi(theirs))
+
+
+def test_one_buffer_and_one_number_per_parameter() -> None:
+    optimizer = INDIAN(parameters())
+    advance(optimizer, LRS)
+    for param, state in optimizer.state.items():
+        assert set(state) == {"momentum_buffer", "scale"}
+        assert state["momentum_buffer"].shape == param.shape
+        assert isinstance(state["scale"], float)
+
+
+def test_the_loaded_tensors_stay_the_users() -> None:
+    one, other = INDIAN(parameters()), INDIAN(parameters())
+    advance(one, LRS)
+    state_dict = one.state_dict()
+    before = copy.deepcopy(state_dict)
+    other.load_state_dict(state_dict)
+    advance(other, LRS)
+    torch.testing.assert_close(state_dict, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("saved", "loaded", "expected"),
+    [
+        (torch.bfloat16, torch.bfloat16, torch.float32),
+        (torch.float32, torch.bfloat16, torch.float32),
+        (torch.float32, torch.float64, torch.float64),
+        (torch.float64, torch.float16, torch.float32),
+    ],
+)
+def test_the_momentum_keeps_its_dtype(
+    saved: torch.dtype, loaded: torch.dtype, expected: torch.dtype
+) -> None:
+    one, other = INDIAN(parameters(dtype=saved)), INDIAN(parameters(dtype=loaded))
+    advance(one, LRS)
+    other.load_state_dict(one.state_dict())
+    for mine, theirs in zip(one.state.values(), other.state.values(), strict=True):
+        assert theirs["momentum_buffer"].dtype == expected
+        assert torch.equal(mine["momentum_buffer"].to(expected), theirs["momentum_buffer"])
+
+
+def test_the_layout_is_the_parameters() -> None:
+    one = INDIAN(parameters([(2, 3, 4, 4)]))
+    (param,) = parameters([(2, 3, 4, 4)])
+    other = INDIAN([torch.nn.Parameter(param.detach().to(memory_format=torch.channels_last))])
+    advance(one, LRS)
+    other.load_state_dict(one.state_dict())
+    (state,) = other.state.values()
+    assert state["momentum_buffer"].is_contiguous(memory_format=torch.channels_last)
+
+
+def drop(*path: Any) -> Callable[[dict[str, Any]], None]:
+    def change(state_dict: dict[str, Any]) -> None:
+        target = state_dict
+        for key in path[:-1]:
+            target = target[key]
+        del target[path[-1]]
+
+    return change
+
+
+def put(*path_and_value: Any) -> Callable[[dict[str, Any]], None]:
+    *path, last, value = path_and_value
+
+    def change(state_dict: dict[str, Any]) -> None:
+        target = state_dict
+        for key in path:
+            target = target[key]
+        target[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (drop("state"), ValueError, "has no 'state'"),
+        (drop("param_groups"), ValueError, "has no 'param_groups'"),
+        (drop("param_groups", 0), ValueError, "different number of parameter groups"),
+        (drop("param_groups", 0, "params", 0), ValueError, "doesn't match the size"),
+        (drop("param_groups", 0, "alpha"), ValueError, "has no alpha"),
+        (put("param_groups", 0, "beta", 0.0), ValueError, "Invalid beta: 0.0"),
+        (put("param_groups", 0, "lr", "fast"), TypeError, "Invalid learning rate: 'fast'"),
+        (drop("state", 1, "scale"), ValueError, "parameter 1: expected"),
+        (drop("state", 1, "momentum_buffer"), ValueError, "parameter 1: expected"),
+        (put("state", 1, "exp_avg", torch.ones(3, 4)), ValueError, "parameter 1: expected"),
+        (put("state", 9, {}), ValueError, "a state for parameter 9"),
+        (put("state", 1, "momentum_buffer", torch.ones(4, 3)), ValueError, r"\(3, 4\), but is \(4"),
+        (put("state", 1, "momentum_buffer", 1.0), ValueError, "but is float"),
+        (put("state", 1, "momentum_buffer", torch.ones(3, 4) + 1j), ValueError, "complex64"),
+        (put("state", 1, "momentum_buffer", torch.ones(3, 4).int()), ValueError, "int32"),
+        (put("state", 1, "scale", float("nan")), ValueError, "finite number, but is nan"),
+        (put("state", 1, "scale", torch.ones(2)), ValueError, "finite number"),
+        (put("state", 1, "scale", "1"), ValueError, "finite number, but is '1'"),
+        (put("state", 1, {"psi": torch.ones(3, 4), "step": 1}), ValueError, "load_authors_state"),
+    ],
+)
+def test_a_wrong_state_dict_is_refused_before_anything_changes(
+    change: Callable[[dict[str, Any]], None], error: type[Exception], words: str
+) -> None:
+    optimizer = INDIAN(parameters())
+    advance(optimizer, LRS)
+    state_dict = copy.deepcopy(optimizer.state_dict())
+    change(state_dict)
+    advance(optimizer, LRS)
+    before = copy.deepcopy(optimizer.state_dict())
+    hooks = len(optimizer._optimizer_load_state_dict_pre_hooks)
+    with pytest.raises(error, match=words):
+        optimizer.load_state_dict(state_dict)
+    torch.testing.assert_close(optimizer.state_dict(), before, rtol=0, atol=0)
+    assert len(optimizer._optimizer_load_state_dict_pre_hooks) == hooks
+
+
+def test_a_state_dict_of_another_optimizer_is_refused() -> None:
+    for other in (torch.optim.SGD(parameters(), momentum=0.9), torch.optim.Adam(parameters())):
+        advance(other, LRS)
+        with pytest.raises(ValueError, match="it is not one of INDIAN's"):
+            INDIAN(parameters()).load_state_dict(other.state_dict())
+
+
+def test_the_users_hooks_see_and_change_what_is_loaded() -> None:
+    one, other = INDIAN(parameters()), INDIAN(parameters())
+    advance(one, LRS)
+    seen: list[torch.dtype] = []
+
+    def rename(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
+        return {**state_dict, "state": state_dict["state"]["nested"]}
+
+    other.register_load_state_dict_pre_hook(rename)
+    other.register_load_state_dict_post_hook(
+        lambda optimizer: seen.extend(
+            state["momentum_buffer"].dtype for state in optimizer.state.values()
+        )
+    )
+    state_dict = one.state_dict()
+    other.load_state_dict({**state_dict, "state": {"nested": state_dict["state"]}})
+    assert len(seen) == len(state_dict["state"])
+
+
+def test_an_older_state_gets_the_later_options() -> None:
+    optimizer = INDIAN(parameters())
+    advance(optimizer, LRS)
+    state = optimizer.__getstate__()
+    for name in ("momentum_dtype", "stochastic_rounding", "fused", "capturable", "maximize"):
+        del state["param_groups"][0][name]
+    other = INDIAN.__new__(INDIAN)
+    other.__setstate__(state)
+    assert other.param_groups[0]["stochastic_rounding"] is False
+    advance(other, LRS)

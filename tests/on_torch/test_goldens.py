@@ -1,0 +1,101 @@
+"""INDIAN is torch.optim.SGD, and QHM, at the hyperparameters that ALGORITHM's identities name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import indian_core
+from indian_torch import INDIAN
+from tests.on_torch.runs import IMPLEMENTATIONS, advance, parameters
+
+STEPS = 50
+CLOSE: dict[str, float] = {"rtol": 1e-14, "atol": 1e-14}
+
+
+def assert_same_run(ours: INDIAN, sgd: torch.optim.SGD) -> None:
+    advance(ours, [ours.param_groups[0]["lr"]] * STEPS)
+    advance(sgd, [sgd.param_groups[0]["lr"]] * STEPS)
+    for mine, theirs in zip(
+        ours.param_groups[0]["params"], sgd.param_groups[0]["params"], strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, **CLOSE)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize(
+    "sgd",
+    [
+        {"momentum": 0.9},
+        {"momentum": 0.9, "nesterov": True},
+        {"momentum": 0.0},
+        {"momentum": 0.5, "weight_decay": 0.1},
+        {"momentum": 1.0},
+    ],
+)
+def test_from_sgd_is_torch_sgd(sgd: dict[str, Any], implementation: str) -> None:
+    ours = INDIAN.from_sgd(parameters(), lr=0.01, **sgd, **IMPLEMENTATIONS[implementation])
+    assert_same_run(ours, torch.optim.SGD(parameters(), lr=0.01, **sgd))
+
+
+def test_from_sgd_with_parameter_groups() -> None:
+    def groups() -> list[dict[str, Any]]:
+        first, second, *rest = parameters()
+        return [
+            {"params": [first]},
+            {"params": [second], "lr": 0.02, "nesterov": True},
+            {"params": rest, "momentum": 0.5, "weight_decay": 0.1},
+        ]
+
+    ours = INDIAN.from_sgd(groups(), lr=0.01, momentum=0.9)
+    sgd = torch.optim.SGD(groups(), lr=0.01, momentum=0.9)
+    for k in range(STEPS):
+        for optimizer in (ours, sgd):
+            for group in optimizer.param_groups:
+                for i, param in enumerate(group["params"]):
+                    param.grad = torch.full_like(param, (k * 7 + i) % 5 - 1.5)
+            optimizer.step()
+    for mine, theirs in zip(ours.param_groups, sgd.param_groups, strict=True):
+        for one, other in zip(mine["params"], theirs["params"], strict=True):
+            torch.testing.assert_close(one, other, **CLOSE)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_alpha_beta_1_is_gradient_descent(implementation: str) -> None:
+    lr, alpha, beta, initial_speed = indian_core.from_gradient_descent(lr=0.01, beta=0.1)
+    ours = INDIAN(parameters(), lr, alpha, beta, initial_speed, **IMPLEMENTATIONS[implementation])
+    assert_same_run(ours, torch.optim.SGD(parameters(), lr=0.01))
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_heavy_ball_while_lr_is_beta_and_nesterov_at_twice_that(implementation: str) -> None:
+    # The identities themselves, not the core's functions for them.
+    gamma, alpha = 0.1, 0.5
+    momentum = 1 - alpha * gamma
+    for beta, nesterov in ((gamma, False), (2 * gamma - alpha * gamma**2, True)):
+        ours = INDIAN(parameters(), gamma, alpha, beta, beta, **IMPLEMENTATIONS[implementation])
+        sgd = torch.optim.SGD(parameters(), lr=gamma**2, momentum=momentum, nesterov=nesterov)
+        assert_same_run(ours, sgd)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("nu", [0.0, 0.7, 1.0])
+def test_quasi_hyperbolic_momentum(nu: float, implementation: str) -> None:
+    # QHM as its paper has it, made of two runs of torch's SGD: on given gradients its θ is the
+    # average, with weights 1 − ν and ν, of plain SGD's and of damped momentum's.
+    lr, momentum = 0.05, 0.9
+    ours = INDIAN(
+        parameters(),
+        *indian_core.from_qhm(lr, momentum, nu),
+        **IMPLEMENTATIONS[implementation],
+    )
+    plain = torch.optim.SGD(parameters(), lr=lr)
+    damped = torch.optim.SGD(parameters(), lr=lr * (1 - momentum), momentum=momentum)
+    for optimizer in (ours, plain, damped):
+        advance(optimizer, [optimizer.param_groups[0]["lr"]] * STEPS)
+    for mine, one, other in zip(
+        *(optimizer.param_groups[0]["params"] for optimizer in (ours, plain, damped)), strict=True
+    ):
+        torch.testing.assert_close(mine, (1 - nu) * one + nu * other, rtol=1e-13, atol=1e-13)
