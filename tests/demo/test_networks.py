@@ -1,5 +1,6 @@
 """Networks as data: shapes, weights, and words that make no sense."""
 
+import itertools
 import math
 
 import numpy as np
@@ -20,7 +21,7 @@ def test_the_shapes_follow_from_the_words():
         (9,),
         (3,),
     ]
-    assert all(a.output_shape == b.input_shape for a, b in zip(layers, layers[1:], strict=False))
+    assert all(a.output_shape == b.input_shape for a, b in itertools.pairwise(layers))
 
 
 @pytest.mark.parametrize(
