@@ -78,8 +78,10 @@ def _fused_step(step: Coefficients, theta: Tensors, w: Tensors, v: Tensors) -> N
         maximize=False,
         is_first_step=False,
     )
-    # Below this the rest is what rounding leaves of β = γ.
-    if abs(new.theta_gradient) > 2.0**-46 * abs(step.theta_gradient):
+    # At β = γ the rest is what rounding leaves of zero: that of these scalars, or of a learning
+    # rate in w's precision.
+    rounding = max(2.0**-46, torch.finfo(w[0].dtype).eps)
+    if abs(new.theta_gradient) > rounding * abs(step.theta_gradient):
         torch._foreach_add_(theta, v, alpha=new.theta_gradient)
 
 

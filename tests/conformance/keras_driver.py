@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -81,32 +82,36 @@ def _jax_step(optimizer: INDIAN, variables: list[Any]) -> Callable[..., None]:
 
 
 def _gradients(problem: Problem, k: int, variables: list[Any]) -> list[Any]:
-    """Return the backend's own gradient of the problem's loss on batch k."""
+    """Return the backend's own gradient of the problem's loss on batch k.
+
+    In the backend's own NumPy: keras.ops takes products of float64 in floatx.
+    """
     dtype = variables[0].dtype
     batch = tuple(ops.convert_to_tensor(b.astype(dtype)) for b in problem.batch(k))
-    theta = [v.value for v in variables]
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
+        theta = [tf.convert_to_tensor(v.value) for v in variables]
         with tf.GradientTape() as tape:
-            theta = [tf.convert_to_tensor(t) for t in theta]
             tape.watch(theta)
-            loss = problem.loss(theta, batch, ops)
+            loss = problem.loss(theta, batch, tf.experimental.numpy)
         return list(tape.gradient(loss, theta))
     if BACKEND == "jax":
         import jax
 
-        return list(jax.grad(lambda t: problem.loss(t, batch, ops))(theta))
+        loss_of = functools.partial(problem.loss, batch=batch, xp=jax.numpy)
+        return list(jax.grad(loss_of)([v.value for v in variables]))
     import torch
 
-    leaves = [t.detach().requires_grad_() for t in theta]
-    return list(torch.autograd.grad(problem.loss(leaves, batch, ops), leaves))
+    leaves = [v.value.detach().requires_grad_() for v in variables]
+    return list(torch.autograd.grad(problem.loss(leaves, batch, torch), leaves))
 
 
 class KerasDriver:
     """One run of indian_keras on the backend of this process."""
 
-    slow_variants: ClassVar[tuple[str, ...]] = {"tensorflow": ("compiled", "jit")}.get(BACKEND, ())
+    # Each run of these compiles a program of its own.
+    slow_variants: ClassVar[tuple[str, ...]] = ("compiled", "jit")
     variants: ClassVar[tuple[str, ...]] = {
         "tensorflow": ("eager", "compiled", "jit"),
         "jax": ("eager", "jit"),

@@ -1,0 +1,180 @@
+"""Keras on one of its backends: INDIAN against Keras's own SGD, Adam and Lion.
+
+Each in every way that the backend has of making a step: "eager" is a bare ``optimizer.apply``,
+"compiled" TensorFlow's graph, and "jit" an XLA program, whose buffers JAX is given to reuse.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from indian_keras import INDIAN
+from keras import ops
+
+from contenders import Contender
+
+BACKEND = keras.backend.backend()
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+elif BACKEND == "jax":
+    import jax
+else:
+    import torch
+
+MODES = {
+    "tensorflow": ("jit", "compiled", "eager"),
+    "jax": ("jit", "eager"),
+    "torch": ("eager",),
+}[BACKEND]
+
+# As in torch's: β/100, so that no run leaves the range of float32 however often it repeats.
+OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
+    "INDIAN": functools.partial(INDIAN, learning_rate=1e-3),
+    "INDIAN, lr = beta": INDIAN,
+    "SGD Nesterov": functools.partial(
+        keras.optimizers.SGD, learning_rate=1e-3, momentum=0.9, nesterov=True
+    ),
+    "Adam": functools.partial(keras.optimizers.Adam, learning_rate=1e-3),
+    "Lion": functools.partial(keras.optimizers.Lion, learning_rate=1e-3),
+}
+
+BASELINES = (f"SGD Nesterov ({MODES[0]})", f"Adam ({MODES[0]})")
+
+
+def contenders(
+    shapes: list[tuple[int, ...]], device: str, backend: str | None
+) -> Iterator[Contender]:
+    # Keras, TensorFlow and JAX say "gpu" where PyTorch says "cuda".
+    place = "cpu:0" if device == "cpu" else "cuda:0" if backend == "torch" else "gpu:0"
+    random = np.random.default_rng(0)
+    with keras.device(place):
+        grads = [
+            ops.convert_to_tensor(1e-3 * random.standard_normal(shape, np.float32))
+            for shape in shapes
+        ]
+        yield Contender("copy", _placed(_copy(grads), place), 0)
+        for mode in MODES:
+            for name, make in OPTIMIZERS.items():
+                variables = [keras.Variable(ops.zeros(shape)) for shape in shapes]
+                optimizer = make()
+                optimizer.build(variables)
+                step = _STEPS[BACKEND](optimizer, variables, grads, mode)
+                yield Contender(f"{name} ({mode})", _placed(step, place), _bytes(optimizer))
+
+
+def _placed(step: Callable[[], None], place: str) -> Callable[[], None]:
+    def placed() -> None:
+        with keras.device(place):
+            step()
+
+    placed()  # traces and compiles
+    return placed
+
+
+def _bytes(optimizer: keras.optimizers.Optimizer) -> int:
+    return sum(
+        int(np.prod(v.shape)) * np.dtype(keras.backend.standardize_dtype(v.dtype)).itemsize
+        for v in optimizer.variables
+    )
+
+
+def _copy(grads: list[Any]) -> Callable[[], None]:
+    """Return the bandwidth reference: a copy of everything into buffers that exist."""
+    if BACKEND == "torch":
+        targets = [torch.empty_like(grad) for grad in grads]
+
+        def copy() -> None:
+            torch._foreach_copy_(targets, grads)
+            _wait_for_torch()
+
+        return copy
+    if BACKEND == "jax":
+        # Negated, or XLA would hand back the input itself; the buffers of the last copy are reused.
+        program = jax.jit(lambda _, new: [-x for x in new], donate_argnums=0, keep_unused=True)
+        state = [ops.zeros_like(grad) for grad in grads]
+
+        def copy() -> None:
+            state[:] = program(list(state), grads)
+            jax.block_until_ready(state)
+
+        return copy
+    variables = [tf.Variable(tf.zeros_like(grad)) for grad in grads]
+
+    @tf.function(jit_compile=True)
+    def program() -> None:
+        for variable, grad in zip(variables, grads, strict=True):
+            variable.assign(-grad)
+
+    return functools.partial(_run_on_tensorflow, program)
+
+
+def _torch_step(
+    optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], _mode: str
+) -> Callable[[], None]:
+    def step() -> None:
+        optimizer.apply(grads, variables)
+        _wait_for_torch()
+
+    return step
+
+
+def _wait_for_torch() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _jax_step(
+    optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], mode: str
+) -> Callable[[], None]:
+    if mode == "eager":
+
+        def eager() -> None:
+            optimizer.apply(grads, variables)
+            jax.block_until_ready([v.value for v in (*variables, *optimizer.variables)])
+
+        return eager
+
+    # The gradients are arguments, or XLA would take their values into the program.
+    program = jax.jit(
+        lambda theta, state, grads: optimizer.stateless_apply(state, grads, theta),
+        donate_argnums=(0, 1),
+    )
+    # Copies: the variables themselves stay as they are.
+    run = [
+        [ops.copy(v.value) for v in variables],
+        [ops.copy(v.value) for v in optimizer.variables],
+    ]
+
+    def jit() -> None:
+        run[:] = program(*run, grads)
+        jax.block_until_ready(run)
+
+    return jit
+
+
+def _tensorflow_step(
+    optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], mode: str
+) -> Callable[[], None]:
+    if mode == "eager":
+        program = functools.partial(optimizer.apply, grads, variables)
+    else:
+
+        @tf.function(jit_compile=mode == "jit")
+        def compiled(grads: list[Any]) -> None:
+            optimizer.apply(grads, variables)
+
+        program = functools.partial(compiled, grads)
+    return functools.partial(_run_on_tensorflow, program)
+
+
+def _run_on_tensorflow(program: Callable[[], Any]) -> None:
+    program()
+    if tf.config.list_physical_devices("GPU"):
+        tf.test.experimental.sync_devices()
+
+
+_STEPS = {"torch": _torch_step, "jax": _jax_step, "tensorflow": _tensorflow_step}
