@@ -1,0 +1,166 @@
+"""The energy of a run: the paper's, at the rate of the paper, in every implementation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from indian_core import momentum_from_psi, problems
+from indian_core.energy import energy_rate, lyapunov_energy
+from indian_core.reference import ReferenceINDIAN
+from indian_torch import INDIAN
+from indian_torch.energy import energy
+
+VARIANTS = [{"foreach": False}, {"foreach": True}, {"fused": True}, {"capturable": True}]
+
+
+def run(
+    problem: problems.Problem, steps: int, **options: Any
+) -> tuple[list[float], list[list[np.ndarray]]]:
+    """The energies before each step, and the gradients of each."""
+    theta = [torch.tensor(t, requires_grad=True) for t in problem.theta_0]
+    optimizer = INDIAN(theta, **options)
+    energies, gradients = [], []
+    for k in range(steps):
+        batch = [torch.from_numpy(b) for b in problem.batch(k)]
+        optimizer.zero_grad()
+        loss = problem.loss(theta, batch, torch)
+        loss.backward()
+        energies.append(energy(optimizer, loss).item())
+        gradients.append([t.grad.numpy().copy() for t in theta if t.grad is not None])
+        optimizer.step()
+    return energies, gradients
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("initial_speed", [0.2, 1.0])
+@pytest.mark.parametrize("make", [problems.quadratic, problems.valley])
+def test_it_is_the_energy_of_the_papers_own_algorithm(
+    make: Any, initial_speed: float, variant: dict[str, Any]
+) -> None:
+    problem, alpha, beta, lr = make(), 0.5, 0.2, 0.003
+    energies, gradients = run(
+        problem, 60, lr=lr, alpha=alpha, beta=beta, initial_speed=initial_speed, **variant
+    )
+    reference = ReferenceINDIAN(problem.theta_0, alpha, beta, initial_speed=initial_speed)
+    for k, v in enumerate(gradients):
+        loss = problem.loss(reference.theta, problem.batch(k))
+        if reference.psi is None:
+            momentum = [(initial_speed - beta) * g for g in v]
+        else:
+            pairs = zip(reference.theta, reference.psi, strict=True)
+            momentum = [momentum_from_psi(t, p, alpha, beta) for t, p in pairs]
+        squared = sum(float(np.sum(w * w)) for w in momentum)
+        assert energies[k] == pytest.approx(lyapunov_energy(loss, squared, alpha, beta), rel=1e-9)
+        reference.step(v, lr)
+
+
+@pytest.mark.parametrize("make", [problems.quadratic, problems.rosenbrock])
+def test_it_falls_at_every_small_step(make: Any) -> None:
+    energies, _ = run(make(), 300, lr=1e-4, alpha=0.5, beta=0.1, initial_speed=0.1)
+    assert (np.diff(energies) < 0).all()
+
+
+def test_along_the_valley_it_falls_although_the_loss_does_not() -> None:
+    energies, _ = run(problems.valley(), 4000, lr=1e-3, alpha=0.5, beta=0.1, initial_speed=0.1)
+    assert (np.diff(energies[::200]) < 0).all()
+
+
+def test_groups_of_other_dampings_have_one_energy_that_falls_at_its_rate() -> None:
+    h = torch.tensor([1.0, 30.0], dtype=torch.float64)
+    theta = [torch.tensor([x], dtype=torch.float64, requires_grad=True) for x in (1.0, -0.5)]
+    dampings = [(0.5, 0.1), (2.0, 1.5)]
+    groups = [
+        {"params": [t], "alpha": a, "beta": b} for t, (a, b) in zip(theta, dampings, strict=True)
+    ]
+    lr = 1e-5
+    optimizer = INDIAN(groups, lr=lr)
+    energies, rates = [], []
+    for _ in range(300):
+        optimizer.zero_grad()
+        both = torch.cat(theta)
+        # A coupled quadratic: each group feels the other.
+        loss = (h * both**2).sum() / 2 + both.prod()
+        loss.backward()
+        energies.append(energy(optimizer, loss).item())
+        before = [t.item() for t in theta]
+        gradients = [t.grad.item() for t in theta if t.grad is not None]
+        optimizer.step()
+        weight = 1 + dampings[0][0] * dampings[0][1]
+        rates.append(
+            sum(
+                weight / (1 + a * b) * lr * energy_rate(((t.item() - x) / lr) ** 2, v**2, a, b)
+                for t, x, v, (a, b) in zip(theta, before, gradients, dampings, strict=True)
+            )
+        )
+    np.testing.assert_allclose(np.diff(energies), rates[:-1], rtol=0.02)
+
+
+def one(**options: Any) -> tuple[Tensor, INDIAN]:
+    theta = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    return theta, INDIAN([theta], lr=0.1, alpha=0.5, beta=0.1, **options)
+
+
+def test_going_up_is_going_down_the_negative() -> None:
+    down, descent = one()
+    up, ascent = one(maximize=True)
+    for _ in range(5):
+        for theta, optimizer, sign in ((down, descent, 1), (up, ascent, -1)):
+            optimizer.zero_grad()
+            (sign * theta**2).sum().backward()
+        assert energy(ascent, -(up**2).sum()).item() == energy(descent, (down**2).sum()).item()
+        descent.step()
+        ascent.step()
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_coupled_decay_is_part_of_the_first_gradient(maximize: bool) -> None:
+    theta, optimizer = one(
+        weight_decay=0.3, decoupled_weight_decay=False, maximize=maximize, initial_speed=1.0
+    )
+    theta.grad = torch.tensor([1.0, 1.0], dtype=torch.float64)
+    first = energy(optimizer, 0.0).item()
+    # v = ±g + λθ, and w_0 = (1 − β) v_0.
+    v = (-1 if maximize else 1) * theta.grad + 0.3 * theta.detach()
+    assert first == pytest.approx(0.81 * v.square().sum().item(), rel=1e-12)
+
+
+def test_nothing_changes_and_the_loss_may_be_a_number() -> None:
+    theta, optimizer = one()
+    theta.grad = torch.ones_like(theta)
+    optimizer.step()
+    state = {k: v.clone() for k, v in optimizer.state[theta].items() if isinstance(v, Tensor)}
+    result = energy(optimizer, 2.0)
+    assert result.shape == ()
+    assert not result.requires_grad
+    assert energy(optimizer, torch.tensor([2.0], requires_grad=True)).item() == result.item()
+    for name, value in state.items():
+        assert torch.equal(optimizer.state[theta][name], value)
+
+
+def test_parameters_without_a_gradient_are_at_rest() -> None:
+    theta, optimizer = one()
+    assert energy(optimizer, 3.0).item() == pytest.approx(2 * 1.05 * 3.0)
+    assert not optimizer.state[theta]
+
+
+def test_16_bit_and_complex_and_sparse_parameters_count() -> None:
+    half = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
+    wave = torch.ones(2, dtype=torch.complex128, requires_grad=True)
+    rows = torch.ones(4, 2, dtype=torch.float64, requires_grad=True)
+    optimizer = INDIAN([half, wave, rows], lr=0.1, alpha=0.5, beta=0.5, initial_speed=1.5)
+    half.grad = torch.full_like(half, 2)
+    wave.grad = torch.full_like(wave, 3 + 4j)
+    rows.grad = torch.sparse_coo_tensor([[1]], [[1.0, 1.0]], (4, 2), dtype=torch.float64)
+    assert energy(optimizer, 0.0).item() == pytest.approx(2 * 4 + 2 * 25 + 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("loss", [torch.ones(2), torch.tensor(1j)])
+def test_a_loss_that_is_no_scalar_is_refused(loss: Tensor) -> None:
+    _, optimizer = one()
+    with pytest.raises(ValueError, match="it must be a real scalar"):
+        energy(optimizer, loss)
