@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from indian_torch import INDIAN
+from indian_torch.energy import energy
 from torch import Tensor
 
 from indian_core import momentum_from_psi, problems
 from indian_core.energy import energy_rate, lyapunov_energy
 from indian_core.reference import ReferenceINDIAN
-from indian_torch import INDIAN
-from indian_torch.energy import energy
 
 VARIANTS = [{"foreach": False}, {"foreach": True}, {"fused": True}, {"capturable": True}]
 
@@ -66,8 +66,8 @@ def test_it_falls_at_every_small_step(make: Any) -> None:
 
 
 def test_along_the_valley_it_falls_although_the_loss_does_not() -> None:
-    energies, _ = run(problems.valley(), 4000, lr=1e-3, alpha=0.5, beta=0.1, initial_speed=0.1)
-    assert (np.diff(energies[::200]) < 0).all()
+    energies, _ = run(problems.valley(), 1500, lr=1e-3, alpha=0.5, beta=0.1, initial_speed=0.1)
+    assert (np.diff(energies[::100]) < 0).all()
 
 
 def test_groups_of_other_dampings_have_one_energy_that_falls_at_its_rate() -> None:
@@ -155,7 +155,9 @@ def test_16_bit_and_complex_and_sparse_parameters_count() -> None:
     optimizer = INDIAN([half, wave, rows], lr=0.1, alpha=0.5, beta=0.5, initial_speed=1.5)
     half.grad = torch.full_like(half, 2)
     wave.grad = torch.full_like(wave, 3 + 4j)
-    rows.grad = torch.sparse_coo_tensor([[1]], [[1.0, 1.0]], (4, 2), dtype=torch.float64)
+    rows.grad = torch.sparse_coo_tensor(
+        [[1]], [[1.0, 1.0]], (4, 2), dtype=torch.float64, check_invariants=True
+    )
     assert energy(optimizer, 0.0).item() == pytest.approx(2 * 4 + 2 * 25 + 2, rel=1e-12)
 
 
