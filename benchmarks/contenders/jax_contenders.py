@@ -1,0 +1,82 @@
+"""JAX: INDIAN against optax's SGD, Adam, AdamW and Lion, jitted, with donated buffers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from contenders import Contender
+
+from indian_optax import indian, power_decay
+
+# The learning rate is small, so that no run leaves the range of float32 however often it repeats.
+LR = 1e-3
+OPTIMIZERS: dict[str, optax.GradientTransformation] = {
+    "INDIAN": indian(LR),
+    "INDIAN (lr = beta)": indian(LR, beta=LR, initial_speed=LR),
+    "INDIAN (power_decay)": indian(power_decay(LR)),
+    # Any schedule whose maximum is not known beforehand, and αγ = 1: on CPUs these cost a copy.
+    "INDIAN (cosine decay)": indian(optax.cosine_decay_schedule(LR, 1_000_000)),
+    "INDIAN (alpha lr = 1)": indian(LR, alpha=1 / LR),
+    "INDIAN (weight decay)": indian(LR, weight_decay=1e-2),
+    "SGD Nesterov": optax.sgd(LR, 0.9, nesterov=True),
+    "SGD heavy ball": optax.sgd(LR, 0.9),
+    "Adam": optax.adam(LR),
+    "AdamW": optax.adamw(LR),
+    "Lion": optax.lion(LR),
+}
+
+BASELINES = ("SGD Nesterov", "Adam")
+
+
+def contenders(
+    shapes: list[tuple[int, ...]], device: str, backend: str | None
+) -> Iterator[Contender]:
+    del backend  # Keras's
+    place = jax.devices(device)[0]
+    # The gradients are shared: they are not donated.
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    gradients = [
+        jax.device_put(1e-3 * jax.random.normal(key, shape), place)
+        for key, shape in zip(keys, shapes, strict=True)
+    ]
+
+    # Into donated buffers, as the optimizers write: new memory would cost its page faults.
+    @functools.partial(jax.jit, donate_argnums=0, keep_unused=True)
+    def copy(targets: list[jax.Array], sources: list[jax.Array]) -> list[jax.Array]:
+        del targets
+        return sources
+
+    targets = [jnp.zeros_like(gradient) for gradient in gradients]
+
+    def copy_step() -> None:
+        nonlocal targets
+        targets = jax.block_until_ready(copy(targets, gradients))
+
+    yield Contender("copy", copy_step, 0)
+
+    for name, optimizer in OPTIMIZERS.items():
+        yield _contender(name, optimizer, gradients)
+
+
+def _contender(
+    name: str, optimizer: optax.GradientTransformation, gradients: list[jax.Array]
+) -> Contender:
+    params: Any = [jnp.zeros_like(gradient) for gradient in gradients]
+    state = optimizer.init(params)
+
+    def update(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
+
+    compiled = jax.jit(update, donate_argnums=(0, 1)).lower(params, state, gradients).compile()
+
+    def step() -> None:
+        nonlocal params, state
+        params, state = jax.block_until_ready(compiled(params, state, gradients))
+
+    return Contender(name, step, sum(x.nbytes for x in jax.tree.leaves(state)))

@@ -1,0 +1,108 @@
+"""The energy of a state: the paper's, and falling along small steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from indian_optax import indian
+from indian_optax.energy import energy
+
+from indian_core import momentum_from_psi, problems
+from indian_core.energy import lyapunov_energy
+from indian_core.reference import ReferenceINDIAN
+
+
+def energies(
+    problem: problems.Problem, lr: float, alpha: float, beta: float, steps: int
+) -> tuple[np.ndarray, Any]:
+    """E before each step, jitted with the step, and the gradients."""
+    solver = indian(lr, alpha, beta, initial_speed=beta)
+    params = [jnp.asarray(t) for t in problem.theta_0]
+    batch = [jnp.asarray(b) for b in problem.batch(0)]
+
+    def step(carry: Any, _: None) -> Any:
+        params, state = carry
+        loss, v = jax.value_and_grad(lambda p: problem.loss(p, batch, jnp))(params)
+        before = energy(state, loss, alpha, beta)
+        updates, state = solver.update(v, state)
+        return (optax.apply_updates(params, updates), state), (before, v)
+
+    _, (found, v) = jax.lax.scan(step, (params, solver.init(params)), length=steps)
+    return np.asarray(found), v
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("make", [problems.quadratic, problems.valley])
+def test_it_is_the_energy_of_the_papers_own_algorithm(make: Any) -> None:
+    problem, lr, alpha, beta = make(), 0.003, 0.5, 0.2
+    found, gradients = energies(problem, lr, alpha, beta, 60)
+    reference = ReferenceINDIAN(problem.theta_0, alpha, beta, initial_speed=beta)
+    for k in range(60):
+        loss = problem.loss(reference.theta, problem.batch(k))
+        psi = reference.psi
+        squared = 0.0
+        if psi is not None:
+            for theta, y in zip(reference.theta, psi, strict=True):
+                squared += float(np.sum(momentum_from_psi(theta, y, alpha, beta) ** 2))
+        assert found[k] == pytest.approx(lyapunov_energy(loss, squared, alpha, beta), rel=1e-9)
+        reference.step([np.asarray(v[k]) for v in gradients], lr)
+
+
+@pytest.mark.usefixtures("x64")
+def test_it_falls_at_every_small_step_and_along_the_nonsmooth_valley() -> None:
+    for make in (problems.quadratic, problems.rosenbrock):
+        found, _ = energies(make(), 1e-4, 0.5, 0.1, 2000)
+        assert (np.diff(found) < 0).all()
+    found, _ = energies(problems.valley(), 1e-3, 0.5, 0.1, 12_000)
+    stretches = found[::500][found[::500] > 0.01]
+    assert len(stretches) > 10
+    assert (np.diff(stretches) < 0).all()
+
+
+def test_it_finds_the_momentum_in_any_state() -> None:
+    params = {"a": jnp.ones(2), "b": jnp.full(3, 2.0)}
+    gradients = jax.tree.map(jnp.ones_like, params)
+    found = []
+    for solver in (
+        indian(0.1),
+        optax.chain(optax.clip(1.0), indian(0.1)),
+        optax.partition(
+            {"x": indian(0.1), "y": indian(0.1)},
+            {"a": "x", "b": "y"},
+        ),
+        optax.inject_hyperparams(indian)(0.1),
+    ):
+        state = solver.init(params)
+        _, state = solver.update(gradients, state, params)
+        found.append(float(energy(state, 3.0, 0.5, 0.1)))
+    # w_1 = (1 − αγ)(1 − β) + γ (1 − αβ) for each of five gradients of 1.
+    w = 0.95 * 0.9 + 0.1 * 0.95
+    np.testing.assert_allclose(found, 2 * 1.05 * 3 + 5 * w * w, rtol=1e-6)
+
+
+def test_complex_and_16_bit_momenta_count() -> None:
+    params = {"z": jnp.zeros(2, jnp.complex64), "h": jnp.zeros(2, jnp.bfloat16)}
+    solver = indian(0.0, initial_speed=1.1, accumulator_dtype=None)
+    gradients = {"z": jnp.full(2, 3 + 4j), "h": jnp.full(2, 2, jnp.bfloat16)}
+    _, state = solver.update(gradients, solver.init(params))
+    assert float(energy(state, 0.0, 0.5, 0.1)) == pytest.approx(2 * 25 + 2 * 4, rel=1e-6)
+
+
+def test_before_the_first_step_it_is_that_of_rest() -> None:
+    state = indian(0.1).init(jnp.ones(3))
+    assert float(energy(state, 3.0, 0.5, 0.1)) == pytest.approx(2 * 1.05 * 3)
+
+
+def test_bad_input_is_refused() -> None:
+    state = indian(0.1).init(jnp.ones(3))
+    with pytest.raises(ValueError, match=r"Invalid loss: shape \(2,\)"):
+        energy(state, jnp.ones(2), 0.5, 0.1)
+    with pytest.raises(ValueError, match="Invalid beta: 0"):
+        energy(state, 1.0, 0.5, 0.0)
+    with pytest.raises(ValueError, match="holds no IndianState, so there is no energy"):
+        energy(optax.adam(0.1).init(jnp.ones(3)), 1.0, 0.5, 0.1)
