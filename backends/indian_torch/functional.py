@@ -69,7 +69,8 @@ def indian(
     Raises:
         RuntimeError: If a gradient is sparse and the weight decay is not decoupled.
     """
-    on_host = not (capturable or differentiable or torch.compiler.is_compiling())
+    compiling = torch.compiler.is_compiling()
+    on_host = not (capturable or differentiable or compiling)
     if isinstance(lr, Tensor):
         # Off the CPU, item() waits for the device, as torch's SGD does with a Tensor lr.
         lr = lr.item() if on_host else lr.reshape(())
@@ -93,7 +94,11 @@ def indian(
         foreach = fused = False
     elif automatic:
         _, foreach = _default_to_fused_or_foreach(params, differentiable)
-        foreach = foreach or (torch.compiler.is_compiling() and not differentiable)
+        foreach = foreach or (compiling and not differentiable)
+    if compiling and not isinstance(lr, Tensor):
+        # Inductor (2.13) bakes a float into foreach operations and, from the third value of a
+        # schedule on, takes the graph of an earlier one for it. The for-loop is compiled rightly.
+        foreach = fused = False
     if on_host and not has_sparse_grad and (fused or automatic):
         left = _fused_indian(
             params, grads, momentum_buffers, scales, step=step, automatic=automatic

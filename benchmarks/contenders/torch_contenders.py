@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from contenders import Contender
-
 from indian_torch import INDIAN
+
+from contenders import Contender
 
 NESTEROV = functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True)
 ADAM = functools.partial(torch.optim.Adam, lr=1e-3)
@@ -37,8 +37,9 @@ BASELINES = ("SGD Nesterov (fused)", "Adam (fused)")
 
 
 def contenders(
-    shapes: list[tuple[int, ...]], device: str, backend: str | None
+    shapes: list[tuple[int, ...]], device: str, backend: str | None = None
 ) -> Iterator[Contender]:
+    assert backend is None, "backends are Keras's"
     # The gradients are shared: no optimizer writes them.
     torch.manual_seed(0)
     grads = [1e-3 * torch.randn(shape, device=device) for shape in shapes]

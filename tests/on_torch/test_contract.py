@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-
 from indian_torch import INDIAN, INNA
+
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, by_the_paper, parameters, tensors
 
 
@@ -107,7 +107,7 @@ def test_groups_with_hyperparameters_of_their_own(implementation: str) -> None:
     ):
         w = (1 - beta) * grad
         for _ in range(3):
-            theta -= lr * (w + beta * grad)
+            theta.sub_(lr * (w + beta * grad))
             w = (1 - alpha * lr) * w + lr * (1 - alpha * beta) * grad
     for _ in range(3):
         first.grad, second.grad = grads

@@ -1,4 +1,4 @@
-"""What needs a GPU: the fused kernel there, CUDA graphs, and groups on several devices."""
+"""What needs a GPU: the kernels there, CUDA graphs, and groups on several devices."""
 
 from __future__ import annotations
 
@@ -6,39 +6,121 @@ from typing import Any
 
 import pytest
 import torch
+from indian_torch import INDIAN
+from indian_torch.fused import _kernel_works
 
-from indian_torch import INDIAN, fused
-from tests.on_torch.runs import IMPLEMENTATIONS, advance, assert_follows, by_the_paper, parameters
+from tests.on_torch.runs import (
+    IMPLEMENTATIONS,
+    assert_follows,
+    by_the_paper,
+    parameters,
+    set_lr,
+    tensors,
+)
 from tests.on_torch.test_implementations import RUNS
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
 
-def on_gpu(dtype: torch.dtype = torch.float64) -> list[torch.nn.Parameter]:
-    return [torch.nn.Parameter(param.detach().cuda()) for param in parameters(dtype=dtype)]
+def on_gpu() -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(param.detach().cuda()) for param in parameters()]
 
 
-def check(optimizer: INDIAN, expected: Any, tolerance: float = 1e-12) -> None:
-    theta, psi = (
-        [t.cuda().to(p.dtype) for t, p in zip(ts, optimizer.param_groups[0]["params"], strict=True)]
-        for ts in expected
-    )
-    assert_follows(optimizer, theta, psi, tolerance)
-
-
-def advance_on_gpu(optimizer: INDIAN, lrs: list[float]) -> None:
-    step = optimizer.step
-
-    def move_and_step() -> None:
-        for param in optimizer.param_groups[0]["params"]:
-            param.grad = param.grad.cuda()
-        step()
-
-    params = optimizer.param_groups[0]["params"]
-    from tests.on_torch.runs import set_lr, tensors
-
+def advance(optimizer: INDIAN, lrs: list[float]) -> None:
+    params = [param for group in optimizer.param_groups for param in group["params"]]
     for k, lr in enumerate(lrs):
         set_lr(optimizer, lr)
         for param, grad in zip(params, tensors(k + 1, [p.shape for p in params]), strict=True):
-            param.grad = grad.to(param.device, param.dtype)
-        step()
+            param.grad = grad.to(param.device)
+        optimizer.step()
+
+
+def check(optimizer: INDIAN, expected: Any) -> None:
+    params = [param for group in optimizer.param_groups for param in group["params"]]
+    theta, psi = (
+        [t.to(param.device) for t, param in zip(values, params, strict=True)] for values in expected
+    )
+    assert_follows(optimizer, theta, psi)
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_every_implementation_makes_the_papers_steps(implementation: str, run: str) -> None:
+    lrs, alpha, beta, initial_speed = RUNS[run]
+    expected = by_the_paper(parameters(), lrs, alpha, beta, initial_speed)
+    options = IMPLEMENTATIONS[implementation]
+    optimizer = INDIAN(on_gpu(), alpha=alpha, beta=beta, initial_speed=initial_speed, **options)
+    advance(optimizer, lrs)
+    check(optimizer, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_kernel_is_there(dtype: torch.dtype) -> None:
+    assert _kernel_works(torch.device("cuda", 0), dtype)
+
+
+def test_one_group_on_two_devices() -> None:
+    lrs = RUNS["lr decays across beta"][0]
+    expected = by_the_paper(parameters(), lrs, 0.5, 0.1)
+    for options in IMPLEMENTATIONS.values():
+        params = [
+            p if i % 2 else q for i, (p, q) in enumerate(zip(parameters(), on_gpu(), strict=True))
+        ]
+        optimizer = INDIAN(params, **options)
+        advance(optimizer, lrs)
+        check(optimizer, expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"foreach": True}, {"foreach": False}])
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_cuda_graph_of_the_step(warm: bool, options: dict[str, Any]) -> None:
+    """Captured before or after its first step, with the lr as a tensor that a schedule fills."""
+    lrs = RUNS["lr decays across beta"][0]
+    expected = by_the_paper(parameters(), lrs, 0.5, 0.1)
+    params = on_gpu()
+    lr = torch.tensor(lrs[0], dtype=torch.float64, device="cuda")
+    optimizer = INDIAN(params, lr=lr, capturable=True, **options)
+    for param in params:
+        param.grad = torch.zeros_like(param)
+
+    def fill(k: int) -> None:
+        lr.fill_(lrs[k])
+        for param, grad in zip(params, tensors(k + 1, [p.shape for p in params]), strict=True):
+            param.grad.copy_(grad)
+
+    first = 0
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        if warm:
+            fill(0)
+            optimizer.step()
+            first = 1
+        else:  # the state has to be there before the capture, without a step
+            theta = [param.detach().clone() for param in params]
+            optimizer.step()
+            with torch.no_grad():
+                for param, value in zip(params, theta, strict=True):
+                    param.copy_(value)
+            for state in optimizer.state.values():
+                state["momentum_buffer"].zero_()
+                state["scale"].zero_()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        optimizer.step()
+    for k in range(first, len(lrs)):
+        fill(k)
+        graph.replay()
+    check(optimizer, expected)
+
+
+def test_a_capture_without_capturable_is_refused() -> None:
+    params = on_gpu()
+    optimizer = INDIAN(params)
+    advance(optimizer, [0.1])
+    with (
+        pytest.raises(RuntimeError, match="capturable is False"),
+        torch.cuda.graph(torch.cuda.CUDAGraph()),
+    ):
+        optimizer.step()

@@ -8,9 +8,8 @@ import subprocess
 import sys
 from importlib import import_module
 
-import pytest
-
 import indian_torch
+import pytest
 
 MODULES = [
     "indian_torch",

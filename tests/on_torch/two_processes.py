@@ -1,4 +1,4 @@
-"""What test_distributed runs on two processes: `python -m tests.on_torch.two_processes RANK FOLDER`.
+"""What test_distributed runs in two processes, as a module, with a rank and a folder.
 
 Every scenario trains the same model, half of each batch on each rank, and rank 0 saves the
 parameters that it ends with.
@@ -14,9 +14,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-
 from indian_torch import INDIAN, PowerDecayLR
+from torch import Tensor, nn
 
 STEPS = 6
 SAVED_AFTER = 3
@@ -154,7 +153,7 @@ def scenarios(rank: int, folder: Path) -> Iterator[tuple[str, Any]]:
     for name, scenario in SCENARIOS.items():
         try:
             yield name, scenario(rank, folder)
-        except Exception:  # noqa: BLE001  reported by the scenario's test
+        except Exception:  # reported by the scenario's test
             yield name, traceback.format_exc()
 
 
