@@ -11,6 +11,7 @@ import optax
 
 import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED, check
+from indian_optax import hyperparameters
 from indian_optax.hyperparameters import Scalar, as_scalar_or_schedule, at_count
 from indian_optax.transform import IndianState, scale_by_indian
 
@@ -137,10 +138,10 @@ def _decayed(
     updates: optax.Updates, params: optax.Params | None, lr: Scalar, strength: Scalar, mask: Any
 ) -> optax.Updates:
     """Return the updates with −lr · strength · θ added where the mask allows."""
-    # optax's own decay, with a negative strength, since these are updates and not gradients. An
-    # array may have fewer digits than θ: the widest float has them all, and the cast removes it.
-    rate = lr * strength if isinstance(lr, float) else jnp.asarray(lr, float) * strength
-    decay = optax.add_decayed_weights(-rate, mask)
+    # In the widest float at hand, whatever θ's dtype: a product in float16 might underflow.
+    lr, strength = hyperparameters.cast(float, lr, strength)
+    # optax's own decay, with a negative strength, since these are updates and not gradients.
+    decay = optax.add_decayed_weights(jnp.asarray(-lr * strength, float), mask)
     decayed, _ = decay.update(updates, decay.init(params), params)
     return optax.tree.cast_like(decayed, updates)
 

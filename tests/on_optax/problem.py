@@ -20,11 +20,11 @@ def start(dtype: Any = float) -> Any:
         "layers": [
             {
                 "kernel": jnp.array(random.standard_normal((4, 8)), dtype),
-                "bias": jnp.zeros(8, dtype),
+                "bias": jnp.linspace(0.5, 1.5, 8, dtype=dtype),
             },
             {
                 "kernel": jnp.array(random.standard_normal((8, 2)), dtype),
-                "bias": jnp.zeros(2, dtype),
+                "bias": jnp.array([0.3, -0.7], dtype),
             },
         ],
         "scale": jnp.array(1.5, dtype),
