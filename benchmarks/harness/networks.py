@@ -4,7 +4,8 @@ A network is a list such as ``["conv 16 3", "relu", "max-pool 2", "dense classes
 
 * ``conv FILTERS SIZE``: SIZE × SIZE convolution, SIZE odd, padded to keep the image's size;
 * ``max-pool SIZE``: SIZE × SIZE windows, SIZE apart; what fills no window is left out;
-* ``relu``;
+* ``mean-pool SIZE``: the same windows, averaged;
+* ``relu`` and ``tanh``;
 * ``dense UNITS``: flattens images first; ``classes`` stands for the number of classes.
 
 The weights are drawn here, once, so that every framework starts from the same point. Layouts are
@@ -22,7 +23,7 @@ import numpy as np
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
-_ARGUMENTS = {"conv": 2, "relu": 0, "max-pool": 1, "dense": 1}
+_ARGUMENTS = {"conv": 2, "relu": 0, "tanh": 0, "max-pool": 1, "mean-pool": 1, "dense": 1}
 
 
 class Layer(NamedTuple):
@@ -93,7 +94,7 @@ def _output_shape(kind: str, numbers: tuple[int, ...], shape: tuple[int, ...]) -
     match kind:
         case "conv":
             return (*shape[:2], numbers[0]) if len(shape) == 3 and numbers[1] % 2 else (0,)
-        case "max-pool":
+        case "max-pool" | "mean-pool":
             (size,) = numbers
             return (shape[0] // size, shape[1] // size, shape[2]) if len(shape) == 3 else (0,)
         case "dense":

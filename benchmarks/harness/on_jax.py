@@ -88,9 +88,15 @@ def network(layers: Sequence[Layer], params: Any, x: jax.Array) -> jax.Array:
                 x = x + bias
             case "relu":
                 x = jax.nn.relu(x)
+            case "tanh":
+                x = jnp.tanh(x)
             case "max-pool":
                 window = (1, layer.numbers[0], layer.numbers[0], 1)
                 x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
+            case "mean-pool":
+                window = (1, layer.numbers[0], layer.numbers[0], 1)
+                x = jax.lax.reduce_window(x, 0.0, jax.lax.add, window, window, "VALID")
+                x = x / layer.numbers[0] ** 2
             case "dense":
                 kernel, bias = next(remaining)
                 x = x.reshape(len(x), -1) @ kernel + bias

@@ -86,8 +86,14 @@ def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
                 )
             case "relu":
                 model.add(keras.layers.ReLU())
+            case "tanh":
+                model.add(keras.layers.Activation("tanh"))
             case "max-pool":
                 model.add(keras.layers.MaxPooling2D(layer.numbers[0], data_format="channels_last"))
+            case "mean-pool":
+                model.add(
+                    keras.layers.AveragePooling2D(layer.numbers[0], data_format="channels_last")
+                )
             case "dense":
                 if len(layer.input_shape) == 3:
                     model.add(keras.layers.Flatten(data_format="channels_last"))

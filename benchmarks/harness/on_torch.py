@@ -86,8 +86,12 @@ def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
                 modules.append(module)
             case "relu":
                 modules.append(nn.ReLU())
+            case "tanh":
+                modules.append(nn.Tanh())
             case "max-pool":
                 modules.append(nn.MaxPool2d(layer.numbers[0]))
+            case "mean-pool":
+                modules.append(nn.AvgPool2d(layer.numbers[0]))
             case "dense":
                 kernel, bias = next(remaining)
                 if len(layer.input_shape) == 3:

@@ -33,10 +33,12 @@ def by_hand(layers, weights, images):
             )
         elif layer.kind == "relu":
             x = np.maximum(x, 0)
-        elif layer.kind == "max-pool":
+        elif layer.kind == "tanh":
+            x = np.tanh(x)
+        elif layer.kind in ("max-pool", "mean-pool"):
             (size,) = layer.numbers
             height, width = x.shape[1] // size, x.shape[2] // size
-            x = np.max(
+            x = {"max-pool": np.max, "mean-pool": np.mean}[layer.kind](
                 [
                     x[:, i : height * size : size, j : width * size : size]
                     for i, j in itertools.product(range(size), repeat=2)
@@ -49,11 +51,14 @@ def by_hand(layers, weights, images):
     return x
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("pool", ["max-pool", "mean-pool"])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_network_is_the_one_by_hand(framework):
+def test_the_network_is_the_one_by_hand(framework, pool, activation):
     """No two dimensions are equal here, so a transposed layout shows."""
     images = dataset()
-    layers = networks.layers(run().network, images.train_images.shape[1:], images.classes)
+    words = ["conv 3 3", activation, f"{pool} 2", "conv 4 5", f"{pool} 2", "dense classes"]
+    layers = networks.layers(words, images.train_images.shape[1:], images.classes)
     weights = [
         (kernel, np.linspace(-1, 1, len(bias), dtype=np.float32))
         for kernel, bias in networks.initial_weights(layers, seed=0)
