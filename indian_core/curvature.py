@@ -86,7 +86,6 @@ def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
         )
     except linalg.ArpackNoConvergence as error:
         raise RuntimeError(
-            f"the largest curvature was not found in {_RESTARTS} restarts of Lanczos: is the loss "
-            "the same number each time that it is evaluated?"
+            f"the largest curvature was not found in {_RESTARTS} restarts of the iteration"
         ) from error
     return float(largest) - typical

@@ -109,7 +109,9 @@ class _OnTorch(_Point):
         import torch  # noqa: PLC0415
 
         with torch.enable_grad():
-            loss = self._loss(theta)
+            # Dropout draws from torch's own generators here: from the same state each time.
+            with torch.random.fork_rng(range(torch.cuda.device_count())):
+                loss = self._loss(theta)
             _check_finite(loss)
             if not loss.requires_grad:
                 return [torch.zeros_like(t) for t in theta]
@@ -127,20 +129,20 @@ class _OnTorch(_Point):
         if not curved:  # The loss is linear.
             return np.zeros_like(vector)
         gradients, vectors = zip(*curved, strict=True)
-        return _flat(
-            torch.autograd.grad(
-                gradients,
-                self._theta,
-                grad_outputs=vectors,
-                retain_graph=True,
-                allow_unused=True,
-                materialize_grads=True,
-            )
+        products = torch.autograd.grad(
+            gradients,
+            self._theta,
+            grad_outputs=vectors,
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
         )
+        # (force: PyTorch has zeros without storage, which Keras would not convert.)
+        return _flat([p.numpy(force=True) for p in products])
 
     def gradient(self, displacement: Array) -> Array:
         moved = [t.detach().requires_grad_() for t in self._moved(displacement)]
-        return _flat(self._with_graph(moved))
+        return _flat([g.numpy(force=True) for g in self._with_graph(moved)])
 
 
 class _OnTensorFlow(_Point):

@@ -53,12 +53,16 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
     optimizer = _unwrapped(optimizer)
     if not optimizer.built:
         raise ValueError("The optimizer has no momentum yet: call build(variables) first")
+    momentums = optimizer.momentums
     loss = ops.convert_to_tensor(loss)
     if tuple(loss.shape) not in ((), (1,)):
         raise ValueError(f"Invalid loss: shape {tuple(loss.shape)} (it must be a scalar)")
-    momentums = [w for w in optimizer.momentums if w is not None]
-    kinetic = sum(ops.sum(ops.square(ops.convert_to_tensor(w))) for w in momentums)
-    return lyapunov_energy(ops.reshape(loss, ()), kinetic, optimizer.alpha, optimizer.beta)
+    # (Keras's own promotion of types ends at float32.)
+    double = any(keras.backend.standardize_dtype(t.dtype) == "float64" for t in (loss, *momentums))
+    dtype = "float64" if double else "float32"
+    kinetic = sum(ops.cast(ops.sum(ops.square(w)), dtype) for w in momentums)
+    loss = ops.cast(ops.reshape(loss, ()), dtype)
+    return lyapunov_energy(loss, kinetic, optimizer.alpha, optimizer.beta)
 
 
 class EnergyLogger(keras.callbacks.Callback):  # type: ignore[misc]

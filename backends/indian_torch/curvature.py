@@ -56,7 +56,7 @@ def suggest_lr(
 
     The parameters, their gradients and torch's random number generators (of the CPU and of the
     parameters' devices) are left as they are. What ``loss_fn`` itself changes is not ours: a
-    BatchNorm layer in training mode updates its running statistics with each of the three
+    BatchNorm layer in training mode updates its running statistics with each of the two
     evaluations.
 
     Args:
@@ -108,7 +108,9 @@ class _Derivatives:
 
     def __init__(self, loss_fn: Callable[[], Tensor], params: list[Tensor]) -> None:
         with torch.enable_grad():
-            loss = loss_fn()
+            # Dropout is the same in each evaluation.
+            with torch.random.fork_rng(devices=_cuda_devices(params), device_type="cuda"):
+                loss = loss_fn()
             _check_loss(loss)
             try:
                 gradients = torch.autograd.grad(
@@ -171,6 +173,10 @@ def _check_loss(loss: Tensor) -> None:
         raise ValueError("Invalid loss: it does not depend on the params")
 
 
+def _cuda_devices(params: list[Tensor]) -> list[int]:
+    return sorted({param.device.index for param in params if param.is_cuda})
+
+
 def _size(params: list[Tensor]) -> int:
     return sum(param.numel() * (2 if param.is_complex() else 1) for param in params)
 
@@ -178,7 +184,8 @@ def _size(params: list[Tensor]) -> int:
 def _flat(tensors: Iterable[Tensor]) -> Array:
     """Return real numbers in one vector; a complex one is its real and its imaginary part."""
     real = (torch.view_as_real(t.resolve_conj()) if t.is_complex() else t for t in tensors)
-    return np.concatenate([t.detach().reshape(-1).to("cpu", torch.float64).numpy() for t in real])
+    # force: PyTorch has zeros without storage.
+    return np.concatenate([t.reshape(-1).to(torch.float64).numpy(force=True) for t in real])
 
 
 def _like(params: list[Tensor], vector: Array) -> list[Tensor]:
@@ -196,17 +203,15 @@ def _like(params: list[Tensor], vector: Array) -> list[Tensor]:
 
 @contextmanager
 def _untouched(params: list[Tensor]) -> Iterator[None]:
-    """Leave `.grad` and the random number generators as they are."""
+    """Leave `.grad` as it is, whatever happens."""
     gradients = [param.grad for param in params]
-    devices = {p.device.index for p in params if p.device.type == "cuda"}
-    with torch.random.fork_rng(devices=list(devices), device_type="cuda"):
-        try:
-            for param in params:
-                param.grad = None
-            yield
-        finally:
-            for param, gradient in zip(params, gradients, strict=True):
-                param.grad = gradient
+    try:
+        for param in params:
+            param.grad = None
+        yield
+    finally:
+        for param, gradient in zip(params, gradients, strict=True):
+            param.grad = gradient
 
 
 @contextmanager

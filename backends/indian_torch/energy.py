@@ -81,7 +81,8 @@ def _squared_momentum(param: Tensor, state: dict[str, Any] | None, group: dict[s
     if isinstance(scale, Tensor):  # 0 or 1, on the device: nothing is decided here.
         assert state is not None
         started, at_start = _squared(state["momentum_buffer"]), _at_start(param, group)
-        return at_start.where(scale == 0, started)
+        chosen: Tensor = at_start.where(scale == 0, started)
+        return chosen
     if scale == 0:
         return _at_start(param, group)
     assert state is not None
@@ -97,7 +98,8 @@ def _at_start(param: Tensor, group: dict[str, Any]) -> Tensor:
         v = v.add(
             param, alpha=-group["weight_decay"] if group["maximize"] else group["weight_decay"]
         )
-    return _squared(v) * (group["initial_speed"] - group["beta"]) ** 2
+    speed: float = group["initial_speed"] - group["beta"]
+    return _squared(v) * speed**2
 
 
 def _squared(tensor: Tensor) -> Tensor:

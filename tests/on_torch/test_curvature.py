@@ -166,12 +166,13 @@ def test_a_concave_loss_is_warned_of() -> None:
     assert caught[0].filename == __file__
 
 
-def test_a_kink_in_the_way_of_the_step_is_warned_of() -> None:
-    theta = torch.ones(30, requires_grad=True)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_kink_in_the_way_of_the_step_is_warned_of(dtype: torch.dtype) -> None:
+    theta = torch.ones(30, dtype=dtype, requires_grad=True)
     with pytest.warns(UserWarning, match="the loss has kinks"):
         found = suggest_lr(lambda: theta.abs().sum(), [theta])
     assert 0 < found.lr < 1
-    assert torch.equal(theta, torch.ones(30))
+    assert torch.equal(theta, torch.ones_like(theta))
 
 
 def test_the_suggestion_trains_in_the_papers_nonsmooth_valley() -> None:

@@ -1,0 +1,231 @@
+"""The largest eigenvalue against dense solvers, and the step size that is suggested for it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indian_core import curvature
+from indian_core.curvature import largest_eigenvalue
+from indian_core.stability import spectral_radius
+from indian_core.step_size import SAFETY, from_curvature, from_loss
+
+curvatures = st.floats(1e-3, 1e4)
+alphas = st.floats(1e-2, 10)
+betas = st.floats(1e-2, 10)
+
+
+def symmetric(size: int, seed: int) -> np.ndarray:
+    matrix = np.random.default_rng(seed).standard_normal((size, size))
+    return matrix + matrix.T
+
+
+@pytest.mark.parametrize("size", [1, 2, 24, 25, 26, 150])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_eigenvalue_is_that_of_a_dense_solver(size: int, seed: int) -> None:
+    matrix = symmetric(size, seed)
+    expected = np.linalg.eigvalsh(matrix)
+    spectrum = max(abs(expected))
+    assert largest_eigenvalue(lambda v: matrix @ v, size) == pytest.approx(
+        expected[-1], abs=1e-3 * spectrum
+    )
+
+
+@pytest.mark.parametrize(
+    "spectrum",
+    [
+        np.full(100, 3.0),
+        np.full(100, -3.0),
+        np.r_[np.zeros(99), 5.0],
+        np.r_[np.zeros(50), -np.ones(50)],  # zero is the largest: no relative error reaches it
+        np.r_[-1e6, np.linspace(0, 1, 99)],
+        np.geomspace(1e-12, 1e-9, 100),
+        np.geomspace(1e9, 1e12, 100),
+    ],
+    ids=["identity", "-identity", "rank one", "concave", "one steep descent", "tiny", "huge"],
+)
+def test_the_eigenvalue_of_special_spectra(spectrum: np.ndarray) -> None:
+    reflection = np.random.default_rng(3).standard_normal(100)
+    reflection /= np.linalg.norm(reflection)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        v = v - 2 * reflection * (reflection @ v)
+        v = spectrum * v
+        return v - 2 * reflection * (reflection @ v)
+
+    scale = np.sqrt(np.mean(spectrum**2))
+    assert largest_eigenvalue(product, 100) == pytest.approx(max(spectrum), abs=2e-3 * scale)
+
+
+def test_single_precision_products_are_good_enough() -> None:
+    matrix = symmetric(120, 5)
+    single = matrix.astype(np.float32)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        return (single @ v.astype(np.float32)).astype(np.float64)
+
+    expected = np.linalg.eigvalsh(matrix)[-1]
+    assert largest_eigenvalue(product, 120) == pytest.approx(expected, rel=2e-3)
+
+
+def test_the_same_matrix_gives_the_same_number_whatever_numpys_random_state() -> None:
+    matrix = symmetric(60, 6)
+    first = largest_eigenvalue(lambda v: matrix @ v, 60)
+    state = np.random.get_state()  # noqa: NPY002 (the user's, whichever generator that is)
+    assert largest_eigenvalue(lambda v: matrix @ v, 60) == first
+    np.testing.assert_array_equal(state[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_a_flat_loss_has_curvature_zero() -> None:
+    assert largest_eigenvalue(np.zeros_like, 3) == 0
+    assert largest_eigenvalue(np.zeros_like, 1000) == 0
+
+
+@pytest.mark.parametrize("size", [3, 100])
+def test_a_product_that_is_not_finite_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="second derivatives are NaN or infinite"):
+        largest_eigenvalue(lambda v: v * np.nan, size)
+
+
+def test_no_parameters_are_refused() -> None:
+    with pytest.raises(ValueError, match="Invalid params: there are none"):
+        largest_eigenvalue(lambda v: v, 0)
+
+
+def test_an_iteration_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curvature, "_RESTARTS", 1)
+    crowded = np.linspace(0, 1, 5000)
+    with pytest.raises(RuntimeError, match="not found in 1 restarts"):
+        largest_eigenvalue(lambda v: crowded * v, 5000)
+
+
+def test_without_scipy_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "scipy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy", None)  # type: ignore[arg-type]
+    with pytest.raises(ImportError, match=r"indian-optimizer\[tuning\]"):
+        largest_eigenvalue(lambda v: v, 1000)
+
+
+@given(curvatures, alphas, betas, st.floats(0, 1))
+def test_below_the_limit_the_whole_spectrum_is_stable(
+    largest: float, alpha: float, beta: float, part: float
+) -> None:
+    lr = from_curvature(largest, alpha, beta, safety=0.999).lr
+    assert spectral_radius(lr, alpha, beta, part * largest) <= 1
+
+
+@given(curvatures, alphas, betas)
+def test_above_the_limit_the_steepest_or_the_flattest_direction_is_not(
+    largest: float, alpha: float, beta: float
+) -> None:
+    lr = from_curvature(largest, alpha, beta, safety=1.001).lr
+    ends = spectral_radius(lr, alpha, beta, np.array([0.0, largest]))
+    # A curvature of zero has a root of one at every step size: it is the other that leaves.
+    assert max(abs(1 - lr * alpha), ends[1]) > 1
+
+
+@given(curvatures, alphas, betas, st.floats(1e-3, 1e3))
+def test_a_scaled_loss_has_the_step_size_of_the_scaled_hyperparameters(
+    largest: float, alpha: float, beta: float, c: float
+) -> None:
+    scaled = from_curvature(c * largest, alpha, beta)
+    plain = from_curvature(largest, alpha / np.sqrt(c), np.sqrt(c) * beta)
+    assert scaled.lr * np.sqrt(c) == pytest.approx(plain.lr, rel=1e-9)
+
+
+@given(curvatures, alphas, betas, st.floats(0.01, 2))
+def test_the_first_step_does_not_overshoot(
+    largest: float, alpha: float, beta: float, safety: float
+) -> None:
+    found = from_curvature(largest, alpha, beta, safety)
+    if found.initial_speed == 1:
+        assert found.lr * largest <= 1
+    else:
+        assert found.initial_speed == beta
+        assert found.lr * largest > 1
+
+
+@pytest.mark.parametrize("largest", [0.0, -3.0, 1e-9])
+def test_where_curvature_sets_no_limit_alpha_does_and_a_warning_says_so(largest: float) -> None:
+    found = from_curvature(largest, alpha=0.5, beta=0.1)
+    assert found.limit == 2 / 0.5
+    assert found.lr == SAFETY * found.limit
+    (text,) = found.warnings
+    assert "flat" in text
+    assert f"{largest:.4g}" in text
+    assert f"warning: {text}" in str(found)
+    assert from_curvature(1.0, alpha=0.5, beta=0.1).warnings == ()
+
+
+def test_the_report_names_what_it_found() -> None:
+    text = str(from_curvature(100.0, alpha=0.5, beta=0.25, safety=0.5))
+    for part in ("100", "alpha=0.5", "beta=0.25", "lr=0.0", "initial_speed=0.25", "safety 0.5"):
+        assert part in text
+
+
+def test_nothing_follows_from_no_curvature_and_no_friction() -> None:
+    with pytest.raises(ValueError, match=r"no step size follows from curvature -1 and alpha=0"):
+        from_curvature(-1.0, alpha=0.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"curvature": float("nan")}, "Invalid curvature: nan"),
+        ({"curvature": float("-inf")}, "Invalid curvature: inf"),
+        ({"curvature": 1.0, "alpha": -1.0}, "Invalid alpha: -1.0"),
+        ({"curvature": 1.0, "beta": 0.0}, "Invalid beta: 0.0"),
+        ({"curvature": 1.0, "safety": 0.0}, "Invalid safety: 0.0"),
+        ({"curvature": 1.0, "safety": float("inf")}, "Invalid safety: inf"),
+    ],
+)
+def test_bad_input_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_curvature(**arguments)
+
+
+def test_on_a_quadratic_nothing_but_its_curvature_counts() -> None:
+    h = np.geomspace(0.1, 50, 30)
+    found = from_loss(lambda v: h * v, lambda d: h * (1 + d), 30, 0.5, 0.1, SAFETY)
+    assert found.warnings == ()
+    assert found.curvature == pytest.approx(50, rel=1e-3)
+
+
+def test_a_kink_within_one_step_is_seen_and_warned_of() -> None:
+    """J = Σ |θ_i|, from 1: its Hessian is zero."""
+    with pytest.warns(UserWarning, match="the loss has kinks") as caught:
+        found = from_loss(np.zeros_like, lambda d: np.sign(1 + d), 40, 0.5, 0.1, SAFETY)
+    assert found.warnings == tuple(str(w.message) for w in caught)
+    assert found.curvature > 0.5
+    assert found.limit < 1
+
+
+def test_far_from_its_kinks_the_same_loss_is_flat() -> None:
+    with pytest.warns(UserWarning, match="flat or concave here"):
+        found = from_loss(np.zeros_like, lambda d: np.sign(100 + d), 40, 0.5, 0.1, SAFETY)
+    assert found.limit == 4
+
+
+def test_at_a_critical_point_the_hessian_is_all_there_is() -> None:
+    h = np.array([1.0, 10.0])
+    assert from_loss(lambda v: h * v, lambda d: h * d, 2, 0.5, 0.1, SAFETY).curvature == 10
+
+
+def test_a_step_out_of_the_losss_domain_teaches_nothing() -> None:
+    h = np.array([1.0, 10.0])
+
+    def gradient(d: np.ndarray) -> np.ndarray:
+        return np.full(2, np.nan) if d.any() else np.ones(2)
+
+    assert from_loss(lambda v: h * v, gradient, 2, 0.5, 0.1, SAFETY).curvature == 10
+
+
+def test_a_gradient_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError, match="Invalid loss: its gradient is NaN or infinite"):
+        from_loss(lambda v: v, lambda d: d + np.inf, 2, 0.5, 0.1, SAFETY)

@@ -1,0 +1,185 @@
+"""The curvature of Keras models on the backend in use, and what `suggest_lr` leaves untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from indian_keras import INDIAN
+from indian_keras.curvature import largest_curvature, suggest_lr
+from keras import ops
+
+from indian_core import problems
+from indian_core.stability import max_lr
+
+
+def problem_in_keras() -> tuple[problems.Problem, list[Any], Callable[[], Any]]:
+    inputs = np.random.default_rng(0).standard_normal((64, 6))
+    problem = problems.mlp(inputs, np.arange(64) % 3, hidden=4)
+    variables = [keras.Variable(t, dtype="float64") for t in problem.theta_0]
+    batch = [ops.convert_to_tensor(b, "float64") for b in problem.batch(0)]
+
+    def loss_fn() -> Any:
+        return problem.loss([ops.convert_to_tensor(v) for v in variables], batch, ops)
+
+    return problem, variables, loss_fn
+
+
+def dense_hessian(problem: problems.Problem) -> np.ndarray:
+    """The Hessian by central differences of the gradient that is derived by hand."""
+    shapes = [t.shape for t in problem.theta_0]
+    flat = np.concatenate([t.ravel() for t in problem.theta_0])
+    ends = np.cumsum([np.prod(s, dtype=int) for s in shapes])[:-1]
+
+    def gradient(theta: np.ndarray) -> np.ndarray:
+        parts = [p.reshape(s) for p, s in zip(np.split(theta, ends), shapes, strict=True)]
+        return np.concatenate([g.ravel() for g in problem.gradient(parts, problem.batch(0))])
+
+    h = 1e-5
+    rows = [(gradient(flat + h * e) - gradient(flat - h * e)) / (2 * h) for e in np.eye(len(flat))]
+    return np.array(rows)
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_curvature_of_a_network_is_the_top_of_its_hessian() -> None:
+    problem, variables, loss_fn = problem_in_keras()
+    hessian = dense_hessian(problem)
+    expected = np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1]
+    assert largest_curvature(loss_fn, variables) == pytest.approx(expected, rel=1e-3)
+    found = suggest_lr(loss_fn, variables, alpha=0.3, beta=0.2, safety=0.7)
+    assert found.curvature == pytest.approx(expected, rel=1e-3)
+    assert found.limit == min(2 / 0.3, max_lr(found.curvature, 0.3, 0.2))
+    assert found.lr == 0.7 * found.limit
+
+
+def compiled_model() -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.layers.Input((6,)),
+            keras.layers.Dense(16, kernel_regularizer=keras.regularizers.L2(0.01)),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.compile(optimizer=INDIAN(), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    x = np.random.default_rng(0).standard_normal((32, 6)).astype(np.float32)
+    return model, x, np.arange(32) % 3
+
+
+def global_random_state() -> np.ndarray:
+    """Torch's, from which Keras's dropout draws there; elsewhere nothing has such a state."""
+    if keras.backend.backend() != "torch":
+        return np.zeros(0)
+    import torch
+
+    return torch.get_rng_state().numpy()
+
+
+def test_a_compiled_model_is_left_as_it_was() -> None:
+    model, x, y = compiled_model()
+    model.evaluate(x, y, verbose=0)  # makes the metrics
+    seeds = [layer.seed_generator.state for layer in model.layers if hasattr(layer, "rate")]
+    everything = [*model.variables, *model.metrics_variables, *seeds]
+    before = [np.array(ops.convert_to_numpy(v)) for v in everything]
+    random = global_random_state()
+
+    def loss_fn() -> Any:
+        return model.compute_loss(x, y, model(x, training=True))
+
+    found = suggest_lr(loss_fn, model.trainable_variables, alpha=0.5, beta=0.1)
+    np.testing.assert_array_equal(global_random_state(), random)
+    # The same dropout masks each time, so the same curvature.
+    assert largest_curvature(loss_fn, model.trainable_variables) == found.curvature
+    assert found.curvature > 0
+    for variable, value in zip(everything, before, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(variable), value)
+
+
+def test_the_suggestion_trains_the_model() -> None:
+    model, x, y = compiled_model()
+    found = suggest_lr(
+        lambda: model.compute_loss(x, y, model(x, training=True)), model.trainable_variables
+    )
+    model.compile(
+        optimizer=INDIAN(found.lr, initial_speed=found.initial_speed),
+        loss="sparse_categorical_crossentropy",
+    )
+    losses = model.fit(x, y, batch_size=32, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.85 * losses[0]
+    assert max(losses) < 1.5 * losses[0]
+
+
+def test_frozen_and_unused_variables_do_not_count() -> None:
+    used, unused = keras.Variable([1.0] * 2), keras.Variable([1.0] * 30)
+    frozen = keras.Variable([1.0] * 2, trainable=False)
+
+    def loss_fn() -> Any:
+        return ops.sum(3 * used**2 + 100 * frozen**2)
+
+    found = suggest_lr(loss_fn, [unused, frozen, used])
+    assert found.curvature == pytest.approx(6, rel=1e-3)
+
+
+def test_embeddings_count() -> None:
+    table = keras.Variable(np.ones((5, 6)))
+    rows = np.array([0, 3, 3, 3])
+    # Row 3 is in the sum three times: curvature 2 · 3.
+    found = largest_curvature(lambda: ops.sum(ops.take(table, rows, axis=0) ** 2), [table])
+    assert found == pytest.approx(6, rel=1e-3)
+
+
+def test_flat_concave_and_kinked_losses_are_warned_of() -> None:
+    theta = keras.Variable([1.0] * 30)
+    with pytest.warns(UserWarning, match="flat or concave here") as caught:
+        assert suggest_lr(lambda: ops.sum(theta), [theta], alpha=0.5).limit == 4
+    assert [w.filename for w in caught if "flat" in str(w.message)] == [__file__]
+    with pytest.warns(UserWarning, match="flat or concave"):
+        found = suggest_lr(lambda: -ops.sum((0.1 * theta) ** 2), [theta])
+    assert found.curvature == pytest.approx(-0.02, rel=1e-3)
+    with pytest.warns(UserWarning, match="the loss has kinks"):
+        assert suggest_lr(lambda: ops.sum(ops.abs(theta)), [theta]).lr < 1
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "message"),
+    [
+        (lambda t: t * 1.0, ValueError, r"Invalid loss: shape \(3,\), float32"),
+        (lambda t: ops.cast(ops.sum(t), "int32"), ValueError, r"int32 \(it must be a real"),
+        (lambda t: ops.sum(t) * float("nan"), ValueError, "Invalid loss: nan"),
+        (lambda t: ops.sum(ops.sqrt(t - 1)), ValueError, "its gradient is NaN or infinite"),
+        (lambda _: 1.0, TypeError, r"Invalid loss: float \(loss_fn must return a tensor"),
+        (lambda _: None, TypeError, "Invalid loss: NoneType"),
+    ],
+)
+def test_bad_losses_are_refused(loss: Any, error: type[Exception], message: str) -> None:
+    theta = keras.Variable([1.0] * 3)
+    with pytest.raises(error, match=message):
+        suggest_lr(lambda: loss(theta), [theta])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (list, ValueError, "Invalid variables: there are none that are trainable"),
+        (lambda: [keras.Variable(1.0, trainable=False)], ValueError, "none that are trainable"),
+        (lambda: [keras.Variable(np.ones((0, 3)))], ValueError, "or all are empty"),
+        (lambda: [np.ones(3)], TypeError, "Invalid variables: ndarray"),
+    ],
+)
+def test_bad_variables_are_refused(make: Any, error: type[Exception], message: str) -> None:
+    for function in (suggest_lr, largest_curvature):
+        with pytest.raises(error, match=message):
+            function(lambda: ops.ones(()), make())  # type: ignore[operator]
+
+
+def test_bad_hyperparameters_are_refused() -> None:
+    theta = keras.Variable([1.0] * 3)
+    for name in ("alpha", "beta", "safety"):
+        with pytest.raises(ValueError, match=f"Invalid {name}: -1.0"):
+            suggest_lr(lambda: ops.sum(theta**2), [theta], **{name: -1.0})
