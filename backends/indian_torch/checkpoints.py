@@ -15,31 +15,12 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from indian_core import check_hyperparameters
+from indian_torch.groups import check_lr_and_others
 from indian_torch.precision import momentum_dtype_of
 
 StateDict = dict[str, Any]
 
 STATE_KEYS = {"momentum_buffer", "scale"}
-HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
-
-
-def check_lr_and_others(group: dict[str, Any]) -> None:
-    """Raise if a hyperparameter of a parameter group cannot be used.
-
-    Raises:
-        TypeError: If one is not a number.
-        ValueError: If one is missing or out of its range, or a Tensor lr has not one element.
-    """
-    missing = [name for name in HYPERPARAMETERS if name not in group]
-    if missing:
-        raise ValueError(f"parameter group has no {missing[0]}: it is not one of INDIAN's")
-    values = {name: group[name] for name in HYPERPARAMETERS}
-    if isinstance(values["lr"], Tensor):
-        if values["lr"].numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        values["lr"] = values["lr"].item()
-    check_hyperparameters(**values)
 
 
 def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:

@@ -19,28 +19,15 @@ import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
 from indian_torch.checkpoints import (
     StateDict,
-    check_lr_and_others,
     check_state_dict,
     restore_state,
 )
 from indian_torch.functional import indian
+from indian_torch.groups import OPTIONS, check_group
 from indian_torch.precision import momentum_dtype_of
-from indian_torch.scalars import Scale
+from indian_torch.scalars import Scale, moved
 
 _IS_SPARSE = operator.attrgetter("is_sparse")
-# Options that a state of an older version, or of a subclass, may lack.
-_OPTIONS: dict[str, Any] = {
-    "initial_speed": INITIAL_SPEED,
-    "weight_decay": 0.0,
-    "decoupled_weight_decay": True,
-    "maximize": False,
-    "foreach": None,
-    "capturable": False,
-    "differentiable": False,
-    "fused": None,
-    "momentum_dtype": None,
-    "stochastic_rounding": False,
-}
 
 
 class INDIAN(Optimizer):
@@ -148,7 +135,7 @@ class INDIAN(Optimizer):
             "momentum_dtype": momentum_dtype,
             "stochastic_rounding": stochastic_rounding,
         }
-        _check_group(defaults)
+        check_group(defaults)
         super().__init__(params, defaults)
 
     @classmethod
@@ -209,7 +196,7 @@ class INDIAN(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
-            for name, value in _OPTIONS.items():
+            for name, value in OPTIONS.items():
                 group.setdefault(name, value)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -223,7 +210,7 @@ class INDIAN(Optimizer):
             TypeError: Likewise.
         """
         if isinstance(param_group, dict):
-            _check_group(self.defaults | param_group)
+            check_group(self.defaults | param_group)
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: StateDict) -> None:
@@ -291,7 +278,7 @@ class INDIAN(Optimizer):
             if idle and scale == 0 and _is_zero(grad):
                 continue
             if (type(scale) is float) == on_device:
-                state["scale"] = scale = _moved(scale, state["momentum_buffer"], on_device)
+                state["scale"] = scale = moved(scale, state["momentum_buffer"], on_device)
             params.append(param)
             grads.append(grad)
             momentum_buffers.append(state["momentum_buffer"])
@@ -446,18 +433,6 @@ class INDIAN(Optimizer):
 INNA = INDIAN
 
 
-def _check_group(group: dict[str, Any]) -> None:
-    check_lr_and_others(group)
-    dtype = group["momentum_dtype"]
-    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(f"Invalid momentum_dtype: {dtype!r} (it must be a real torch.dtype)")
-    if group["fused"] and group["foreach"]:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    for option in ("fused", "foreach"):
-        if group[option] and group["differentiable"]:
-            raise RuntimeError(f"`{option}` does not support `differentiable`")
-
-
 def _is_known_zero(lr: float | Tensor) -> bool:
     """Return whether lr is 0, as far as that can be known without waiting for a device."""
     return lr == 0 if not isinstance(lr, Tensor) else lr.device.type == "cpu" and lr.item() == 0
@@ -469,12 +444,3 @@ def _is_zero(grad: Tensor) -> bool:
     nonzero = grad.any()
     # The shards of one parameter must agree.
     return not (nonzero.full_tensor() if hasattr(nonzero, "full_tensor") else nonzero)
-
-
-def _moved(scale: Scale, buffer: Tensor, on_device: bool) -> Scale:
-    """Return the scale as a tensor beside its buffer, which is then w itself, or as a float."""
-    if not on_device:
-        return float(scale)
-    if scale not in (0.0, 1.0):
-        buffer.div_(scale)
-    return torch.tensor(float(scale != 0), dtype=torch.float32, device=buffer.device)

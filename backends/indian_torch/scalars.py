@@ -77,3 +77,12 @@ class Step:
             theta_momentum=step.theta_momentum / scale,
             momentum_gradient=step.momentum_gradient * scale,
         ), scale
+
+
+def moved(scale: Scale, buffer: Tensor, on_device: bool) -> Scale:
+    """Return the scale as a tensor beside its buffer, which is then w itself, or as a float."""
+    if not on_device:
+        return float(scale)
+    if scale not in (0.0, 1.0):
+        buffer.div_(scale)
+    return torch.tensor(float(scale != 0), dtype=torch.float32, device=buffer.device)

@@ -13,10 +13,6 @@ from torch._dynamo.testing import CompileCounter
 from tests.on_torch.runs import advance, assert_follows, by_the_paper, parameters
 
 LRS = [0.3 * (k + 1) ** -0.5 for k in range(12)]
-pytestmark = [
-    pytest.mark.usefixtures("inductor"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -31,19 +27,19 @@ def tensor_lr() -> torch.Tensor:
 @pytest.mark.parametrize("options", [{}, {"foreach": True}])
 @pytest.mark.parametrize("as_tensor", [False, True])
 def test_the_step_compiled_by_inductor_under_a_schedule(
-    as_tensor: bool, options: dict[str, Any]
+    as_tensor: bool, options: dict[str, Any], inductor: str
 ) -> None:
     params = parameters([(5,), (3, 4)])
     expected = by_the_paper(params, LRS, 0.5, 0.1, decoupled=0.1)
     lr: Any = tensor_lr() if as_tensor else 0.1
     optimizer = INDIAN(params, lr=lr, weight_decay=0.1, **options)
-    advance(optimizer, LRS, step=torch.compile(optimizer.step))
+    advance(optimizer, LRS, step=torch.compile(optimizer.step, backend=inductor))
     assert_follows(optimizer, *expected)
 
 
 # Dynamo looks at the .grad of the loss.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
-def test_a_training_step_compiled_by_inductor() -> None:
+def test_a_training_step_compiled_by_inductor(inductor: str) -> None:
     torch.manual_seed(0)
     compiled = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
     plain = copy.deepcopy(compiled)
@@ -57,7 +53,10 @@ def test_a_training_step_compiled_by_inductor() -> None:
         return loss
 
     losses = []
-    for model, step in ((compiled, torch.compile(training_step)), (plain, training_step)):
+    for model, step in (
+        (compiled, torch.compile(training_step, backend=inductor)),
+        (plain, training_step),
+    ):
         optimizer = INDIAN(model.parameters(), lr=torch.tensor(0.1))
         scheduler = PowerDecayLR(optimizer)
         losses.append([])
@@ -80,6 +79,14 @@ def test_a_tensor_lr_is_never_a_reason_to_compile_again(options: dict[str, Any])
     assert compiled > 0
     advance(optimizer, LRS[2:], first=2, step=step)
     assert counter.frame_count == compiled
+
+
+def test_a_float_lr_is_one_only_once() -> None:
+    optimizer = INDIAN(parameters([(5,), (3, 4)]))
+    counter = CompileCounter()
+    step = torch.compile(optimizer.step, backend=counter)
+    advance(optimizer, LRS, step=step)
+    assert counter.frame_count == 2  # Dynamo makes it an input when it sees it change
 
 
 def test_compiled_and_eager_steps_and_checkpoints_mix() -> None:

@@ -120,6 +120,35 @@ def checkpoint(rank: int, folder: Path) -> list[Tensor]:
     return gathered(model)
 
 
+def resharded(**how: bool) -> Callable[[int, Path], list[Tensor]]:
+    """Return a run whose second half is made by another model and optimizer, from a state dict."""
+
+    def run(rank: int, folder: Path) -> list[Tensor]:
+        from torch.distributed.checkpoint.state_dict import (
+            StateDictOptions,
+            get_state_dict,
+            set_state_dict,
+        )
+
+        options = StateDictOptions(**how)
+        model, optimizer = sharded()
+        train(model, optimizer, [rank], last=SAVED_AFTER)
+        model_state, optimizer_state = get_state_dict(model, optimizer, options=options)
+        model, optimizer = sharded(foreach=True)
+        PowerDecayLR(optimizer)  # PyTorch wants the "initial_lr" that the saved groups have
+        set_state_dict(
+            model,
+            optimizer,
+            model_state_dict=model_state,
+            optim_state_dict=optimizer_state,
+            options=options,
+        )
+        train(model, optimizer, [rank], first=SAVED_AFTER)
+        return gathered(model)
+
+    return run
+
+
 def warm_up_from_zero(rank: int, folder: Path) -> list[Tensor]:
     """A first step with lr = 0, in which some shards have no gradient but no whole parameter."""
     model, optimizer = sharded()
@@ -145,6 +174,9 @@ SCENARIOS: dict[str, Callable[[int, Path], list[Tensor]]] = {
     "fsdp capturable": fsdp(capturable=True),
     "zero": zero,
     "checkpoint": checkpoint,
+    "flattened state dict": resharded(flatten_optimizer_state_dict=True),
+    "full state dict": resharded(full_state_dict=True),
+    "full state dict of rank 0": resharded(full_state_dict=True, broadcast_from_rank0=True),
     "warm up from zero": warm_up_from_zero,
 }
 
