@@ -216,7 +216,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
     def _coefficients(self, learning_rate: Any, first: Any = None) -> Coefficients:
         """Return the scalars of this step, as floats if the arguments are, else as tensors."""
         if first is None:
-            learning_rate = ops.cast(learning_rate, self._precision)
+            # (Not ops.cast, which on TensorFlow takes a callable's float to float32 first.)
+            learning_rate = ops.convert_to_tensor(learning_rate, dtype=self._precision)
             start = ops.logical_and(ops.equal(self.iterations, 0), ops.equal(self.psi_given, 0))
             first = ops.cast(start, self._precision)
         return coefficients(learning_rate, self.alpha, self.beta, self.initial_speed, first)
@@ -230,27 +231,23 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             learning_rate: γ, a scalar, or the `Coefficients` of the step.
         """
         momentum = self.momentums[self._get_variable_index(variable)]
-        dtype = momentum.dtype
+        dtype = keras.backend.standardize_dtype(momentum.dtype)
         if not isinstance(learning_rate, Coefficients):
             learning_rate = self._coefficients(learning_rate)
         step = Coefficients(*(ops.cast(scalar, dtype) for scalar in learning_rate))
-        gradient = ops.cast(gradient, dtype)
+        # An Embedding's gradient may be sparse; a decaying w is not.
+        gradient = ops.cast(ops.convert_to_tensor(gradient, sparse=False), dtype)
+        w = ops.convert_to_tensor(momentum)
 
-        change = ops.add(
-            ops.multiply(momentum, step.theta_momentum),
-            ops.multiply(gradient, step.theta_gradient),
-        )
-        if variable.dtype == dtype:
+        change = step.theta_momentum * w + step.theta_gradient * gradient
+        if keras.backend.standardize_dtype(variable.dtype) == dtype:
             self.assign_add(variable, change)
         else:
             # Added in w's precision, and rounded once.
-            theta = ops.add(ops.cast(variable, dtype), change)
+            theta = ops.cast(variable, dtype) + change
             self.assign(variable, ops.cast(theta, variable.dtype))
         decay = self._after(variable, step.momentum_momentum)
-        self.assign(
-            momentum,
-            ops.add(ops.multiply(momentum, decay), ops.multiply(gradient, step.momentum_gradient)),
-        )
+        self.assign(momentum, decay * w + step.momentum_gradient * gradient)
 
     def _after(self, variable: Any, decay: Any) -> Any:
         """Return the decay, as a number that XLA cannot know before it has the new θ.

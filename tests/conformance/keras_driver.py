@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -99,8 +98,8 @@ def _gradients(problem: Problem, k: int, variables: list[Any]) -> list[Any]:
     if BACKEND == "jax":
         import jax
 
-        loss_of = functools.partial(problem.loss, batch=batch, xp=jax.numpy)
-        return list(jax.grad(loss_of)([v.value for v in variables]))
+        gradient_of = jax.grad(lambda theta: problem.loss(theta, batch, jax.numpy))
+        return list(gradient_of([v.value for v in variables]))
     import torch
 
     leaves = [v.value.detach().requires_grad_() for v in variables]

@@ -1,0 +1,151 @@
+"""Short runs that the tests compare: open loop on variables, and models that are fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from indian_core import phase_space
+
+BACKEND = keras.backend.backend()
+SHAPES = ((3, 2), (4,), ())
+
+
+def only_on(*backends: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(
+        BACKEND not in backends, reason=f"needs Keras on {' or '.join(backends)}, not on {BACKEND}"
+    )
+
+
+def array(tensor: Any) -> np.ndarray:
+    tensor = ops.convert_to_tensor(tensor)
+    if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
+        tensor = ops.cast(tensor, "float32")
+    return np.array(ops.convert_to_numpy(tensor))
+
+
+def arrays(tensors: Sequence[Any]) -> list[np.ndarray]:
+    return [array(tensor) for tensor in tensors]
+
+
+def starts() -> list[np.ndarray]:
+    random = np.random.default_rng(1)
+    return [np.asarray(random.standard_normal(shape)) for shape in SHAPES]
+
+
+def gradients(k: int) -> list[np.ndarray]:
+    random = np.random.default_rng(100 + k)
+    return [np.asarray(random.standard_normal(shape)) for shape in SHAPES]
+
+
+def variables(dtype: str | None = None) -> list[keras.Variable]:
+    dtype = dtype or keras.config.floatx()
+    return [
+        keras.Variable(start.astype("float64"), dtype=dtype, name=f"theta_{i}")
+        for i, start in enumerate(starts())
+    ]
+
+
+def apply(
+    optimizer: keras.optimizers.Optimizer, theta: list[Any], values: Sequence[np.ndarray]
+) -> None:
+    tensors = [
+        ops.convert_to_tensor(value, dtype=v.dtype) for value, v in zip(values, theta, strict=True)
+    ]
+    # Keras's conditionals on JAX are for programs only (or compile anew at every call).
+    if BACKEND == "jax" and (
+        optimizer.gradient_accumulation_steps
+        or isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    ):
+        apply_as_a_program(optimizer, theta, tensors)
+    else:
+        optimizer.apply(tensors, theta)
+
+
+def apply_as_a_program(
+    optimizer: keras.optimizers.Optimizer, theta: list[Any], tensors: list[Any]
+) -> None:
+    """Make a step on JAX as Keras's trainer does: stateless, compiled, its buffers donated."""
+    import jax
+
+    if not optimizer.built:
+        optimizer.build(theta)
+    if not hasattr(optimizer, "program"):
+        optimizer.program = jax.jit(
+            lambda values, state, grads: optimizer.stateless_apply(state, grads, values),
+            donate_argnums=(0, 1),
+        )
+    new = optimizer.program(
+        [v.value for v in theta], [v.value for v in optimizer.variables], tensors
+    )
+    for variable, value in zip([*theta, *optimizer.variables], [*new[0], *new[1]], strict=True):
+        variable.assign(value)
+
+
+def paper(
+    lrs: Sequence[float], alpha: float, beta: float, initial_speed: float, first: int = 0
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return θ and ψ after the paper's own steps on the gradients from the number `first`."""
+    theta = starts()
+    psi = [
+        phase_space.initial_psi(t, v, alpha, beta, initial_speed)
+        for t, v in zip(theta, gradients(first), strict=True)
+    ]
+    for k, lr in enumerate(lrs, first):
+        new = [
+            phase_space.step(t, p, v, lr, alpha, beta)
+            for t, p, v in zip(theta, psi, gradients(k), strict=True)
+        ]
+        theta, psi = [t for t, _ in new], [p for _, p in new]
+    return theta, psi
+
+
+def assert_close(found: Sequence[Any], expected: Sequence[np.ndarray], tolerance: float) -> None:
+    assert len(found) == len(expected) > 0
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(array(a), b, rtol=tolerance, atol=tolerance)
+
+
+def assert_same_bits(found: Sequence[Any], expected: Sequence[Any]) -> None:
+    assert len(found) == len(expected) > 0
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(array(a), array(b))
+
+
+def data(samples: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(2)
+    x = random.standard_normal((samples, 8)).astype("float32")
+    return x, (x[:, :4].sum(1) > x[:, 4:].sum(1)).astype("int32")
+
+
+def model(optimizer: Any, seed: int = 3, **compile_options: Any) -> keras.Model:
+    """Return a small classifier of `data`, always from the same weights."""
+    made = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(
+                6, "tanh", kernel_initializer=keras.initializers.GlorotUniform(seed), name="hidden"
+            ),
+            keras.layers.Dense(
+                2, kernel_initializer=keras.initializers.GlorotUniform(seed + 1), name="logits"
+            ),
+        ],
+        name="classifier",
+    )
+    made.compile(
+        optimizer=optimizer,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        **compile_options,
+    )
+    return made
+
+
+def fit(made: keras.Model, epochs: int = 1, **options: Any) -> list[float]:
+    """Fit on `data`, in its order, and return the losses."""
+    options = {"batch_size": 16, "shuffle": False, "verbose": 0, "epochs": epochs} | options
+    return [float(loss) for loss in made.fit(*data(), **options).history["loss"]]

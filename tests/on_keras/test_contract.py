@@ -1,0 +1,248 @@
+"""The optimizer as Keras's machinery handles it: names, configurations, refusals, precision."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from indian_keras import INDIAN, INNA, PowerDecay
+
+from tests.on_keras.runs import (
+    apply,
+    array,
+    arrays,
+    assert_close,
+    assert_same_bits,
+    fit,
+    gradients,
+    model,
+    paper,
+    starts,
+    variables,
+)
+
+ARGUMENTS = {
+    "learning_rate": 0.25,
+    "alpha": 0.75,
+    "beta": 0.2,
+    "initial_speed": 0.3,
+    "weight_decay": 0.01,
+    "clipnorm": 1.5,
+    "clipvalue": None,
+    "global_clipnorm": None,
+    "use_ema": True,
+    "ema_momentum": 0.9,
+    "ema_overwrite_frequency": 3,
+    "loss_scale_factor": 2.0,
+    "gradient_accumulation_steps": 2,
+    "name": "mine",
+}
+
+
+@pytest.mark.parametrize("name", ["indian", "inna", "INDIAN", "INNA"])
+def test_the_bare_name_is_enough(name: str) -> None:
+    assert type(keras.optimizers.get(name)) is INDIAN is INNA
+    losses = fit(model(name), epochs=4)
+    assert losses[-1] < losses[0]
+
+
+def test_the_defaults_are_the_papers() -> None:
+    optimizer = INDIAN()
+    assert float(array(optimizer.learning_rate)) == pytest.approx(0.1)
+    assert (optimizer.alpha, optimizer.beta, optimizer.initial_speed) == (0.5, 0.1, 1.0)
+    assert optimizer.name == "indian"
+
+
+def test_the_configuration_holds_every_argument() -> None:
+    assert INDIAN(**ARGUMENTS).get_config() == ARGUMENTS
+    assert INDIAN.from_config(ARGUMENTS).get_config() == ARGUMENTS
+    assert set(INDIAN().get_config()) == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize(
+    "learning_rate",
+    [0.25, PowerDecay(0.5, 0.25), keras.optimizers.schedules.CosineDecay(0.5, 100)],
+    ids=["float", "PowerDecay", "CosineDecay"],
+)
+def test_it_survives_serialization(learning_rate: object) -> None:
+    optimizer = INDIAN(learning_rate, alpha=0.75)
+    copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert type(copy) is INDIAN
+    assert copy.get_config() == optimizer.get_config()
+    theta, other = variables(), variables()
+    for k in range(3):
+        apply(optimizer, theta, gradients(k))
+        apply(copy, other, gradients(k))
+    assert_same_bits(other, theta)
+
+
+def test_a_callable_learning_rate(float64: None) -> None:
+    rates = iter([0.5, 0.25, 0.125])
+    theta = variables()
+    optimizer = INDIAN(lambda: next(rates))
+    for k in range(3):
+        apply(optimizer, theta, gradients(k))
+    assert_close(theta, paper([0.5, 0.25, 0.125], 0.5, 0.1, 1.0)[0], 1e-12)
+
+
+def test_the_learning_rate_may_be_set_between_steps(float64: None) -> None:
+    theta = variables()
+    optimizer = INDIAN(0.5)
+    for k, lr in enumerate([0.5, 0.25, 0.125]):
+        optimizer.learning_rate = lr
+        apply(optimizer, theta, gradients(k))
+    assert_close(theta, paper([0.5, 0.25, 0.125], 0.5, 0.1, 1.0)[0], 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"alpha": -0.5}, ValueError, "Invalid alpha: -0.5"),
+        ({"alpha": float("nan")}, ValueError, "Invalid alpha: nan"),
+        ({"beta": 0.0}, ValueError, "Invalid beta: 0.0"),
+        ({"beta": "0.1"}, TypeError, "Invalid beta: '0.1'"),
+        ({"initial_speed": -1.0}, ValueError, "Invalid initial_speed: -1.0"),
+        ({"initial_speed": None}, TypeError, "Invalid initial_speed: None"),
+        ({"weight_decay": -0.1}, ValueError, "Invalid weight_decay: -0.1"),
+        ({"learning_rate": -0.1}, ValueError, "Invalid learning rate: -0.1"),
+        ({"learning_rate": float("inf")}, ValueError, "Invalid learning rate: inf"),
+        # Keras's own words from here on.
+        ({"learning_rate": "0.1"}, ValueError, "`learning_rate` should be float"),
+        ({"learning_rate": 1}, ValueError, "`learning_rate` should be float"),
+        ({"clipnorm": 1.0, "clipvalue": 1.0}, ValueError, "Only one of `clipnorm`"),
+        ({"gradient_accumulation_steps": 1}, ValueError, "must be an integer >= 2"),
+        ({"ema_momentum": 2.0, "use_ema": True}, ValueError, "must be in the range"),
+        ({"momentum": 0.9}, ValueError, r"Argument\(s\) not recognized: {'momentum': 0.9}"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: dict, error: type, text: str) -> None:
+    with pytest.raises(error, match=text):
+        INDIAN(**arguments)
+
+
+def test_a_bad_learning_rate_is_refused_later_too() -> None:
+    optimizer = INDIAN(0.25)
+    with pytest.raises(ValueError, match=r"Invalid learning rate: -1.0"):
+        optimizer.learning_rate = -1.0
+    assert float(array(optimizer.learning_rate)) == 0.25
+    with pytest.raises(TypeError, match="learning rate is not settable"):
+        INDIAN(PowerDecay(0.1)).learning_rate = 0.1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((-1.0, 0.5), "Invalid learning rate: -1.0"),
+        ((0.5, float("inf")), "Invalid power: inf"),
+    ],
+)
+def test_bad_schedules_are_refused(arguments: tuple, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        PowerDecay(*arguments)
+
+
+def test_power_decay(float64: None) -> None:
+    found = [float(array(PowerDecay(0.5, 0.25)(k))) for k in (0, 15, 80)]
+    assert found == pytest.approx([0.5, 0.25, 0.5 / 3], rel=1e-15)
+
+
+def test_from_sgd_refuses_what_sgd_refuses() -> None:
+    with pytest.raises(ValueError, match=r"Invalid momentum: 1.5"):
+        INDIAN.from_sgd(0.1, 1.5)
+    with pytest.raises(ValueError, match=r"Invalid learning rate: -0.1"):
+        INDIAN.from_sgd(-0.1, 0.9)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_w_has_at_least_32_bits(dtype: str, request: pytest.FixtureRequest) -> None:
+    if dtype == "float64":
+        request.getfixturevalue("float64")
+    theta = variables(dtype)
+    optimizer = INDIAN(0.25, alpha=0.5, beta=0.1)
+    rounded = []
+    for k in range(3):
+        values = [array(keras.ops.cast(v, dtype)).astype("float64") for v in gradients(k)]
+        rounded.append(values)
+        apply(optimizer, theta, values)
+    kept = "float64" if dtype == "float64" else "float32"
+    assert {keras.backend.standardize_dtype(w.dtype) for w in optimizer.momentums} == {kept}
+    assert {keras.backend.standardize_dtype(v.dtype) for v in theta} == {dtype}
+    # w knows nothing of θ, so it is exact for these gradients whatever θ's precision is.
+    w = [0.9 * v for v in rounded[0]]
+    for values in rounded:
+        w = [0.875 * a + 0.25 * 0.95 * v for a, v in zip(w, values, strict=True)]
+    assert_close(optimizer.momentums, w, 1e-12 if kept == "float64" else 1e-6)
+    ulp = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-23, "float64": 1e-15}[dtype]
+    tolerance = 4 * 3 * ulp
+    assert_close(
+        [keras.ops.cast(v, kept) for v in theta], paper([0.25] * 3, 0.5, 0.1, 1.0)[0], tolerance
+    )
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16", "float16"])
+def test_it_trains_under_every_policy(policy: str) -> None:
+    keras.config.set_dtype_policy(policy)
+    try:
+        made = model(INDIAN(0.25))
+        losses = fit(made, epochs=6)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    optimizer = getattr(made.optimizer, "inner_optimizer", made.optimizer)
+    assert isinstance(made.optimizer, keras.optimizers.LossScaleOptimizer) == (
+        policy == "mixed_float16"
+    )
+    assert {keras.backend.standardize_dtype(w.dtype) for w in optimizer.momentums} == {"float32"}
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def test_variables_that_are_overwritten_with_their_gradient_have_no_slot() -> None:
+    theta = variables()
+    theta[1].overwrite_with_gradient = True
+    optimizer = INDIAN(0.25)
+    apply(optimizer, theta, gradients(0))
+    assert optimizer.momentums[1] is None
+    assert_close([theta[1]], [gradients(0)[1]], 1e-6)
+    assert_close([theta[0]], [paper([0.25], 0.5, 0.1, 1.0)[0][0]], 1e-6)
+
+
+def test_variables_changed_from_outside_get_no_kick(float64: None) -> None:
+    """Weights loaded, constraints, projections: w does not notice, so θ keeps its velocity."""
+    theta = variables()
+    optimizer = INDIAN(0.25)
+    for k in range(6):
+        if k == 3:
+            for v in theta:
+                v.assign(v + 1.0)
+        apply(optimizer, theta, gradients(k))
+    assert_close(theta, [t + 1.0 for t in paper([0.25] * 6, 0.5, 0.1, 1.0)[0]], 1e-12)
+
+
+def test_gradients_are_left_as_they_are() -> None:
+    theta = variables()
+    tensors = [keras.ops.convert_to_tensor(v, dtype="float32") for v in gradients(0)]
+    before = arrays(tensors)
+    optimizer = INDIAN(weight_decay=0.1)
+    for _ in range(2):
+        optimizer.apply(tensors, theta)
+    assert_same_bits(tensors, before)
+
+
+def test_variables_of_no_size_and_of_mixed_precision(float64: None) -> None:
+    theta = [
+        keras.Variable(np.zeros((0, 3)), dtype="float64"),
+        keras.Variable(starts()[0], dtype="float64"),
+        keras.Variable(starts()[1], dtype="float32"),
+    ]
+    optimizer = INDIAN(0.25)
+    for k in range(3):
+        apply(optimizer, theta, [np.zeros((0, 3)), *gradients(k)[:2]])
+    expected = paper([0.25] * 3, 0.5, 0.1, 1.0)[0]
+    assert_close([theta[1]], [expected[0]], 1e-12)
+    assert_close([theta[2]], [expected[1]], 1e-6)
+
+
+def test_a_step_on_unknown_variables_is_refused() -> None:
+    optimizer = INDIAN()
+    optimizer.build(variables())
+    with pytest.raises(ValueError, match="Unknown variable"):
+        apply(optimizer, variables(), gradients(0))

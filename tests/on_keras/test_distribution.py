@@ -1,0 +1,70 @@
+"""Several devices: each run equals the one on a single device."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+from indian_keras import INDIAN, PowerDecay
+
+from tests.on_keras.runs import arrays, assert_close, fit, model, only_on
+
+
+def optimizer() -> INDIAN:
+    return INDIAN(PowerDecay(0.5), weight_decay=0.01)
+
+
+@pytest.fixture
+def alone() -> list:
+    made = model(optimizer())
+    fit(made, epochs=2)
+    return arrays([*made.trainable_variables, *made.optimizer.variables])
+
+
+@only_on("tensorflow")
+@pytest.mark.parametrize("options", [{}, {"jit_compile": False}, {"run_eagerly": True}], ids=str)
+def test_mirrored_strategy(alone: list, options: dict) -> None:
+    import tensorflow as tf
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    assert strategy.num_replicas_in_sync == 2
+    with strategy.scope():
+        made = model(optimizer(), **options)
+    fit(made, epochs=2)
+    assert_close([*made.trainable_variables, *made.optimizer.variables], alone, 1e-5)
+
+
+@pytest.fixture
+def undistributed() -> object:
+    yield
+    keras.distribution.set_distribution(None)
+
+
+@only_on("jax")
+@pytest.mark.usefixtures("undistributed")
+def test_data_parallel(alone: list) -> None:
+    devices = keras.distribution.list_devices()
+    assert len(devices) == 8
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    made = model(optimizer())
+    fit(made, epochs=2)
+    assert_close([*made.trainable_variables, *made.optimizer.variables], alone, 1e-5)
+
+
+@only_on("jax")
+@pytest.mark.usefixtures("undistributed")
+def test_model_parallel(alone: list) -> None:
+    mesh = keras.distribution.DeviceMesh(
+        (4, 2), ["batch", "model"], keras.distribution.list_devices()
+    )
+    layout = keras.distribution.LayoutMap(mesh)
+    layout["hidden/kernel"] = (None, "model")
+    layout["logits/kernel"] = ("model", None)
+    keras.distribution.set_distribution(
+        keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
+    )
+    made = model(optimizer())
+    fit(made, epochs=2)
+    assert_close([*made.trainable_variables, *made.optimizer.variables], alone, 1e-5)
+    for variable, w in zip(made.trainable_variables, made.optimizer.momentums, strict=True):
+        assert w.value.sharding.is_equivalent_to(variable.value.sharding, w.value.ndim)
+    assert not made.optimizer.momentums[0].value.sharding.is_fully_replicated

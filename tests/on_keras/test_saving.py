@@ -1,0 +1,110 @@
+"""Saved and loaded in mid-training: the run goes on as if nothing had happened, or is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from indian_keras import INDIAN, PowerDecay
+
+from tests.on_keras.runs import apply, arrays, assert_same_bits, fit, gradients, model, variables
+
+OPTIMIZERS = {
+    "float": lambda: INDIAN(0.25),
+    "schedule": lambda: INDIAN(PowerDecay(0.5)),
+    "ema": lambda: INDIAN(0.25, use_ema=True, ema_overwrite_frequency=3, weight_decay=0.01),
+    "accumulation": lambda: INDIAN(0.25, gradient_accumulation_steps=3),
+}
+
+
+def state(made: keras.Model) -> list[np.ndarray]:
+    return arrays([*made.trainable_variables, *made.optimizer.variables])
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+@pytest.mark.parametrize("file", ["run.keras", "run.weights.h5"])
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
+    kind: str, file: str, tmp_path: Path
+) -> None:
+    unbroken, broken = (model(OPTIMIZERS[kind]()) for _ in range(2))
+    fit(unbroken), fit(broken)
+    if file.endswith(".keras"):
+        broken.save(tmp_path / file)
+        resumed = keras.models.load_model(tmp_path / file)
+        assert type(resumed.optimizer) is INDIAN
+    else:
+        broken.save_weights(tmp_path / file)
+        resumed = model(OPTIMIZERS[kind](), seed=7)
+        resumed.optimizer.build(resumed.trainable_variables)
+        resumed.load_weights(tmp_path / file)
+    assert_same_bits(state(resumed), state(broken))
+    # The same gradients from here on, since the losses' metrics and shuffles are Keras's own.
+    fit(unbroken), fit(resumed)
+    assert_same_bits(state(resumed), state(unbroken))
+
+
+def test_the_order_of_the_file_is_fixed() -> None:
+    """It is a file format: files of earlier versions are read by it."""
+    made = model(INDIAN(0.25, use_ema=True, gradient_accumulation_steps=2))
+    fit(made)
+    names = [v.name for v in made.optimizer.variables]
+    theta = ["hidden_kernel", "hidden_bias", "logits_kernel", "logits_bias"]
+    # Keras puts the model's name in front of some.
+    assert [name.removeprefix("classifier_") for name in names] == [
+        "iteration",
+        "learning_rate",
+        *(f"{t}_average" for t in theta),
+        *(f"{t}_gradient_accumulator" for t in theta),
+        *(f"{t}_momentum" for t in theta),
+        "psi_given",
+    ]
+
+
+@pytest.mark.parametrize(
+    "other", [keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam(0.1)], ids=str
+)
+def test_the_state_of_another_optimizer_is_refused(other: keras.optimizers.Optimizer) -> None:
+    theirs = variables()
+    apply(other, theirs, gradients(0))
+    store: dict[str, np.ndarray] = {}
+    other.save_own_variables(store)
+    theta = variables()
+    optimizer = INDIAN(0.25)
+    apply(optimizer, theta, gradients(0))
+    before = arrays(optimizer.variables)
+    with pytest.warns(UserWarning, match="Skipping variable loading for optimizer 'indian'"):
+        optimizer.load_own_variables(store)
+    assert_same_bits(optimizer.variables, before)
+
+
+def test_the_state_of_another_model_is_refused() -> None:
+    theta, other = variables(), list(reversed(variables()))
+    optimizer, theirs = INDIAN(0.25), INDIAN(0.5)
+    apply(optimizer, theta, gradients(0))
+    apply(theirs, other, list(reversed(gradients(0))))
+    store: dict[str, np.ndarray] = {}
+    theirs.save_own_variables(store)
+    before = arrays(optimizer.variables)
+    with pytest.raises(ValueError, match=r"entry 2 of the file has the shape \(\).*nothing was"):
+        optimizer.load_own_variables(store)
+    assert_same_bits(optimizer.variables, before)
+
+
+def test_backup_and_restore(tmp_path: Path) -> None:
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    unbroken, broken, resumed = (model(INDIAN(PowerDecay(0.5))) for _ in range(3))
+    fit(unbroken, epochs=4)
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            broken,
+            epochs=4,
+            callbacks=[keras.callbacks.BackupAndRestore(tmp_path / "backup"), Interrupt()],
+        )
+    fit(resumed, epochs=4, callbacks=[keras.callbacks.BackupAndRestore(tmp_path / "backup")])
+    assert_same_bits(state(resumed), state(unbroken))

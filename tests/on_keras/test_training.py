@@ -1,0 +1,214 @@
+"""What Keras's users do around an optimizer: callbacks, freezing, several optimizers, own loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+from indian_keras import INDIAN, PowerDecay
+from keras import ops
+
+from tests.on_keras.runs import (
+    BACKEND,
+    apply,
+    apply_as_a_program,
+    array,
+    arrays,
+    assert_close,
+    assert_same_bits,
+    fit,
+    gradients,
+    model,
+    only_on,
+    paper,
+    variables,
+)
+
+
+def test_fit_is_the_same_run_as_a_loop_of_steps() -> None:
+    """And so is every way of compiling it that the backend has."""
+    runs = {}
+    for name, options in {
+        "eager": {"run_eagerly": True},
+        "compiled": {"jit_compile": False},
+        "jit": {"jit_compile": BACKEND != "torch"},
+    }.items():
+        made = model(INDIAN(0.25), **options)
+        fit(made, epochs=2)
+        runs[name] = arrays(made.trainable_variables)
+    assert_close(runs["compiled"], runs["eager"], 1e-5)
+    assert_close(runs["jit"], runs["eager"], 1e-5)
+
+
+def test_learning_rate_scheduler_is_the_schedule() -> None:
+    by_callback, by_schedule = model(INDIAN(0.5)), model(INDIAN(PowerDecay(0.5)))
+    callback = keras.callbacks.LearningRateScheduler(lambda epoch, _: 0.5 * (epoch + 1) ** -0.5)
+    fit(by_callback, epochs=5, batch_size=64, callbacks=[callback])
+    fit(by_schedule, epochs=5, batch_size=64)
+    assert_close(by_callback.trainable_variables, arrays(by_schedule.trainable_variables), 1e-6)
+
+
+def test_reduce_lr_on_plateau() -> None:
+    made = model(INDIAN(0.25))
+    callback = keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9)
+    fit(made, epochs=4, callbacks=[callback])
+    assert float(array(made.optimizer.learning_rate)) == 0.25 / 8
+
+
+def test_swap_ema_weights() -> None:
+    made = model(INDIAN(0.25, use_ema=True, ema_momentum=0.5))
+    seen = {}
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+            seen["at the end"] = arrays(made.trainable_variables)
+
+    fit(made, epochs=2, callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), Look()])
+    averages = made.optimizer._model_variables_moving_average
+    assert len(averages) == len(seen["at the end"]) == 4
+    # On the way the model had the averages, and trained on from its own weights.
+    own = model(INDIAN(0.25))
+    fit(own, epochs=2)
+    distance = [
+        abs(a - array(b)).max() for a, b in zip(seen["at the end"], own.weights, strict=True)
+    ]
+    assert min(distance) > 0
+
+
+def test_constraints_give_no_kick(float64: None) -> None:
+    """A projection moves θ and leaves w, as it must: w is a velocity."""
+    theta = variables()
+    for v in theta:
+        v.constraint = keras.constraints.NonNeg()
+    optimizer = INDIAN(0.25)
+    for k in range(4):
+        apply(optimizer, theta, gradients(k))
+        assert all((array(v) >= 0).all() for v in theta)
+    free = INDIAN(0.25)
+    others = variables()
+    for k in range(4):
+        apply(free, others, gradients(k))
+    assert_same_bits(optimizer.momentums, free.momentums)
+
+
+def test_frozen_layers_stay_and_their_w_with_them() -> None:
+    """Trained on a part of its variables, the optimizer keeps the others' w as it was."""
+    theta = variables()
+    optimizer = INDIAN(0.25)
+    apply(optimizer, theta, gradients(0))
+    frozen, w = array(theta[0]), array(optimizer.momentums[0])
+    apply(optimizer, theta[1:], gradients(1)[1:])
+    np.testing.assert_array_equal(array(theta[0]), frozen)
+    np.testing.assert_array_equal(array(optimizer.momentums[0]), w)
+    apply(optimizer, theta, gradients(2))
+    expected = frozen - 0.25 * (w + 0.1 * gradients(2)[0])
+    assert_close([theta[0]], [expected], 1e-6)
+
+
+def test_frozen_and_compiled_anew() -> None:
+    made = model(INDIAN(0.25))
+    fit(made)
+    made.get_layer("hidden").trainable = False
+    made.compile(optimizer=INDIAN(0.25), loss=made.loss)
+    before = arrays(made.get_layer("hidden").weights)
+    losses = fit(made, epochs=3)
+    assert_same_bits(made.get_layer("hidden").weights, before)
+    assert losses[-1] < losses[0]
+    assert len(made.optimizer.momentums) == 2
+
+
+@pytest.mark.skipif(
+    not hasattr(keras.optimizers, "MultiOptimizer"), reason="this Keras has no MultiOptimizer"
+)
+def test_one_of_several_optimizers(float64: None) -> None:
+    theta = variables()
+    ours, theirs = INDIAN(0.25), keras.optimizers.SGD(0.25)
+    optimizer = keras.optimizers.MultiOptimizer(lambda v: theirs if v is theta[1] else ours)
+    for k in range(4):
+        apply(optimizer, theta, gradients(k))
+    expected = paper([0.25] * 4, 0.5, 0.1, 1.0)[0]
+    assert_close([theta[0], theta[2]], [expected[0], expected[2]], 1e-12)
+
+
+def tensorflow_loop(jit: bool) -> Callable[[INDIAN, list], None]:
+    import tensorflow as tf
+
+    def loop(optimizer: INDIAN, theta: list) -> None:
+        optimizer.build(theta)
+
+        @tf.function(jit_compile=jit)
+        def step(targets: list) -> None:
+            with tf.GradientTape() as tape:
+                loss = sum(tf.reduce_sum(v * t) for v, t in zip(theta, targets, strict=True))
+            optimizer.apply(tape.gradient(loss, [v.value for v in theta]), theta)
+
+        for k in range(4):
+            step([tf.constant(v) for v in gradients(k)])
+
+    return loop
+
+
+def jax_loop(optimizer: INDIAN, theta: list) -> None:
+    for k in range(4):
+        apply_as_a_program(optimizer, theta, [ops.convert_to_tensor(v) for v in gradients(k)])
+
+
+def torch_loop(optimizer: INDIAN, theta: list) -> None:
+    for k in range(4):
+        loss = sum(
+            (v.value * ops.convert_to_tensor(t)).sum()
+            for v, t in zip(theta, gradients(k), strict=True)
+        )
+        for v in theta:
+            v.value.grad = None
+        loss.backward()
+        optimizer.apply([v.value.grad for v in theta], theta)
+
+
+LOOPS = {
+    "tensorflow": lambda: [tensorflow_loop(jit=False), tensorflow_loop(jit=True)],
+    "jax": lambda: [jax_loop],
+    "torch": lambda: [torch_loop],
+}
+
+
+def test_loops_of_ones_own(float64: None) -> None:
+    for loop in LOOPS[BACKEND]():
+        theta = variables()
+        loop(INDIAN(0.25), theta)
+        assert_close(theta, paper([0.25] * 4, 0.5, 0.1, 1.0)[0], 1e-12)
+
+
+@only_on("jax")
+@pytest.mark.parametrize("alpha", [0.5, 4.0], ids=["", "alpha lr = 1"])
+def test_donated_buffers_are_updated_in_place(alpha: float) -> None:
+    """θ is written from the old w: unordered, XLA would copy every w. See `INDIAN._after`."""
+    import jax
+
+    theta = [keras.Variable(np.ones((64, 64)), dtype="float32") for _ in range(3)]
+    optimizer = INDIAN(0.25, alpha=alpha)
+    optimizer.build(theta)
+    optimizer._keep_order = True  # the test session has eight devices, one is enough here
+    program = jax.jit(
+        lambda values, state, grads: optimizer.stateless_apply(state, grads, values),
+        donate_argnums=(0, 1),
+    )
+    values = [v.value for v in theta]
+    compiled = program.lower(values, [v.value for v in optimizer.variables], values).compile()
+    memory = compiled.memory_analysis()
+    assert memory.temp_size_in_bytes < 64 * 64 * 4
+    assert memory.alias_size_in_bytes >= 2 * 3 * 64 * 64 * 4
+
+
+@only_on("torch")
+def test_on_torch_any_strides_make_the_same_step(float64: None) -> None:
+    """The fused kernel reads memory in θ's order, so others take another path."""
+    import torch
+
+    start, value = np.arange(12.0).reshape(3, 4), np.arange(12.0).reshape(4, 3)
+    theta = keras.Variable(start, dtype="float64")
+    optimizer = INDIAN(0.25, alpha=0.5, beta=0.1, initial_speed=0.1)
+    optimizer.apply([torch.tensor(value).T], [theta])
+    assert_close([theta], [start - 0.25 * 0.1 * value.T], 1e-12)
