@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from indian_core import Coefficients
 from indian_torch.precision import add_rounded
 from indian_torch.scalars import Scale, Step
 
@@ -19,11 +20,18 @@ def _single_tensor_indian(
     differentiable: bool,
     stochastic_rounding: bool,
 ) -> None:
+    by_scale: dict[float, tuple[Coefficients, float]] = {}  # most parameters share theirs
     for i, (param, buffer) in enumerate(zip(params, momentum_buffers, strict=True)):
         grad = grads[i].to(buffer.dtype)
         if step.l2 != 0:
             grad = grad + step.l2 * param.to(buffer.dtype)
-        c, new_scale = step.on_buffer(scales[i], buffer.dtype)
+        scale = scales[i]
+        if isinstance(scale, Tensor):
+            c, new_scale = step.on_buffer(scale, buffer.dtype)
+        else:
+            if scale not in by_scale:
+                by_scale[scale] = step.on_buffer(scale, buffer.dtype)
+            c, new_scale = by_scale[scale]
 
         if on_host and param.dtype == buffer.dtype:
             if step.shrinks:
@@ -46,7 +54,6 @@ def _single_tensor_indian(
             momentum_buffers[i] = new_buffer  # autograd needs the old one
         else:
             buffer.copy_(new_buffer)
-        scale = scales[i]
         if isinstance(scale, Tensor):
             scale.fill_(new_scale)
         else:

@@ -68,6 +68,18 @@ def indian(
 
     Raises:
         RuntimeError: If a gradient is sparse and the weight decay is not decoupled.
+
+    Example:
+        >>> import torch
+        >>> from indian_torch import indian
+        >>> theta, grad, buffer = torch.tensor([1.0]), torch.tensor([2.0]), torch.zeros(1)
+        >>> scales = [0.0]
+        >>> indian(
+        ...     [theta], [grad], [buffer], scales, foreach=False, lr=0.25, alpha=0.5, beta=0.5,
+        ...     initial_speed=1.0, weight_decay=0.0, decoupled_weight_decay=True, maximize=False,
+        ... )
+        >>> theta, buffer, scales  # θ_1 = θ_0 − γ s v_0, and w_1
+        (tensor([0.5000]), tensor([1.2500]), [1.0])
     """
     compiling = torch.compiler.is_compiling()
     on_host = not (capturable or differentiable or compiling)

@@ -47,8 +47,9 @@ class INDIAN(Optimizer):
     method would: θ'' + α θ' + β ∇²J(θ) θ' + ∇J(θ) = 0. So α and 1/lr are rates and β is a time, in
     units where lr is the time that a step takes.
 
-    The state is one buffer of θ's shape per parameter. A parameter whose gradient is None is left
-    alone; its first step is its own. A first step with lr = 0 on a gradient that is zero
+    The state of a parameter is ``momentum_buffer``, of θ's shape, which holds ``scale`` times w, and
+    the number ``scale``, 0 before the first step. All implementations share it. A parameter whose
+    gradient is None is left alone; its first step is its own. A first step with lr = 0 on a gradient that is zero
     everywhere is none (torch.distributed.checkpoint makes such steps to see the state).
 
     Args:
@@ -373,6 +374,14 @@ class INDIAN(Optimizer):
             ValueError: If the optimizer has no such parameter.
             RuntimeError: If it has made no step yet: ψ_0 depends on the first gradient, unless the
                 start is from rest (``initial_speed = beta``).
+
+        Example:
+            >>> import torch
+            >>> from indian_torch import INDIAN
+            >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+            >>> optimizer = INDIAN([weight], alpha=0.5, beta=0.1, initial_speed=0.1)
+            >>> optimizer.psi(weight)
+            tensor([0.9500, 1.9000])
         """
         group = self._group_of(param)
         state = self.state.get(param, {})
@@ -402,6 +411,15 @@ class INDIAN(Optimizer):
         Raises:
             ValueError: If the optimizer has no such parameter, or ψ has another shape.
             TypeError: If ψ is not a tensor.
+
+        Example:
+            >>> import torch
+            >>> from indian_torch import INDIAN
+            >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+            >>> optimizer = INDIAN([weight], lr=0.1, alpha=0.5, beta=0.1)
+            >>> optimizer.set_psi(weight, torch.tensor([1.0, 2.0]))
+            >>> optimizer.psi(weight)
+            tensor([1., 2.])
         """
         group = self._group_of(param)
         if not isinstance(psi, Tensor):
