@@ -11,20 +11,21 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["tests", "lint", "types", "imports", "wheel"]
+nox.options.sessions = ["tests", "together", "lint", "types", "imports", "wheel"]
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_external_run = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
+TENSORFLOW = nox.project.dependency_groups(PYPROJECT, "tensorflow")
 
 # What to install for an adapter, its --adapter for the conformance suite, its own tests, and the
-# Keras backend. TensorFlow's CPU build stands in for the extra's full one, which is twice as large.
+# Keras backend. (The group tensorflow is that framework's smallest build.)
 ADAPTERS: dict[str, tuple[list[str], str, str, str | None]] = {
     "core": (["-e", "."], "core", "core", None),
     "torch": (["-e", ".[torch]"], "torch", "on_torch", None),
     "optax": (["-e", ".[optax]"], "optax", "on_optax", None),
-    "keras-tensorflow": (["-e", ".[keras]", "tensorflow-cpu"], "keras", "on_keras", "tensorflow"),
+    "keras-tensorflow": (["-e", ".[keras]", *TENSORFLOW], "keras", "on_keras", "tensorflow"),
     "keras-jax": (["-e", ".[keras-jax]"], "keras", "on_keras", "jax"),
     "keras-torch": (["-e", ".[keras-torch]"], "keras", "on_keras", "torch"),
 }
@@ -46,6 +47,7 @@ def tests(session: nox.Session, adapter: str) -> None:
 
 
 def run_tests(session: nox.Session, name: str, folder: str, backend: str | None) -> None:
+    """Run an adapter's tests, then the conformance suite."""
     environment = {"KERAS_BACKEND": backend} if backend else {}
     where = [f"tests/{folder}", "tests/conformance"]
     if name == "core":
@@ -101,7 +103,15 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def together(session: nox.Session) -> None:
+    """Test what takes every framework in one environment: isolation, the demo, the examples."""
+    install(session, "-e", ".[torch,keras,optax]", group="demo")
+    install(session, group="test-core")
+    session.run("pytest", "tests/together", "tests/demo", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Train one network in PyTorch, Keras and JAX with INDIAN and its peers; draw the curves."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
-    session.run("python", "-m", "benchmarks.demo", *session.posargs)
+    session.run("python", "benchmarks/demo.py", *session.posargs)

@@ -65,9 +65,11 @@ def tune(settings: dict[str, Any], options: argparse.Namespace, name: str) -> No
     runs = [
         run
         for optimizer in settings["optimizers"]
-        for point in grid.points(search["lr"], search["power"])
+        for point in grid.points(
+            search["lr"], search["power"], settings["optimizers"][optimizer]["choices"]
+        )
         for run in grid.with_seeds(
-            _run(settings, options, options.frameworks[0], optimizer, point._asdict()),
+            _run(settings, options, options.frameworks[0], optimizer, point.as_dict()),
             search["seeds"],
         )
     ]
@@ -91,14 +93,15 @@ def _run(
     options: argparse.Namespace,
     framework: str,
     optimizer: str,
-    step_size: dict[str, float],
+    found: dict[str, Any],
 ) -> Run:
     return Run(
         framework=framework,
         optimizer=optimizer,
-        **settings["optimizers"][optimizer],
-        lr=step_size["lr"],
-        power=step_size["power"],
+        rule=settings["optimizers"][optimizer]["rule"],
+        hyperparameters=found["hyperparameters"],
+        lr=found["lr"],
+        power=found["power"],
         network=settings["network"],
         batch_size=settings["batch_size"],
         epochs=options.epochs or settings["epochs"],
@@ -129,6 +132,7 @@ def _read_step_sizes(path: Path, optimizers: dict[str, Any]) -> dict[str, Any]:
         for optimizer in optimizers:
             for number in ("lr", "power"):
                 float(content["optimizers"][optimizer][number])
+            dict(content["optimizers"][optimizer]["hyperparameters"])
         str(content["data"])
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(

@@ -1,8 +1,8 @@
 """Step sizes by grid search on the training loss, as in the paper's section 5.2.1.
 
-Every optimizer gets the same grid of initial step sizes γ_0 and decays q of γ_0 (k + 1)^(−q),
-and is given the point where the training loss after the last epoch, averaged over the seeds, is
-smallest.
+Every optimizer gets the same grid of initial step sizes γ_0 and decays q of γ_0 (k + 1)^(−q), and
+the same number of choices of its other hyperparameters. It is given the point where the training
+loss after the last epoch, averaged over the seeds, is smallest.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .log import Result
@@ -22,10 +22,24 @@ class Point(NamedTuple):
 
     lr: float
     power: float
+    choice: tuple[tuple[str, float], ...]  # the other hyperparameters
+
+    @classmethod
+    def of(cls, run: Run) -> Point:
+        return cls(run.lr, run.power, tuple(run.hyperparameters.items()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the point as JSON holds it, and as the fields of a `Run`."""
+        return {"lr": self.lr, "power": self.power, "hyperparameters": dict(self.choice)}
 
 
-def points(lrs: Sequence[float], powers: Sequence[float]) -> list[Point]:
-    return list(itertools.starmap(Point, itertools.product(lrs, powers)))
+def points(
+    lrs: Sequence[float], powers: Sequence[float], choices: Sequence[Mapping[str, float]]
+) -> list[Point]:
+    return [
+        Point(lr, power, tuple(choice.items()))
+        for choice, lr, power in itertools.product(choices, lrs, powers)
+    ]
 
 
 def with_seeds(run: Run, seeds: Iterable[int]) -> list[Run]:
@@ -37,9 +51,9 @@ def losses(results: Iterable[Result]) -> dict[str, dict[Point, float]]:
     """Return each optimizer's mean final training loss at each point; NaN where one diverged."""
     finals: dict[str, dict[Point, list[float]]] = {}
     for result in results:
-        point = Point(result.run.lr, result.run.power)
         final = result.records[-1].train_loss
-        finals.setdefault(result.run.optimizer, {}).setdefault(point, []).append(final)
+        table = finals.setdefault(result.run.optimizer, {})
+        table.setdefault(Point.of(result.run), []).append(final)
     return {
         optimizer: {point: sum(values) / len(values) for point, values in table.items()}
         for optimizer, table in finals.items()
@@ -60,5 +74,14 @@ def best(table: dict[Point, float]) -> Point:
 
 def as_dict(table: dict[Point, float]) -> dict[str, Any]:
     """Return an optimizer's grid as JSON holds it."""
-    rows = [[*point, float(f"{v:.4g}") if math.isfinite(v) else None] for point, v in table.items()]
-    return {**best(table)._asdict(), "lr_power_loss": rows}
+    rows = [
+        [*dict(point.choice).values(), point.lr, point.power, _digits(loss)]
+        for point, loss in table.items()
+    ]
+    found = best(table)
+    columns = [*dict(found.choice), "lr", "power", "loss"]
+    return {**found.as_dict(), "loss": _digits(table[found]), "columns": columns, "grid": rows}
+
+
+def _digits(loss: float) -> float | None:
+    return float(f"{loss:.4g}") if math.isfinite(loss) else None

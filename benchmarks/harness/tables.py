@@ -25,7 +25,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def results(all_results: Sequence[Result]) -> str:
     """Return a row per run: its step size, its last loss and accuracy, and its time."""
-    header = ("optimizer", "framework", "step size", "training loss", "test accuracy", "training")
+    header = (
+        "optimizer",
+        "framework",
+        "step size",
+        "others",
+        "training loss",
+        "test accuracy",
+        "training",
+    )
     order = list(dict.fromkeys(result.run.optimizer for result in all_results))
     rows = []
     for result in sorted(all_results, key=lambda result: order.index(result.run.optimizer)):
@@ -35,6 +43,7 @@ def results(all_results: Sequence[Result]) -> str:
                 result.run.optimizer,
                 result.run.framework,
                 step_size(result.run.lr, result.run.power),
+                others(result.run.hyperparameters),
                 f"{last.train_loss:.6f}",
                 f"{100 * last.test_accuracy:.2f} %",
                 f"{last.seconds:.1f} s",
@@ -65,11 +74,20 @@ def agreement(all_results: Sequence[Result], optimizer: str) -> str:
 
 def step_sizes(found: dict[str, Any]) -> str:
     """Return a row per optimizer: the best point of its grid, as `grid.as_dict` gives it."""
-    rows = []
-    for optimizer, entry in found.items():
-        losses = [loss for *_, loss in entry["lr_power_loss"] if loss is not None]
-        rows.append((optimizer, step_size(entry["lr"], entry["power"]), f"{min(losses):.4g}"))
-    return table(("optimizer", "step size", "training loss"), rows)
+    rows = [
+        (
+            optimizer,
+            step_size(entry["lr"], entry["power"]),
+            others(entry["hyperparameters"]),
+            f"{entry['loss']:.4g}",
+        )
+        for optimizer, entry in found.items()
+    ]
+    return table(("optimizer", "step size", "others", "training loss"), rows)
+
+
+def others(hyperparameters: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in hyperparameters.items())
 
 
 def step_size(lr: float, power: float) -> str:

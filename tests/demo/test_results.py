@@ -83,13 +83,15 @@ def test_a_log_of_other_data_is_not_resumed(tmp_path):
         Log(tmp_path / "log.json", "MNIST", resume=True)
 
 
-def test_the_grid_is_every_pair_with_every_seed():
+def test_the_grid_is_every_combination_with_every_seed():
+    choices = [{"momentum": 0.5}, {"momentum": 0.9}]
     runs = [
         seeded
-        for point in grid.points([0.1, 1], [0, 0.25, 0.5])
-        for seeded in grid.with_seeds(run(**point._asdict()), [3, 4])
+        for point in grid.points([0.1, 1], [0, 0.25, 0.5], choices)
+        for seeded in grid.with_seeds(run(rule="sgd", **point.as_dict()), [3, 4])
     ]
-    assert len({(one.lr, one.power, one.seed) for one in runs}) == len(runs) == 12
+    seen = {(one.hyperparameters["momentum"], one.lr, one.power, one.seed) for one in runs}
+    assert len(seen) == len(runs) == 24
 
 
 def test_the_grid_takes_the_smallest_mean_over_seeds_and_never_a_diverged_one():
@@ -100,19 +102,28 @@ def test_the_grid_takes_the_smallest_mean_over_seeds_and_never_a_diverged_one():
     ]
     results.append(result((2.0, 0.01), lr=0.3, optimizer="another"))
     losses = grid.losses(results)
-    assert losses["INDIAN"][0.3, 0.25] == pytest.approx(0.45)
-    assert grid.best(losses["INDIAN"]) == (0.3, 0.25)
-    assert grid.best(losses["another"]) == (0.3, 0.25)
+    best = grid.Point.of(results[2].run)
+    assert losses["INDIAN"][best] == pytest.approx(0.45)
+    assert grid.best(losses["INDIAN"]) == grid.best(losses["another"]) == best
+    assert best[:2] == (0.3, 0.25)
+    others = {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0}
     assert grid.as_dict(losses["INDIAN"]) == {
         "lr": 0.3,
         "power": 0.25,
-        "lr_power_loss": [[0.1, 0.25, 0.5], [0.3, 0.25, 0.45], [1.0, 0.25, None]],
+        "hyperparameters": others,
+        "loss": 0.45,
+        "columns": [*others, "lr", "power", "loss"],
+        "grid": [
+            [*others.values(), 0.1, 0.25, 0.5],
+            [*others.values(), 0.3, 0.25, 0.45],
+            [*others.values(), 1.0, 0.25, None],
+        ],
     }
 
 
 def test_a_grid_that_diverged_everywhere_has_no_best_point():
     with pytest.raises(ValueError, match="all runs of the grid diverged"):
-        grid.best({grid.Point(1.0, 0.0): math.nan})
+        grid.best({grid.Point(1.0, 0.0, ()): math.nan})
 
 
 def three_frameworks():
@@ -149,8 +160,9 @@ def test_the_agreement_is_the_largest_difference_of_each_pair():
 
 def test_a_constant_step_size_is_shown_as_a_number():
     assert tables.step_size(0.3, 0) == "0.3"
-    text = tables.step_sizes({"Adam": {"lr": 1, "power": 0, "lr_power_loss": [[1, 0, 0.25]]}})
-    assert text.splitlines()[-1].split() == ["Adam", "1", "0.25"]
+    found = {"lr": 1, "power": 0, "hyperparameters": {"momentum": 0.9}, "loss": 0.25}
+    text = tables.step_sizes({"SGD": found})
+    assert text.splitlines()[-1].split() == ["SGD", "1", "momentum", "0.9", "0.25"]
 
 
 def test_the_picture_shows_every_curve(tmp_path):
