@@ -39,7 +39,9 @@ WRAPPERS: dict[str, Wrapper] = {
     "schedule_free": lambda o: contrib.schedule_free(o, 0.05, b1=0.9),
     "conditionally_transform": lambda o: optax.conditionally_transform(o, lambda k: k % 3 > 0),
     "flatten": optax.flatten,
-    "freeze": lambda o: optax.chain(o, optax.freeze({"layers": True, "scale": False})),
+    "frozen layers": lambda o: optax.chain(
+        o, optax.masked(optax.set_to_zero(), {"layers": True, "scale": False})
+    ),
 }
 
 
