@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from indian_optax import indian
-from indian_optax.curvature import largest_curvature, suggest_lr
 
 from indian_core import problems
 from indian_core.stability import max_lr
+from indian_optax import indian
+from indian_optax.curvature import largest_curvature, suggest_lr
 
 
 def network() -> tuple[Any, Any]:

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from indian_optax import indian
-from indian_optax.energy import energy
 
 from indian_core import momentum_from_psi, problems
 from indian_core.energy import lyapunov_energy
 from indian_core.reference import ReferenceINDIAN
+from indian_optax import indian
+from indian_optax.energy import energy
 
 
 def energies(
