@@ -44,13 +44,14 @@ class INDIAN(Optimizer):
 
     This is the paper's equation (11) in other variables: its ψ is (1 − αβ) θ + β w (`psi`). The
     continuous limit is a heavy ball with friction α whose path is damped, by β, as Newton's
-    method would: θ'' + α θ' + β ∇²J(θ) θ' + ∇J(θ) = 0. So α and 1/lr are rates and β is a time, in
-    units where lr is the time that a step takes.
+    method would: θ'' + α θ' + β ∇²J(θ) θ' + ∇J(θ) = 0. So lr is the time that a step takes, β is a
+    time too, and α a rate.
 
-    The state of a parameter is ``momentum_buffer``, of θ's shape, which holds ``scale`` times w, and
-    the number ``scale``, 0 before the first step. All implementations share it. A parameter whose
-    gradient is None is left alone; its first step is its own. A first step with lr = 0 on a gradient that is zero
-    everywhere is none (torch.distributed.checkpoint makes such steps to see the state).
+    The state of a parameter is ``momentum_buffer``, of θ's shape, which holds ``scale`` times w,
+    and the number ``scale``, 0 before the first step. All implementations share it. A parameter
+    whose gradient is None is left alone; its first step is its own. A first step with lr = 0 on a
+    gradient that is zero everywhere is none (torch.distributed.checkpoint makes such steps to see
+    the state).
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
