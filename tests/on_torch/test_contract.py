@@ -295,3 +295,17 @@ def test_psi_of_a_start_from_rest_is_known_before_it() -> None:
     (param,) = parameters([(3,)])
     optimizer = INDIAN([param], alpha=0.5, beta=0.2, initial_speed=0.2)
     torch.testing.assert_close(optimizer.psi(param), 0.9 * param.detach())
+
+
+def test_named_parameters() -> None:
+    model = torch.nn.Linear(2, 1)
+    for optimizer in (
+        INDIAN(model.named_parameters()),
+        INDIAN.from_sgd(model.named_parameters(), lr=0.1, momentum=0.9),
+    ):
+        assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+        other = copy.deepcopy(optimizer)
+        model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        other.load_state_dict(optimizer.state_dict())
+        assert other.param_groups[0]["param_names"] == ["weight", "bias"]
