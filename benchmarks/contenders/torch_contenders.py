@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from indian_torch import INDIAN
 
 from contenders import Contender
+from indian_torch import INDIAN
 
 NESTEROV = functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True)
 ADAM = functools.partial(torch.optim.Adam, lr=1e-3)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from indian_torch import INDIAN
 from torch import Tensor
 
 import indian_core
+from indian_torch import INDIAN
 
 SHAPES = ((5,), (3, 4), (2, 3, 3, 3), (), (0,))
 IMPLEMENTATIONS: dict[str, dict[str, Any]] = {

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from indian_torch import INDIAN
 
+from indian_torch import INDIAN
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, parameters
 
 LRS = [0.3, 0.25, 0.2, 0.15, 0.1, 0.05]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from indian_torch import INDIAN, PowerDecayLR
 from torch._dynamo.testing import CompileCounter
 
+from indian_torch import INDIAN, PowerDecayLR
 from tests.on_torch.runs import advance, assert_follows, by_the_paper, parameters
 
 LRS = [0.3 * (k + 1) ** -0.5 for k in range(12)]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from indian_torch import INDIAN, INNA
 
+from indian_torch import INDIAN, INNA
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, by_the_paper, parameters, tensors
 
 

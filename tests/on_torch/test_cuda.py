@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+
 from indian_torch import INDIAN
 from indian_torch.fused import _kernel_works
-
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     assert_follows,

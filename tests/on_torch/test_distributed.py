@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from indian_torch import INDIAN
 
+from indian_torch import INDIAN
 from tests.on_torch.two_processes import OPTIONS, SAVED_AFTER, SCENARIOS, make_model, train
 
 pytestmark = pytest.mark.skipif(

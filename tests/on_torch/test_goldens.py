@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from indian_torch import INDIAN
 
 import indian_core
+from indian_torch import INDIAN
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, parameters
 
 STEPS = 50

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from indian_torch import INDIAN, fused
 
+from indian_torch import INDIAN, fused
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     SHAPES,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from indian_torch import INDIAN, load_authors_state_dict
 
 import indian_core
+from indian_torch import INDIAN, load_authors_state_dict
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, parameters, tensors
 
 

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from importlib import import_module
 
-import indian_torch
 import pytest
+
+import indian_torch
 
 MODULES = [
     "indian_torch",

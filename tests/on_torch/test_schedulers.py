@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from indian_torch import INDIAN, PowerDecayLR
 from torch.optim import lr_scheduler, swa_utils
 
+from indian_torch import INDIAN, PowerDecayLR
 from tests.on_torch.runs import by_the_paper, parameters, tensors
 
 

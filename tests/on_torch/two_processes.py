@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from indian_torch import INDIAN, PowerDecayLR
 from torch import Tensor, nn
+
+from indian_torch import INDIAN, PowerDecayLR
 
 STEPS = 6
 SAVED_AFTER = 3

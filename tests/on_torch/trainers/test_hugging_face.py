@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 from accelerate import Accelerator
+
 from indian_torch import INDIAN, PowerDecayLR
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # both advise and deprecate a lot

@@ -8,6 +8,7 @@ from typing import Any
 import lightning
 import pytest
 import torch
+
 from indian_torch import INDIAN, PowerDecayLR
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning advises and deprecates a lot
