@@ -70,8 +70,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
     Example:
         >>> import keras
         >>> variable = keras.Variable([1.0, -2.0])
-        >>> optimizer = INDIAN(learning_rate=0.5, alpha=0.5, beta=0.25, initial_speed=0.25)
-        >>> for _ in range(50):
+        >>> optimizer = INDIAN(learning_rate=0.5, alpha=0.5, beta=0.5)
+        >>> for _ in range(100):
         ...     optimizer.apply([2 * variable.value], [variable])
         >>> bool(keras.ops.all(keras.ops.abs(variable) < 1e-3))
         True
@@ -284,7 +284,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             >>> variable = keras.Variable([2.0, 4.0])
             >>> optimizer = INDIAN(alpha=0.5, beta=0.5)
             >>> optimizer.build([variable])
-            >>> optimizer.psi(variable).tolist()
+            >>> [float(x) for x in optimizer.psi(variable)]
             [1.5, 3.0]
 
         Reference:
@@ -315,7 +315,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             >>> optimizer = INDIAN(alpha=0.5, beta=0.5)
             >>> optimizer.build([variable])
             >>> optimizer.set_psi(variable, [1.0, 1.0])
-            >>> optimizer.psi(variable).tolist()
+            >>> [float(x) for x in optimizer.psi(variable)]
             [1.0, 1.0]
 
         Reference:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keras
 import pytest
-from indian_keras import INDIAN, PowerDecay
 
+from indian_keras import INDIAN, PowerDecay
 from tests.on_keras.runs import arrays, assert_close, fit, model, only_on
 
 
@@ -57,8 +57,8 @@ def test_model_parallel(alone: list) -> None:
         (4, 2), ["batch", "model"], keras.distribution.list_devices()
     )
     layout = keras.distribution.LayoutMap(mesh)
-    layout["hidden/kernel"] = (None, "model")
-    layout["logits/kernel"] = ("model", None)
+    layout["classifier/hidden/kernel"] = (None, "model")
+    layout["classifier/logits/kernel"] = ("model", None)
     keras.distribution.set_distribution(
         keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
     )

@@ -7,9 +7,18 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from indian_keras import INDIAN, PowerDecay
 
-from tests.on_keras.runs import apply, arrays, assert_same_bits, fit, gradients, model, variables
+from indian_keras import INDIAN, PowerDecay
+from tests.on_keras.runs import (
+    BACKEND,
+    apply,
+    arrays,
+    assert_same_bits,
+    fit,
+    gradients,
+    model,
+    variables,
+)
 
 OPTIMIZERS = {
     "float": lambda: INDIAN(0.25),
@@ -28,6 +37,8 @@ def state(made: keras.Model) -> list[np.ndarray]:
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     kind: str, file: str, tmp_path: Path
 ) -> None:
+    if BACKEND == "jax" and kind == "ema":
+        pytest.skip("Keras 3.15 on JAX cannot fit twice with an average, with Adam neither")
     unbroken, broken = (model(OPTIMIZERS[kind]()) for _ in range(2))
     fit(unbroken), fit(broken)
     if file.endswith(".keras"):
