@@ -57,7 +57,7 @@ def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
         return float(np.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
 
     try:
-        from scipy.sparse import linalg  # type: ignore[import-untyped]  # noqa: PLC0415
+        from scipy.sparse import linalg  # noqa: PLC0415 (needed for this alone)
     except ImportError as error:
         raise ImportError(
             'the curvature of a loss needs SciPy: pip install "indian-optimizer[tuning]"'

@@ -106,7 +106,7 @@ def from_curvature(
         beta=beta,
         safety=safety,
         initial_speed=1.0 if lr * curvature <= 1 else beta,
-        warnings=(_flat(curvature, limit),) if of_curvature >= of_alpha else (),
+        warnings=(_flat(curvature, alpha),) if of_curvature >= of_alpha else (),
     )
 
 
@@ -170,12 +170,16 @@ def from_loss(
     return found
 
 
-def _flat(curvature: float, limit: float) -> str:
-    shape = "nearly flat" if curvature > 0 else "flat or concave"
+def _flat(curvature: float, alpha: float) -> str:
+    if curvature > 0:
+        shape = f"the largest curvature, {curvature:.4g}, is small for alpha={alpha:g}"
+        cause = "The loss is nearly flat here, or alpha is larger than it needs"
+    else:
+        shape = f"no direction is curved upwards (the largest curvature is {curvature:.4g})"
+        cause = "The loss is flat or concave here"
     return (
-        f"the loss is {shape} here (largest curvature {curvature:.4g}): only alpha limits the "
-        f"step, to 2/alpha = {limit:.4g}. The curvature may rise as soon as training moves: ask "
-        "again after some steps"
+        f"{shape}: only alpha limits the step, to 2/alpha = {2 / alpha:.4g}. {cause}. The "
+        "curvature may rise as soon as training moves: ask again after some steps"
     )
 
 

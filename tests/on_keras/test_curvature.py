@@ -8,12 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from indian_keras import INDIAN
-from indian_keras.curvature import largest_curvature, suggest_lr
 from keras import ops
 
 from indian_core import problems
 from indian_core.stability import max_lr
+from indian_keras import INDIAN
+from indian_keras.curvature import largest_curvature, suggest_lr
 
 
 def problem_in_keras() -> tuple[problems.Problem, list[Any], Callable[[], Any]]:

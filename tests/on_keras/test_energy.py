@@ -7,13 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from indian_keras import INDIAN
-from indian_keras.energy import EnergyLogger, energy
 from keras import ops
 
 from indian_core import momentum_from_psi, problems
 from indian_core.energy import lyapunov_energy
 from indian_core.reference import ReferenceINDIAN
+from indian_keras import INDIAN
+from indian_keras.energy import EnergyLogger, energy
 
 
 @pytest.mark.usefixtures("float64")

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from indian_torch import INDIAN
-from indian_torch.curvature import largest_curvature, suggest_lr
 from torch import Tensor, nn
 
 from indian_core import problems
 from indian_core.stability import max_lr
+from indian_torch import INDIAN
+from indian_torch.curvature import largest_curvature, suggest_lr
 
 
 def network(dtype: torch.dtype = torch.float64) -> tuple[nn.Module, Callable[[], Tensor]]:

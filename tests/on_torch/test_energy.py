@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from indian_torch import INDIAN
-from indian_torch.energy import energy
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
 
 from indian_core import momentum_from_psi, problems
 from indian_core.energy import energy_rate, lyapunov_energy
 from indian_core.reference import ReferenceINDIAN
+from indian_torch import INDIAN
+from indian_torch.energy import energy
 
 VARIANTS = [{"foreach": False}, {"foreach": True}, {"fused": True}, {"capturable": True}]
 
@@ -159,6 +162,26 @@ def test_16_bit_and_complex_and_sparse_parameters_count() -> None:
         [[1]], [[1.0, 1.0]], (4, 2), dtype=torch.float64, check_invariants=True
     )
     assert energy(optimizer, 0.0).item() == pytest.approx(2 * 4 + 2 * 25 + 2, rel=1e-12)
+
+
+def test_of_sharded_parameters_it_is_that_of_the_whole() -> None:
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        plain, optimizer = one()
+        mesh = init_device_mesh("cpu", (1,))
+        sharded = nn.Parameter(distribute_tensor(plain.detach().clone(), mesh, [Shard(0)]))
+        twin = INDIAN([sharded], lr=0.1, alpha=0.5, beta=0.1)
+        for _ in range(3):
+            for theta, which in ((plain, optimizer), (sharded, twin)):
+                which.zero_grad()
+                theta.square().sum().backward()
+            found = energy(twin, 1.0)
+            assert type(found) is Tensor
+            assert found.item() == pytest.approx(energy(optimizer, 1.0).item(), rel=1e-14)
+            optimizer.step()
+            twin.step()
+    finally:
+        dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("loss", [torch.ones(2), torch.tensor(1j)])

@@ -1,0 +1,345 @@
+"""What docs/tuning.md says, measured: suggested step sizes, safety, curvature, and the recipes.
+
+    python benchmarks/tuning.py --fashion FOLDER    # measure (about a quarter of an hour), draw
+    python benchmarks/tuning.py --draw              # only draw, from results/tuning.json
+
+FOLDER holds Fashion-MNIST's four IDX files, of which the first 10,000 training and 2,000 test
+images are used; without it only scikit-learn's digits are. Everything runs in PyTorch in float32
+on one thread, from He et al.'s initial weights. Losses are training losses: the mean
+cross-entropy over all training images after the last epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harness import data, networks, on_torch
+from harness.runs import Run, train
+from indian_core.equivalences import from_sgd
+from indian_core.step_size import SAFETY, from_curvature
+from indian_torch import INDIAN
+from indian_torch.curvature import largest_curvature, suggest_lr
+from indian_torch.energy import energy
+
+RESULTS = Path(__file__).parent / "results" / "tuning.json"
+TRAIN, TEST = 10_000, 2_000
+SAMPLES = 1_000  # that the curvature is taken over
+BATCH = 32
+# The paper's four pairs (section 5.2.2).
+DAMPINGS = ((0.5, 0.1), (0.1, 0.1), (0.5, 0.5), (0.5, 1.0))
+PARTS = (1 / 8, 1 / 4, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
+
+
+class Problem(NamedTuple):
+    """A network, its data and how long it is trained."""
+
+    name: str
+    dataset: data.Dataset
+    network: tuple[str, ...]
+    epochs: int
+    seeds: tuple[int, ...]
+
+    def model(self, seed: int) -> nn.Module:
+        images = self.dataset.train_images
+        layers = networks.layers(self.network, images.shape[1:], self.dataset.classes)
+        return on_torch.network(layers, networks.initial_weights(layers, seed))
+
+    def samples(self, which: slice) -> tuple[Tensor, Tensor]:
+        images = np.ascontiguousarray(self.dataset.train_images[which].transpose(0, 3, 1, 2))
+        return torch.from_numpy(images), torch.from_numpy(self.dataset.train_labels[which])
+
+
+def problems(fashion: str | None) -> Iterator[Problem]:
+    dense = ("dense 64", "relu", "dense classes")
+    small = ("conv 16 3", "relu", "max-pool 2", "conv 32 3", "relu", "max-pool 2", "dense classes")
+    large = ("conv 8 5", "relu", "max-pool 4", "conv 16 3", "relu", "max-pool 2", "dense classes")
+    digits = data.load()
+    yield Problem("digits, MLP", digits, dense, epochs=10, seeds=(0, 1))
+    yield Problem("digits, CNN", digits, small, epochs=6, seeds=(0, 1))
+    if fashion is not None:
+        whole = data.load(fashion)
+        part = data.Dataset(
+            "Fashion-MNIST",
+            whole.train_images[:TRAIN],
+            whole.train_labels[:TRAIN],
+            whole.test_images[:TEST],
+            whole.test_labels[:TEST],
+        )
+        yield Problem("Fashion-MNIST, MLP", part, dense, epochs=3, seeds=(0,))
+        yield Problem("Fashion-MNIST, CNN", part, large, epochs=2, seeds=(0,))
+
+
+def loss_of(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], Tensor]:
+    return lambda: nn.functional.cross_entropy(model(images), labels)
+
+
+def final(problem: Problem, seed: int, lr: float, power: float = 0.0, **rule: Any) -> list[float]:
+    """Return the training loss and the test accuracy after a run; NaN and ~0.1 if it diverged."""
+    run = Run(
+        framework="torch",
+        optimizer="",
+        rule="sgd" if "momentum" in rule else "indian",
+        hyperparameters=rule,
+        lr=lr,
+        power=power,
+        network=problem.network,
+        batch_size=BATCH,
+        epochs=problem.epochs,
+        seed=seed,
+    )
+    *_, last = train(run, problem.dataset, on_torch.Trainer)
+    return [last.train_loss, last.test_accuracy]
+
+
+def suggestions(problem: Problem) -> Iterator[dict[str, Any]]:
+    """Runs at parts of the limit: the suggestion at every safety, and the grid around it."""
+    for seed in problem.seeds:
+        model = problem.model(seed)
+        whole = loss_of(model, *problem.samples(slice(SAMPLES)))
+        curvature = largest_curvature(whole, model.parameters())
+        for alpha, beta in DAMPINGS:
+            for part in PARTS:
+                found = from_curvature(curvature, alpha, beta, part)
+                loss, accuracy = final(
+                    problem,
+                    seed,
+                    found.lr,
+                    alpha=alpha,
+                    beta=beta,
+                    initial_speed=found.initial_speed,
+                )
+                yield {
+                    "problem": problem.name,
+                    "seed": seed,
+                    "alpha": alpha,
+                    "beta": beta,
+                    "curvature": curvature,
+                    "limit": found.limit,
+                    "part": part,
+                    "initial_speed": found.initial_speed,
+                    "train_loss": loss,
+                    "test_accuracy": accuracy,
+                }
+
+
+def curvatures(problem: Problem, alpha: float = 0.5, beta: float = 0.1) -> Iterator[dict[str, Any]]:
+    """The curvature of the loss and of minibatches while a network is trained as suggested."""
+    model = problem.model(seed=0)
+    whole = loss_of(model, *problem.samples(slice(SAMPLES)))
+    found = suggest_lr(whole, model.parameters(), alpha, beta)
+    optimizer = INDIAN(model.parameters(), found.lr, alpha, beta, found.initial_speed)
+    images, labels = problem.samples(slice(None))
+    look = {0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512}
+    steps = (
+        batch
+        for epoch in range(1, 1000)
+        for batch in data.minibatches(len(labels), BATCH, seed=0, epoch=epoch)
+    )
+    for k, batch in zip(range(max(look) + 1), steps, strict=False):
+        if k in look:
+            of_batches = [
+                largest_curvature(loss_of(model, *problem.samples(slice(i, i + BATCH))), params)
+                for i in range(0, 8 * BATCH, BATCH)
+                for params in [list(model.parameters())]
+            ]
+            yield {
+                "problem": problem.name,
+                "step": k,
+                "whole": largest_curvature(whole, model.parameters()),
+                "minibatches": of_batches,
+                "limit": found.limit,
+                "lr": found.lr,
+            }
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(images[batch]), labels[batch]).backward()
+        optimizer.step()
+
+
+def first_steps(
+    problem: Problem, beta: float = 0.1, alpha: float = 0.5
+) -> Iterator[dict[str, Any]]:
+    """The paper's start against rest, at the same suggested step size: after 1 step and at last."""
+    for seed in problem.seeds:
+        model = problem.model(seed)
+        images, labels = problem.samples(slice(SAMPLES))
+        found = suggest_lr(loss_of(model, images, labels), model.parameters(), alpha, beta)
+        for speed in (1.0, beta):
+            model = problem.model(seed)
+            whole = loss_of(model, images, labels)
+            optimizer = INDIAN(model.parameters(), found.lr, alpha, beta, speed)
+            before = whole()
+            before.backward()
+            optimizer.step()
+            loss, _ = final(problem, seed, found.lr, alpha=alpha, beta=beta, initial_speed=speed)
+            yield {
+                "problem": problem.name,
+                "seed": seed,
+                "lr_times_curvature": found.lr * found.curvature,
+                "suggested_speed": found.initial_speed,
+                "initial_speed": speed,
+                "loss_before": before.item(),
+                "loss_after_one_step": whole().item(),
+                "train_loss": loss,
+            }
+
+
+def tuned_sgd(problem: Problem) -> Iterator[dict[str, Any]]:
+    """The best SGD with momentum 0.9 of a grid, the same run as INDIAN, and β turned up."""
+    grid = {
+        lr: float(np.mean([final(problem, seed, lr, momentum=0.9)[0] for seed in problem.seeds]))
+        for lr in (0.003, 0.01, 0.03, 0.1)
+    }
+    lr = min((lr for lr in grid if math.isfinite(grid[lr])), key=grid.__getitem__)
+    yield {"problem": problem.name, "method": "sgd", "lr": lr, "train_loss": grid[lr]}
+    same = from_sgd(lr, momentum=0.9)
+    for factor in (1, 1.5, 2, 3, 5):
+        losses = [
+            final(
+                problem,
+                seed,
+                same.lr,
+                alpha=same.alpha,
+                beta=factor * same.beta,
+                initial_speed=factor * same.beta,
+            )[0]
+            for seed in problem.seeds
+        ]
+        yield {
+            "problem": problem.name,
+            "method": "indian",
+            "lr": same.lr,
+            "alpha": same.alpha,
+            "beta": factor * same.beta,
+            "factor": factor,
+            "train_loss": float(np.mean(losses)),
+        }
+
+
+# A cause each for a loss that goes up and down, or does not go down; γ in parts of the limit.
+TRACES = (
+    {"label": "as suggested", "alpha": 0.5, "beta": 0.1, "part": SAFETY},
+    {"label": "too little damping", "alpha": 0.02, "beta": 0.05, "part": SAFETY},
+    {"label": "too large a step", "alpha": 0.5, "beta": 0.1, "part": 4.0},
+    {"label": "too small a step", "alpha": 0.5, "beta": 0.1, "part": SAFETY / 16},
+    {"label": "too much damping", "alpha": 8.0, "beta": 0.1, "part": SAFETY},
+)
+
+
+def traces(problem: Problem, steps: int = 600) -> Iterator[dict[str, Any]]:
+    """Loss and energy at every step with the gradient of the whole loss."""
+    for trace in TRACES:
+        model = problem.model(seed=0)
+        whole = loss_of(model, *problem.samples(slice(SAMPLES)))
+        alpha, beta = trace["alpha"], trace["beta"]
+        curvature = largest_curvature(whole, model.parameters())
+        found = from_curvature(curvature, alpha, beta, trace["part"])
+        optimizer = INDIAN(model.parameters(), found.lr, alpha, beta, initial_speed=beta)
+        losses, energies = [], []
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = whole()
+            loss.backward()
+            losses.append(loss.item())
+            energies.append(energy(optimizer, loss).item())
+            optimizer.step()
+        yield trace | {
+            "problem": problem.name,
+            "lr": found.lr,
+            "loss": losses[::2],
+            "energy": energies[::2],
+        }
+
+
+def decays(problem: Problem) -> Iterator[dict[str, Any]]:
+    """The suggestion with the decays of the paper."""
+    for power in (0.0, 0.25, 0.5, 1.0):
+        losses = []
+        for seed in problem.seeds:
+            model = problem.model(seed)
+            whole = loss_of(model, *problem.samples(slice(SAMPLES)))
+            found = suggest_lr(whole, model.parameters())
+            rule = {"alpha": 0.5, "beta": 0.1, "initial_speed": found.initial_speed}
+            losses.append(final(problem, seed, found.lr, power, **rule)[0])
+        yield {"problem": problem.name, "power": power, "train_loss": float(np.mean(losses))}
+
+
+STUDIES = {
+    "suggestions": suggestions,
+    "curvatures": curvatures,
+    "first_steps": first_steps,
+    "tuned_sgd": tuned_sgd,
+    "traces": traces,
+    "decays": decays,
+}
+
+# Enough to see the point of a recipe.
+ONLY_ON = {
+    "traces": ("digits, MLP",),
+    "tuned_sgd": ("digits, CNN", "Fashion-MNIST, MLP"),
+    "decays": ("digits, CNN", "Fashion-MNIST, MLP"),
+}
+
+
+def measure(fashion: str | None, names: Sequence[str]) -> None:
+    content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    content["software"] = f"{on_torch.VERSIONS}, {platform.machine()}, one thread"
+    content["fashion"] = fashion is not None
+    for name in names:
+        rows = []
+        for problem in problems(fashion):
+            if problem.name not in ONLY_ON.get(name, (problem.name,)):
+                continue
+            rows += [_rounded(row) for row in STUDIES[name](problem)]
+            print(f"{name}: {problem.name}", flush=True)
+        content[name] = rows
+        body = ",\n".join(f'"{key}": {_lines(value)}' for key, value in content.items())
+        RESULTS.write_text("{\n" + body + "\n}\n")
+
+
+def _lines(value: Any) -> str:
+    if not isinstance(value, list):
+        return json.dumps(value)
+    return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in value) + "\n]"
+
+
+def _rounded(value: Any) -> Any:
+    """Return numbers to five digits, and None for what diverged."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.5g}") if math.isfinite(value) else None
+    return value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--fashion", metavar="FOLDER", help="Fashion-MNIST's IDX files")
+    parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
+    parser.add_argument("--draw", action="store_true", help="measure nothing")
+    options = parser.parse_args()
+    if not options.draw:
+        torch.set_num_threads(1)
+        warnings.simplefilter("error")
+        measure(options.fashion, options.only)
+    import tuning_pictures  # noqa: PLC0415 (measuring needs no matplotlib)
+
+    tuning_pictures.main()
+
+
+if __name__ == "__main__":
+    main()
