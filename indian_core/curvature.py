@@ -1,8 +1,8 @@
 r"""The largest curvature of a loss: the top eigenvalue of its Hessian, from products with it.
 
-A Hessian is never formed. ARPACK's Lanczos iteration (`scipy.sparse.linalg.eigsh`) asks for a few
-dozen products Hv, each about as dear as two gradients, and keeps `LANCZOS_VECTORS` vectors of θ's
-size in double precision.
+A Hessian is never formed. ARPACK's Lanczos iteration (`scipy.sparse.linalg.eigsh`) asks for a
+dozen products Hv or a few, each about as dear as two gradients, and keeps `LANCZOS_VECTORS`
+vectors of θ's size in double precision.
 """
 
 from __future__ import annotations

@@ -51,9 +51,9 @@ def suggest_lr(
         found = suggest_lr(
             lambda: model.compute_loss(x, y, model(x, training=True)), model.trainable_variables
         )
-        model.optimizer = INDIAN(found.lr, initial_speed=found.initial_speed)
+        model.compile(INDIAN(found.lr, initial_speed=found.initial_speed), loss=...)
 
-    docs/tuning.md says what to expect. It costs a few dozen gradients and
+    docs/tuning.md says what to expect. It costs some thirty gradients and
     `indian_core.curvature.LANCZOS_VECTORS` vectors of θ's size in double precision. All variables
     are left as they are, those of metrics, BatchNorm and random seeds included.
 

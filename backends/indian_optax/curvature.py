@@ -58,7 +58,7 @@ def suggest_lr(
       L = \lambda_{\max}(\nabla^2 J(\theta))
 
     with :math:`\gamma_{\max}` of ``indian_core.stability.max_lr``. Give it a loss over as many
-    samples as fit, as you train it; docs/tuning.md says what to expect. It costs a few dozen
+    samples as fit, as you train it; docs/tuning.md says what to expect. It costs some thirty
     gradients and ``indian_core.curvature.LANCZOS_VECTORS`` vectors of the parameters' size in
     double precision on the host.
 

@@ -51,8 +51,8 @@ def suggest_lr(
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
     with γ_max of `indian_core.stability.max_lr`. Give it a loss over as many samples as fit, in
-    the mode that you train in; docs/tuning.md says what to expect. It costs a few dozen backward
-    passes and `indian_core.curvature.LANCZOS_VECTORS` vectors of θ's size in double precision.
+    the mode that you train in; docs/tuning.md says what to expect. It costs some thirty
+    gradients and `indian_core.curvature.LANCZOS_VECTORS` vectors of θ's size in double precision.
 
     The parameters, their gradients and torch's random number generators (of the CPU and of the
     parameters' devices) are left as they are. What ``loss_fn`` itself changes is not ours: a
