@@ -15,6 +15,7 @@ import gc
 import importlib
 import json
 import os
+import random
 import statistics
 import time
 from collections.abc import Iterable, Sequence
@@ -76,7 +77,8 @@ def measure(
     """Return the median and the quartiles of every contender's step time, in milliseconds.
 
     Args:
-        contenders: They take turns, in an order that is rotated at every round.
+        contenders: They take turns, in an order that is drawn anew for every round: what the one
+            before has left in the caches is a matter of chance, the same for all.
         repeats: Rounds at the least.
         seconds: Rounds go on until this much time has passed.
     """
@@ -84,14 +86,14 @@ def measure(
     for contender in contenders:
         for _ in range(WARM_UP):
             contender.step()
+    order = random.Random(0)
     gc.collect()
     gc.disable()
     try:
         start = time.perf_counter()
         rounds = 0
         while rounds < repeats or time.perf_counter() - start < seconds:
-            turn = rounds % len(contenders)
-            for contender in [*contenders[turn:], *contenders[:turn]]:
+            for contender in order.sample(contenders, len(contenders)):
                 before = time.perf_counter()
                 contender.step()
                 times[contender.name].append(time.perf_counter() - before)

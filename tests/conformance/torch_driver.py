@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from indian_torch import INDIAN
 
 from indian_core.problems import Problem
+from indian_torch import INDIAN
 from tests.conformance.driver import Arrays, Settings
 
 _OPTIONS: dict[str, dict[str, Any]] = {
