@@ -292,7 +292,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         """
         # As a tensor: Keras on torch rounds a Python float to floatx where it meets a Variable.
         momentum = ops.convert_to_tensor(self._momentum_of(variable))
-        theta = ops.cast(variable, momentum.dtype)
+        theta = ops.stop_gradient(ops.cast(variable, momentum.dtype))
         return psi_from_momentum(theta, momentum, self.alpha, self.beta)
 
     def set_psi(self, variable: Any, psi: Any) -> None:
@@ -328,7 +328,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
                 f"Invalid psi: its shape is {tuple(psi.shape)}, but that of the variable "
                 f"{variable.path!r} is {tuple(variable.shape)}"
             )
-        theta = ops.cast(variable, momentum.dtype)
+        theta = ops.stop_gradient(ops.cast(variable, momentum.dtype))
         momentum.assign(momentum_from_psi(theta, psi, self.alpha, self.beta))
         self.psi_given.assign(1)
 

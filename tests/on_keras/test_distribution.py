@@ -21,7 +21,7 @@ def alone() -> list:
 
 
 @only_on("tensorflow")
-@pytest.mark.parametrize("options", [{}, {"jit_compile": False}, {"run_eagerly": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"jit_compile": False}], ids=str)
 def test_mirrored_strategy(alone: list, options: dict) -> None:
     import tensorflow as tf
 
