@@ -7,6 +7,7 @@ momentum of `indian_core.momentum`. The for-loop and the foreach implementation 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -98,7 +99,7 @@ def indian(
     if on_host and not _NATIVE.issuperset(map(type, params)):
         params, grads, momentum_buffers = _local_shards(params, grads, momentum_buffers)
 
-    left = list(range(len(params)))
+    left: Sequence[int] = range(len(params))
     automatic = foreach is None and fused is None
     if has_sparse_grad:
         if step.l2 != 0:

@@ -73,9 +73,11 @@ def _fused_indian(
         if call is None or call.momentum <= 0:
             left += indices
             continue
-        some_params, some_grads, some_buffers = (
-            [column[i] for i in indices] for column in (params, grads, momentum_buffers)
-        )
+        some_params, some_grads, some_buffers = params, grads, momentum_buffers
+        if len(indices) < len(params):
+            some_params, some_grads, some_buffers = (
+                [column[i] for i in indices] for column in (params, grads, momentum_buffers)
+            )
         if step.shrinks:
             torch._foreach_mul_(some_params, 1 - step.shrinkage)
         if call.negate:
