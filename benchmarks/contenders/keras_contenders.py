@@ -12,10 +12,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from indian_keras import INDIAN
 from keras import ops
 
 from contenders import Contender
+from indian_keras import INDIAN
 
 BACKEND = keras.backend.backend()
 if BACKEND == "tensorflow":

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
-from indian_keras import INDIAN
 from keras import ops
 
 from indian_core.problems import Problem
+from indian_keras import INDIAN
 from tests.conformance.driver import Arrays, Settings
 
 BACKEND = keras.backend.backend()

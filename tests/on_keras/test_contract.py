@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from indian_keras import INDIAN, INNA, PowerDecay
 
+from indian_keras import INDIAN, INNA, PowerDecay
 from tests.on_keras.runs import (
     apply,
     array,

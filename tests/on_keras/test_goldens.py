@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 import pytest
-from indian_keras import INDIAN
 
 from indian_core import from_gradient_descent
+from indian_keras import INDIAN
 from tests.on_keras.runs import apply, arrays, assert_close, gradients, variables
 
 STEPS = 30

@@ -6,10 +6,10 @@ import doctest
 import subprocess
 import sys
 
-import indian_keras.optimizer
-import indian_keras.schedules
 import pytest
 
+import indian_keras.optimizer
+import indian_keras.schedules
 from tests.on_keras.runs import BACKEND
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from indian_keras import INDIAN
 from keras import ops
 
+from indian_keras import INDIAN
 from tests.on_keras.runs import BACKEND, assert_close, only_on
 
 ROWS = np.array([3, 1, 3])

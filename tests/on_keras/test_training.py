@@ -7,9 +7,9 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import pytest
-from indian_keras import INDIAN, PowerDecay
 from keras import ops
 
+from indian_keras import INDIAN, PowerDecay
 from tests.on_keras.runs import (
     BACKEND,
     apply,
