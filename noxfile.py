@@ -111,6 +111,13 @@ def together(session: nox.Session) -> None:
 
 
 @nox.session
+def trainers(session: nox.Session) -> None:
+    """Test the torch adapter in Lightning, Hugging Face's Trainer and Accelerate."""
+    install(session, "-e", ".[torch]", group="test-trainers")
+    session.run("pytest", "tests/on_torch/trainers", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Train one network in PyTorch, Keras and JAX with INDIAN and its peers; draw the curves."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
