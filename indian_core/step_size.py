@@ -34,7 +34,7 @@ class StepSize:
         beta: β, the Newton damping that it is for.
         safety: The part of the limit that is suggested.
         initial_speed: s = 1, the paper's start, where its first step −γ v does not overshoot the
-            minimum along the steepest direction, γL ≤ 1; else s = β, from rest.
+            minimum along the steepest direction, γL ≤ 1; else s = β, from rest, if that is less.
         warnings: What makes the suggestion doubtful, in words.
     """
 
@@ -105,7 +105,7 @@ def from_curvature(
         alpha=alpha,
         beta=beta,
         safety=safety,
-        initial_speed=1.0 if lr * curvature <= 1 else beta,
+        initial_speed=1.0 if lr * curvature <= 1 else min(1.0, beta),
         warnings=(_flat(curvature, alpha),) if of_curvature >= of_alpha else (),
     )
 

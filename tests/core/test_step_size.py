@@ -140,15 +140,12 @@ def test_a_scaled_loss_has_the_step_size_of_the_scaled_hyperparameters(
 
 
 @given(curvatures, alphas, betas, st.floats(0.01, 2))
-def test_the_first_step_does_not_overshoot(
+def test_the_papers_start_is_for_first_steps_that_do_not_overshoot(
     largest: float, alpha: float, beta: float, safety: float
 ) -> None:
     found = from_curvature(largest, alpha, beta, safety)
-    if found.initial_speed == 1:
-        assert found.lr * largest <= 1
-    else:
-        assert found.initial_speed == beta
-        assert found.lr * largest > 1
+    overshoots = found.lr * largest > 1
+    assert found.initial_speed == (min(1, beta) if overshoots else 1)
 
 
 @pytest.mark.parametrize("largest", [0.0, -3.0, 1e-9])
