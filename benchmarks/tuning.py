@@ -198,7 +198,7 @@ def tuned_sgd(problem: Problem) -> Iterator[dict[str, Any]]:
     """The best SGD with momentum 0.9 of a grid, the same run as INDIAN, and β turned up."""
     grid = {
         lr: float(np.mean([final(problem, seed, lr, momentum=0.9)[0] for seed in problem.seeds]))
-        for lr in (0.003, 0.01, 0.03, 0.1)
+        for lr in (0.003, 0.0055, 0.01, 0.017, 0.03, 0.055, 0.1)
     }
     lr = min((lr for lr in grid if math.isfinite(grid[lr])), key=grid.__getitem__)
     yield {"problem": problem.name, "method": "sgd", "lr": lr, "train_loss": grid[lr]}

@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import NullLocator
 
 from indian_core.stability import max_lr, optimal_hyperparameters, spectral_radius
 from indian_core.step_size import SAFETY
@@ -125,6 +126,8 @@ def suggestions(rows: Rows) -> None:
             )
         axes.axvline(SAFETY, color="0.4", linestyle="--", zorder=0)
         axes.set(xscale="log", yscale="log", xlabel=r"$\gamma$ / limit", title=problem)
+        axes.set_xticks([1 / 8, 1 / 4, 1 / 2, 1, 2], ["1/8", "1/4", "1/2", "1", "2"])
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.grid(alpha=0.3, which="both")
     panels[0][0].set_ylabel("training loss at the end")
     panels[0][0].legend(fontsize=8)
