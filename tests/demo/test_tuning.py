@@ -1,0 +1,53 @@
+"""docs/tuning.md says what benchmarks/results/tuning.json holds, and what it claims follows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import tuning_tables
+from indian_core.step_size import SAFETY, from_curvature
+
+ROOT = Path(__file__).parents[2]
+CONTENT: dict[str, Any] = json.loads(tuning_tables.RESULTS.read_text())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["suggestions", "safeties", "curvatures", "first_steps", "tuned_sgd", "traces", "decays"],
+)
+def test_the_tables_are_those_of_the_results(name: str) -> None:
+    rows = CONTENT["suggestions" if name == "safeties" else name]
+    table = getattr(tuning_tables, name)(rows)
+    assert table.count("\n") > 2
+    assert table in (ROOT / "docs" / "tuning.md").read_text()
+
+
+def test_the_limits_are_still_those_of_the_core() -> None:
+    for row in CONTENT["suggestions"]:
+        found = from_curvature(row["curvature"], row["alpha"], row["beta"], row["part"])
+        # The file holds five digits.
+        assert found.limit == pytest.approx(row["limit"], rel=1e-4)
+        assert found.initial_speed == row["initial_speed"]
+
+
+def test_every_suggestion_trained_and_twice_its_safety_did_not() -> None:
+    def losses(part: float) -> list[float]:
+        found = [row["train_loss"] for row in CONTENT["suggestions"] if row["part"] == part]
+        return [np.inf if loss is None else loss for loss in found]
+
+    assert len(losses(SAFETY)) >= 24
+    assert max(losses(SAFETY)) < 0.6
+    assert max(losses(2 * SAFETY)) > 1
+
+
+def test_the_energy_tells_the_two_oscillations_apart() -> None:
+    by_label = {row["label"]: row for row in CONTENT["traces"]}
+    little, large = by_label["too little damping"], by_label["too large a step"]
+    assert (np.diff(little["loss"]) > 0).any()
+    assert (np.diff(little["energy"]) < 0).all()
+    assert (np.diff(large["energy"]) > 0).mean() > 0.25
