@@ -152,7 +152,7 @@ def test_parameters_of_several_dtypes_and_complex_ones() -> None:
 
 def test_a_linear_loss_is_flat() -> None:
     theta = torch.ones(30, requires_grad=True)
-    with pytest.warns(UserWarning, match="the loss is flat or concave here"):
+    with pytest.warns(UserWarning, match="The loss is flat or concave here"):
         found = suggest_lr(lambda: torch.sum(theta), [theta], alpha=0.5)
     assert found.curvature == 0
     assert found.limit == 4
