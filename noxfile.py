@@ -52,7 +52,9 @@ def run_tests(session: nox.Session, name: str, folder: str, backend: str | None)
     where = [f"tests/{folder}", "tests/conformance"]
     if name == "core":
         where += ["tests/trajectories"]
-    session.run("pytest", *where, "--adapter", name, *session.posargs, env=environment)
+    session.run(
+        "pytest", "-n", "auto", *where, "--adapter", name, *session.posargs, env=environment
+    )
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
@@ -107,7 +109,7 @@ def together(session: nox.Session) -> None:
     """Test what takes every framework in one environment: isolation, the demo, the examples."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     install(session, group="test-core")
-    session.run("pytest", "tests/together", "tests/demo", *session.posargs)
+    session.run("pytest", "-n", "auto", "tests/together", "tests/demo", *session.posargs)
 
 
 @nox.session

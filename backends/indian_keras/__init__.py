@@ -11,6 +11,8 @@ except ImportError as error:
         '"indian-optimizer[keras-tensorflow]" (or keras-jax, or keras-torch)'
     ) from error
 
+from indian_keras.curvature import largest_curvature, suggest_lr
+from indian_keras.energy import EnergyLogger
 from indian_keras.optimizer import INDIAN
 from indian_keras.schedules import PowerDecay
 
@@ -21,4 +23,4 @@ INNA = INDIAN
 for _name in ("indian", "INDIAN", "inna", "INNA"):
     keras.saving.get_custom_objects()[_name] = INDIAN
 
-__all__ = ["INDIAN", "INNA", "PowerDecay"]
+__all__ = ["INDIAN", "INNA", "EnergyLogger", "PowerDecay", "largest_curvature", "suggest_lr"]

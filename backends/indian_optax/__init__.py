@@ -14,6 +14,7 @@ except ImportError as error:
     ) from error
 
 from indian_optax.alias import from_sgd, indian, inna
+from indian_optax.curvature import largest_curvature, suggest_lr
 from indian_optax.phase_space import psi, with_psi
 from indian_optax.schedules import power_decay
 from indian_optax.stochastic_rounding import StochasticRoundingState, stochastic_rounding
@@ -25,9 +26,11 @@ __all__ = [
     "from_sgd",
     "indian",
     "inna",
+    "largest_curvature",
     "power_decay",
     "psi",
     "scale_by_indian",
     "stochastic_rounding",
+    "suggest_lr",
     "with_psi",
 ]

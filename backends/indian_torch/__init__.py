@@ -7,9 +7,18 @@ except ImportError as error:
         'indian_torch needs PyTorch: pip install "indian-optimizer[torch]"'
     ) from error
 
+from indian_torch.curvature import largest_curvature, suggest_lr
 from indian_torch.functional import indian
 from indian_torch.migration import load_authors_state_dict
 from indian_torch.optimizer import INDIAN, INNA
 from indian_torch.schedule import PowerDecayLR
 
-__all__ = ["INDIAN", "INNA", "PowerDecayLR", "indian", "load_authors_state_dict"]
+__all__ = [
+    "INDIAN",
+    "INNA",
+    "PowerDecayLR",
+    "indian",
+    "largest_curvature",
+    "load_authors_state_dict",
+    "suggest_lr",
+]

@@ -22,6 +22,7 @@ from indian_torch.checkpoints import (
     check_state_dict,
     restore_state,
 )
+from indian_torch.energy import energy
 from indian_torch.functional import indian
 from indian_torch.groups import OPTIONS, check_group
 from indian_torch.precision import momentum_dtype_of
@@ -360,6 +361,30 @@ class INDIAN(Optimizer):
         # torch 2.9 renamed it.
         check = getattr(self, "_accelerator_graph_capture_health_check", None)
         (check or self._cuda_graph_capture_health_check)()
+
+    def energy(self, loss: float | Tensor) -> Tensor:
+        r"""Return the Lyapunov energy, $E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$.
+
+        Call it between ``loss.backward()`` and `step`: see `indian_torch.energy.energy`.
+
+        Args:
+            loss: J(θ), a scalar.
+
+        Returns:
+            E, a scalar tensor without a graph.
+
+        Raises:
+            ValueError: If the loss is not a real scalar.
+
+        Example:
+            >>> theta = torch.tensor([1.0, 2.0], requires_grad=True)
+            >>> optimizer = INDIAN([theta], lr=0.1, alpha=0.5, beta=1.0)
+            >>> loss = (theta**2).sum()
+            >>> loss.backward()
+            >>> optimizer.energy(loss).item()
+            15.0
+        """
+        return energy(self, loss)
 
     @torch.no_grad()
     def psi(self, param: Tensor) -> Tensor:

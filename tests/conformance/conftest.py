@@ -10,12 +10,6 @@ import pytest
 from tests.conformance.trajectories import CLOSED_LOOP, OPEN_LOOP
 from tests.conftest import load_driver
 
-WORST = pytest.StashKey[dict[tuple[str, str], float]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[WORST] = defaultdict(float)
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     driver = load_driver(metafunc.config)
@@ -42,12 +36,11 @@ def driver(pytestconfig: pytest.Config) -> type:
 
 
 @pytest.fixture
-def record_error(pytestconfig: pytest.Config) -> Callable[[str, str, float], None]:
-    """Remember the worst error of each variant and dtype for the summary."""
+def record_error(request: pytest.FixtureRequest) -> Callable[[str, str, float], None]:
+    """Keep an error of a variant in the test's report, which reaches the summary under xdist too."""
 
     def record(variant: str, what: str, error: float) -> None:
-        worst = pytestconfig.stash[WORST]
-        worst[variant, what] = max(worst[variant, what], error)
+        request.node.user_properties.append(("error", (variant, what, error)))
 
     return record
 
@@ -55,7 +48,13 @@ def record_error(pytestconfig: pytest.Config) -> Callable[[str, str, float], Non
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    worst = config.stash[WORST]
+    worst: dict[tuple[str, str], float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "error":
+                    variant, what, error = value
+                    worst[variant, what] = max(worst[variant, what], error)
     if not worst:
         return
     adapter = config.getoption("--adapter")
