@@ -37,7 +37,7 @@ def driver(pytestconfig: pytest.Config) -> type:
 
 @pytest.fixture
 def record_error(request: pytest.FixtureRequest) -> Callable[[str, str, float], None]:
-    """Keep an error of a variant in the test's report, which reaches the summary under xdist too."""
+    """Keep an error of a variant in the test report, which reaches the summary under xdist too."""
 
     def record(variant: str, what: str, error: float) -> None:
         request.node.user_properties.append(("error", (variant, what, error)))
