@@ -29,16 +29,15 @@ def assert_at(
     checkpoint: Checkpoint,
     tolerance: float,
     record: Callable[[str, float], None],
-    psi_tolerance: float | None = None,
 ) -> None:
     """Assert that θ and ψ are the checkpoint's, and record how far they are off."""
-    for what, actual, expected, bound in (
-        ("theta", run.theta(), checkpoint.theta, tolerance),
-        ("psi", run.psi(), checkpoint.psi, psi_tolerance or tolerance),
+    for what, actual, expected in (
+        ("theta", run.theta(), checkpoint.theta),
+        ("psi", run.psi(), checkpoint.psi),
     ):
         error = relative_error(actual, expected)
         record(what, error)
-        assert error <= bound, f"{what} at step {checkpoint.step}: {error:.2e} > {bound:.2e}"
+        assert error <= tolerance, f"{what} at step {checkpoint.step}: {error:.2e}"
 
 
 def assert_same_bits(actual: Arrays, expected: Arrays) -> None:

@@ -43,10 +43,11 @@ def float32_open_loop_bound(steps: int) -> float:
     return 8 * (steps + 1) * UNIT_ROUNDOFF_32
 
 
-def test_open_loop_float64(
-    driver: type, variant: str, open_loop: Trajectory, record_error: Record
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_open_loop(
+    driver: type, variant: str, open_loop: Trajectory, dtype: str, record_error: Record
 ) -> None:
-    run = start(driver, open_loop, variant, "float64")
+    run = start(driver, open_loop, variant, dtype)
     done = 0
     for checkpoint in open_loop.checkpoints:
         run_open_loop(run, open_loop, done, checkpoint.step)
@@ -54,24 +55,8 @@ def test_open_loop_float64(
         assert_at(
             run,
             checkpoint,
-            FLOAT64,
-            lambda what, e: record_error(variant, f"{what}, open loop, float64", e),
-        )
-
-
-def test_open_loop_float32(
-    driver: type, variant: str, open_loop: Trajectory, record_error: Record
-) -> None:
-    run = start(driver, open_loop, variant, "float32")
-    done = 0
-    for checkpoint in open_loop.checkpoints:
-        run_open_loop(run, open_loop, done, checkpoint.step)
-        done = checkpoint.step
-        assert_at(
-            run,
-            checkpoint,
-            float32_open_loop_bound(checkpoint.step),
-            lambda what, e: record_error(variant, f"{what}, open loop, float32", e),
+            FLOAT64 if dtype == "float64" else float32_open_loop_bound(checkpoint.step),
+            lambda what, e: record_error(variant, f"{what}, open loop, {dtype}", e),
         )
 
 
