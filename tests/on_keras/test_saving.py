@@ -74,7 +74,9 @@ def test_the_order_of_the_file_is_fixed() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam(0.1)], ids=str
+    "other",
+    [keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam(0.1)],
+    ids=["SGD", "Adam"],
 )
 def test_the_state_of_another_optimizer_is_refused(other: keras.optimizers.Optimizer) -> None:
     theirs = variables()
