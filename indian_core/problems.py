@@ -111,7 +111,7 @@ def _cross_entropy(logits: Any, one_hot: Any, xp: Any) -> Any:
     # Logits are small here: without the usual shift by their maximum, every framework computes
     # the same expression.
     log_total = xp.log(xp.sum(xp.exp(logits), axis=1))
-    return xp.sum(log_total - xp.sum(logits * one_hot, axis=1)) / len(one_hot)
+    return xp.sum(log_total - xp.sum(logits * one_hot, axis=1)) / one_hot.shape[0]
 
 
 def _cross_entropy_gradient(logits: Array, one_hot: Array) -> Array:

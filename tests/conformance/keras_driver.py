@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -80,30 +81,41 @@ def _jax_step(optimizer: INDIAN, variables: list[Any]) -> Callable[..., None]:
     return step
 
 
-def _gradients(problem: Problem, k: int, variables: list[Any]) -> list[Any]:
-    """Return the backend's own gradient of the problem's loss on batch k.
+@functools.cache
+def _gradient_of(problem: Problem) -> Callable[[list[Any], list[Any]], Any]:
+    """Return the backend's own gradient of the problem's loss, compiled where that pays.
 
     In the backend's own NumPy: keras.ops takes products of float64 in floatx.
     """
-    dtype = variables[0].dtype
-    batch = tuple(ops.convert_to_tensor(b.astype(dtype)) for b in problem.batch(k))
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        theta = [tf.convert_to_tensor(v.value) for v in variables]
-        with tf.GradientTape() as tape:
-            tape.watch(theta)
-            loss = problem.loss(theta, batch, tf.experimental.numpy)
-        return list(tape.gradient(loss, theta))
+        @tf.function
+        def gradient(theta: list[Any], batch: list[Any]) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(theta)
+                loss = problem.loss(theta, batch, tf.experimental.numpy)
+            return tape.gradient(loss, theta)
+
+        return gradient
     if BACKEND == "jax":
         import jax
 
-        gradient_of = jax.grad(lambda theta: problem.loss(theta, batch, jax.numpy))
-        return list(gradient_of([v.value for v in variables]))
+        return jax.jit(jax.grad(lambda theta, batch: problem.loss(theta, batch, jax.numpy)))
     import torch
 
-    leaves = [v.value.detach().requires_grad_() for v in variables]
-    return list(torch.autograd.grad(problem.loss(leaves, batch, torch), leaves))
+    def torch_gradient(theta: list[Any], batch: list[Any]) -> Any:
+        leaves = [t.detach().requires_grad_() for t in theta]
+        return torch.autograd.grad(problem.loss(leaves, batch, torch), leaves)
+
+    return torch_gradient
+
+
+def _gradients(problem: Problem, k: int, variables: list[Any]) -> list[Any]:
+    dtype = variables[0].dtype
+    batch = [ops.convert_to_tensor(b.astype(dtype)) for b in problem.batch(k)]
+    theta = [ops.convert_to_tensor(v.value) for v in variables]
+    return list(_gradient_of(problem)(theta, batch))
 
 
 class KerasDriver:
