@@ -292,6 +292,8 @@ ONLY_ON = {
 
 
 def measure(fashion: str | None, names: Sequence[str]) -> None:
+    if fashion is not None:
+        data.load(fashion)  # a folder that will not do is refused before the long work
     content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     content["software"] = f"{on_torch.VERSIONS}, {platform.machine()}, one thread"
     content["fashion"] = fashion is not None

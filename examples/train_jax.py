@@ -1,4 +1,7 @@
-"""Classify scikit-learn's digits in JAX with INDIAN: pip install "indian-optimizer[optax]"."""
+"""Classify scikit-learn's digits in JAX with INDIAN.
+
+In a clone of the repository: pip install ".[optax]" scikit-learn
+"""
 
 import jax
 import jax.numpy as jnp

@@ -1,7 +1,7 @@
 """Classify scikit-learn's digits in Keras 3 with INDIAN.
 
-pip install "indian-optimizer[keras-tensorflow]", or [keras-jax] or [keras-torch]; the
-environment variable KERAS_BACKEND chooses between the backends that are installed.
+In a clone of the repository: pip install ".[keras-tensorflow]" scikit-learn, or [keras-jax] or
+[keras-torch]. The environment variable KERAS_BACKEND chooses between the backends installed.
 """
 
 import keras

@@ -1,4 +1,7 @@
-"""Classify scikit-learn's digits in PyTorch with INDIAN: pip install "indian-optimizer[torch]"."""
+"""Classify scikit-learn's digits in PyTorch with INDIAN.
+
+In a clone of the repository: pip install ".[torch]" scikit-learn
+"""
 
 import torch
 from sklearn.datasets import load_digits
