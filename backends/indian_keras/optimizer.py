@@ -199,6 +199,15 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         _check_learning_rate(learning_rate)
         keras.optimizers.Optimizer.learning_rate.fset(self, learning_rate)
 
+    def _backend_apply_gradients(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any]
+    ) -> None:
+        # Before anything is changed: a wrong shape would be broadcast, and on torch the fused
+        # kernel would read past its end.
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            _check_shape(gradient, variable)
+        super()._backend_apply_gradients(grads, trainable_variables)
+
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
@@ -370,3 +379,17 @@ def _check_learning_rate(learning_rate: Any) -> None:
     """Raise if a number cannot be a learning rate; Keras itself judges all that is no number."""
     if isinstance(learning_rate, float):
         check_hyperparameters(learning_rate=learning_rate)
+
+
+def _check_shape(gradient: Any, variable: Any) -> None:
+    """Raise unless a gradient has the shape of its variable."""
+    found = getattr(gradient, "shape", ())
+    if keras.backend.backend() == "tensorflow" and hasattr(found, "is_compatible_with"):
+        same = found.is_compatible_with(variable.shape)  # in a graph it may be partly unknown
+    else:
+        same = (found := tuple(found)) == tuple(variable.shape)
+    if not same:
+        raise ValueError(
+            f"Invalid gradient: its shape is {found}, but that of the variable "
+            f"{variable.path!r} is {tuple(variable.shape)}"
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -239,6 +241,21 @@ def test_variables_of_no_size_and_of_mixed_precision(float64: None) -> None:
     expected = paper([0.25] * 3, 0.5, 0.1, 1.0)[0]
     assert_close([theta[1]], [expected[0]], 1e-12)
     assert_close([theta[2]], [expected[1]], 1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 2}], ids=["", "summed"])
+@pytest.mark.parametrize(
+    ("shape", "wrong"), [((6,), (1,)), ((1,), (3,)), ((2, 3), (3, 2)), ((2, 3), (3,)), ((), (1,))]
+)
+def test_a_gradient_of_another_shape_is_refused(shape: tuple, wrong: tuple, options: dict) -> None:
+    theta = [keras.Variable(np.ones(s), dtype="float32") for s in ((2,), shape)]
+    optimizer = INDIAN(weight_decay=0.1, **options)
+    optimizer.build(theta)
+    before = arrays([*theta, *optimizer.variables])
+    named = rf"shape is \(?{re.escape(str(wrong)[1:-1])}\)?.*is {re.escape(str(shape))}"
+    with pytest.raises(ValueError, match=named):
+        optimizer.apply([keras.ops.ones(2), keras.ops.ones(wrong)], theta)
+    assert_same_bits([*theta, *optimizer.variables], before)
 
 
 def test_a_step_on_unknown_variables_is_refused() -> None:
