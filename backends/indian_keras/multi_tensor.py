@@ -44,7 +44,8 @@ def update(
             fused if same_order and _fusible(theta) else rest, (theta, w, v), strict=True
         ):
             tensors.append(tensor)
-    if fused[0] and abs(step.momentum_momentum) >= SMALLEST_DECAY:
+    # (CUDA's kernel refuses a negative momentum, which αγ > 1 makes.)
+    if fused[0] and step.momentum_momentum >= SMALLEST_DECAY:
         _fused_step(step, *fused)
     elif fused[0]:
         _foreach_step(step, *fused)

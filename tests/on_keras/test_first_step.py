@@ -14,6 +14,7 @@ from tests.on_keras.runs import (
     arrays,
     assert_close,
     gradients,
+    only_on,
     paper,
     starts,
     variables,
@@ -144,6 +145,25 @@ def test_a_decay_of_zero_or_less_is_exact(alpha_lr: float) -> None:
     assert_close(psis(optimizer, theta), expected_psi, TOLERANCE)
 
 
+@only_on("torch")
+@pytest.mark.parametrize("alpha_lr", [0.5, 1.5])
+def test_the_fused_kernel_never_gets_a_negative_momentum(
+    alpha_lr: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA's refuses one."""
+    import torch
+
+    fused, decays = torch._fused_sgd_, []
+
+    def spy(*tensors: list, momentum: float, **options: object) -> None:
+        decays.append(momentum)
+        fused(*tensors, momentum=momentum, **options)
+
+    monkeypatch.setattr(torch, "_fused_sgd_", spy)
+    apply(INDIAN(alpha_lr / 4, alpha=4.0, beta=0.1), variables(), gradients(0))
+    assert decays == ([0.5] if alpha_lr == 0.5 else [])
+
+
 def test_update_step_takes_a_bare_learning_rate() -> None:
     """It is Keras's public hook, called here as other optimizers' are."""
     theta = variables()
@@ -165,5 +185,13 @@ def test_psi_refuses_what_it_cannot_serve() -> None:
         optimizer.psi(keras.Variable([1.0]))
     with pytest.raises(ValueError, match=r"Invalid psi: its shape is \(2,\).*is \(3, 2\)"):
         optimizer.set_psi(theta[0], [1.0, 2.0])
+    overwritten = keras.Variable([1.0])
+    overwritten.overwrite_with_gradient = True
+    other = INDIAN()
+    other.build([overwritten])
+    for call in (lambda: other.psi(overwritten), lambda: other.set_psi(overwritten, [1.0])):
+        with pytest.raises(ValueError, match="has no ψ: it is overwritten with its gradient"):
+            call()
+    assert int(array(other.psi_given)) == 0
     assert int(array(optimizer.psi_given)) == 0
     assert_close(optimizer.momentums, [np.zeros_like(v) for v in starts()], 0)
