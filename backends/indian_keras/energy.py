@@ -53,7 +53,8 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
     optimizer = _unwrapped(optimizer)
     if not optimizer.built:
         raise ValueError("The optimizer has no momentum yet: call build(variables) first")
-    momentums = optimizer.momentums
+    # (None: a variable that Keras overwrites with its gradient.)
+    momentums = [w for w in optimizer.momentums if w is not None]
     loss = ops.convert_to_tensor(loss)
     if tuple(loss.shape) not in ((), (1,)):
         raise ValueError(f"Invalid loss: shape {tuple(loss.shape)} (it must be a scalar)")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from indian_core import (
@@ -39,7 +41,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
     This is the paper's equation (11) with w = (α − 1/β) θ + ψ/β in the place of ψ; `psi` and
     `set_psi` speak the paper's language. The initial velocity of θ is −s v_0. The first step is
     the first that is applied: under gradient accumulation the first full one, under loss scaling
-    the first that is not skipped. A variable that has no gradient then starts from rest.
+    the first that is not skipped. A variable whose first gradient comes later starts from rest,
+    w = 0, whatever s is.
 
     w is kept in float32 for float16 and bfloat16 variables, since 1 − αγ needs the digits.
 
@@ -102,6 +105,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         check_hyperparameters(alpha=alpha, beta=beta, initial_speed=initial_speed)
         if weight_decay is not None:
             check_hyperparameters(weight_decay=weight_decay)
+            weight_decay = float(weight_decay)
         _check_learning_rate(learning_rate)
         super().__init__(
             learning_rate=learning_rate,
@@ -117,9 +121,10 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             gradient_accumulation_steps=gradient_accumulation_steps,
             **kwargs,
         )
-        self.alpha = alpha
-        self.beta = beta
-        self.initial_speed = initial_speed
+        # Floats, for tensors to be multiplied with and JSON to hold: not a Fraction or np.float32.
+        self.alpha = float(alpha)
+        self.beta = float(beta)
+        self.initial_speed = float(initial_speed)
 
     @classmethod
     def from_sgd(
@@ -286,7 +291,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             ψ, a tensor of θ's shape and of w's dtype.
 
         Raises:
-            ValueError: If the optimizer is not built, or not with this variable.
+            ValueError: If the optimizer is not built, or not with this variable, or the variable
+                is one that Keras overwrites with its gradient.
 
         Example:
             >>> import keras
@@ -315,8 +321,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             psi: ψ, an array of θ's shape.
 
         Raises:
-            ValueError: If the optimizer is not built, or not with this variable, or ψ is not of
-                its shape.
+            ValueError: If the optimizer is not built, or not with this variable, or the variable
+                is one that Keras overwrites with its gradient, or ψ is not of its shape.
 
         Example:
             >>> import keras
@@ -345,7 +351,12 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         if not self.built:
             raise ValueError("This optimizer has no ψ yet. Call `optimizer.build(variables)` first")
         self._check_variables_are_known([variable])
-        return self.momentums[self._get_variable_index(variable)]
+        momentum = self.momentums[self._get_variable_index(variable)]
+        if momentum is None:
+            raise ValueError(
+                f"The variable {variable.path!r} has no ψ: it is overwritten with its gradient"
+            )
+        return momentum
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Restore the state from a file, or leave it untouched if the file is not this model's.
@@ -377,7 +388,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
 
 def _check_learning_rate(learning_rate: Any) -> None:
     """Raise if a number cannot be a learning rate; Keras itself judges all that is no number."""
-    if isinstance(learning_rate, float):
+    if isinstance(learning_rate, numbers.Real | np.generic):
         check_hyperparameters(learning_rate=learning_rate)
 
 

@@ -37,8 +37,8 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: igno
 
     def __init__(self, initial_learning_rate: float, power: float = POWER) -> None:
         check_hyperparameters(learning_rate=initial_learning_rate, power=power)
-        self.initial_learning_rate = initial_learning_rate
-        self.power = power
+        self.initial_learning_rate = float(initial_learning_rate)
+        self.power = float(power)
 
     def __call__(self, step: Any) -> Any:
         """Return γ_k, a scalar tensor of ``keras.config.floatx()``, for k = ``step``."""

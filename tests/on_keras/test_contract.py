@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from fractions import Fraction
 
 import keras
 import numpy as np
@@ -59,6 +61,27 @@ def test_the_configuration_holds_every_argument() -> None:
     assert INDIAN(**ARGUMENTS).get_config() == ARGUMENTS
     assert INDIAN.from_config(ARGUMENTS).get_config() == ARGUMENTS
     assert set(INDIAN().get_config()) == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("number", [Fraction, np.float32, np.float64, int])
+def test_any_real_number_is_kept_as_a_float(number: type, float64: None) -> None:
+    theta = variables()
+    optimizer = INDIAN(
+        PowerDecay(number(1), power=number(0)),
+        alpha=number(1),
+        beta=number(2),
+        initial_speed=number(3),
+        weight_decay=number(0),
+    )
+    config = optimizer.get_config()
+    kept = [config[name] for name in ("alpha", "beta", "initial_speed", "weight_decay")]
+    kept += optimizer._learning_rate.get_config().values()
+    assert kept == [1.0, 2.0, 3.0, 0.0, 1.0, 0.0]
+    assert {type(value) for value in kept} == {float}
+    json.dumps(config)
+    for k in range(3):
+        apply(optimizer, theta, gradients(k))
+    assert_close(theta, paper([1.0] * 3, 1.0, 2.0, 3.0)[0], 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +150,17 @@ def test_a_bad_learning_rate_is_refused_later_too() -> None:
     with pytest.raises(ValueError, match=r"Invalid learning rate: -1.0"):
         optimizer.learning_rate = -1.0
     assert float(array(optimizer.learning_rate)) == 0.25
+    for wrong in (-1, np.float32(-1), np.float16("nan"), np.int64(-1), Fraction(-1)):
+        with pytest.raises(ValueError, match="Invalid learning rate: "):
+            optimizer.learning_rate = wrong
+    for wrong in (True, np.True_):
+        with pytest.raises(TypeError, match="Invalid learning rate: "):
+            optimizer.learning_rate = wrong
+    assert float(array(optimizer.learning_rate)) == 0.25
+    for right in (1, np.float32(1), np.int64(1)):
+        optimizer.learning_rate = right
+        assert float(array(optimizer.learning_rate)) == 1.0
+        optimizer.learning_rate = 0.25
     with pytest.raises(TypeError, match="learning rate is not settable"):
         INDIAN(PowerDecay(0.1)).learning_rate = 0.1
 

@@ -89,6 +89,15 @@ def test_mixed_precisions_loss_scaling_is_seen_through() -> None:
     assert float(energy(scaled, 3.0)) == pytest.approx(2 * 1.05 * 3 + 12)
 
 
+def test_variables_without_a_momentum_have_no_part_in_it() -> None:
+    theta = [keras.Variable([1.0] * 3), keras.Variable([1.0])]
+    theta[1].overwrite_with_gradient = True
+    optimizer = INDIAN(0.1)
+    optimizer.build(theta)
+    optimizer.momentums[0].assign(np.full(3, 2.0))
+    assert float(energy(optimizer, 3.0)) == pytest.approx(2 * 1.05 * 3 + 12)
+
+
 def test_bad_input_is_refused() -> None:
     model, x, y = regression()
     model.compile(optimizer="sgd", loss="mse")
