@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,8 @@ import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED, check
 from indian_optax import hyperparameters
 from indian_optax.hyperparameters import Scalar, as_scalar_or_schedule, at_count
-from indian_optax.transform import IndianState, scale_by_indian
+from indian_optax.transform import checked_state, scale_by_indian
+from indian_optax.trees import is_none, leaves_like
 
 
 def indian(
@@ -52,6 +53,10 @@ def indian(
     \psi/\beta` of its Theorem 14 in place of :math:`\psi`; :func:`indian_optax.psi` and
     :func:`indian_optax.with_psi` convert.
 
+    A parameter whose gradient is None rests. All parameters share one count: where the first
+    gradient comes later than in the first step, the parameter starts from rest, :math:`w = 0`,
+    and the initial speed has no part.
+
     Args:
       learning_rate: :math:`\gamma > 0`, the step size: a scalar, or a schedule of the step count,
         such as the paper's :func:`indian_optax.power_decay`. On smooth losses of curvature at most
@@ -76,9 +81,11 @@ def indian(
 
     Raises:
       TypeError: If a hyperparameter is not a number, an array or (``learning_rate``,
-        ``weight_decay``) a schedule.
-      ValueError: If a number is out of range, or an array is not a scalar. ``update`` raises it if
-        trees do not match, or weight decay is asked for and ``params`` are not given.
+        ``weight_decay``) a schedule, or ``accumulator_dtype`` no floating-point dtype. ``update``
+        raises it if the state is not an :class:`indian_optax.IndianState`.
+      ValueError: If a value is out of range, or an array is not a scalar; the value of an array is
+        checked where it is known, outside of ``jax.jit``. ``update`` raises it if trees or shapes
+        do not match, or weight decay is asked for and ``params`` are not given.
 
     Examples:
       >>> import optax
@@ -123,7 +130,7 @@ def indian(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, optax.OptState]:
         # The decay shares the step's count, so that it needs no state of its own.
-        k = jnp.maximum(cast(IndianState, state).count, 0)
+        k = jnp.maximum(checked_state(state).count, 0)
         lr, strength = at_count(learning_rate, k), at_count(weight_decay, k)
         updates, state = step.update(updates, state, params)
         return _decayed(updates, params, lr, strength, mask), state
@@ -138,6 +145,9 @@ def _decayed(
     updates: optax.Updates, params: optax.Params | None, lr: Scalar, strength: Scalar, mask: Any
 ) -> optax.Updates:
     """Return the updates with −lr · strength · θ added where the mask allows."""
+    if params is not None:  # Without them optax's decay says so.
+        leaves, treedef = jax.tree.flatten(updates, is_leaf=is_none)
+        leaves_like(treedef, leaves, params, "updates", "the parameters")
     # In the widest float at hand, whatever θ's dtype: a product in float16 might underflow.
     lr, strength = hyperparameters.cast(float, lr, strength)
     # optax's own decay, with a negative strength, since these are updates and not gradients.

@@ -18,8 +18,9 @@ def as_scalar(name: str, value: Any) -> Scalar:
     """Return a hyperparameter as a checked Python float, or unchanged if it is an array.
 
     A number is known now, so it is checked now and its share of the step's arithmetic is done in
-    double precision. An array may be traced (optax.inject_hyperparams, vmap) or live on a device:
-    of it only the shape is checked.
+    double precision. An array may be traced (optax.inject_hyperparams, vmap) or be in part on
+    other hosts: then only its shape is checked. Else its value is checked too, which waits for
+    its device; a jitted step never does.
 
     Args:
       name: The argument's name, for the error text.
@@ -30,14 +31,23 @@ def as_scalar(name: str, value: Any) -> Scalar:
 
     Raises:
       TypeError: If the value is neither a real number nor an array.
-      ValueError: If a number is out of range, or an array is not a scalar.
+      ValueError: If a known value is out of range, or an array is not a scalar.
     """
     if isinstance(value, jax.Array | np.ndarray):
         if value.ndim != 0:
             raise ValueError(f"Invalid {name}: an array of shape {value.shape}, not a scalar")
+        if _is_known(value):
+            check_hyperparameters(**{name: np.asarray(jax.device_get(value)).item()})
         return value
     check_hyperparameters(**{name: value})
     return float(value)
+
+
+def _is_known(value: jax.Array | np.ndarray) -> bool:
+    """Return whether an array's value can be read here and now."""
+    if isinstance(value, jax.Array):
+        return not isinstance(value, jax.core.Tracer) and value.is_fully_addressable
+    return True
 
 
 def as_scalar_or_schedule(name: str, value: Any) -> ScalarOrSchedule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,9 @@ def scale_by_indian(
       updates have the gradients' dtypes, and it needs no ``params``.
 
     Raises:
-      TypeError: If a hyperparameter is not a number, an array or (``learning_rate``) a schedule.
+      TypeError: If a hyperparameter is not a number, an array or (``learning_rate``) a schedule,
+        or ``accumulator_dtype`` no floating-point dtype. ``update`` raises it if the state is not
+        an :class:`IndianState`.
       ValueError: If a number is out of range, or an array is not a scalar. ``update`` raises it if
         the gradients' tree or shapes are not those of the parameters.
 
@@ -93,7 +95,7 @@ def scale_by_indian(
     beta = hyperparameters.as_scalar("beta", beta)
     initial_speed = hyperparameters.as_scalar("initial_speed", initial_speed)
     if accumulator_dtype is not None:
-        accumulator_dtype = jax.dtypes.canonicalize_dtype(accumulator_dtype)
+        accumulator_dtype = _floating_dtype("accumulator_dtype", accumulator_dtype)
     from_new = _decay_is_large(learning_rate, alpha)
 
     def init_fn(params: optax.Params) -> IndianState:
@@ -106,7 +108,7 @@ def scale_by_indian(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, IndianState]:
         del params
-        count, momentum = cast(IndianState, state)
+        count, momentum = checked_state(state)
         k = jnp.maximum(count, 0)
         values = (hyperparameters.at_count(learning_rate, k), alpha, beta, initial_speed)
         scalars = functools.cache(functools.partial(_scalars, values, count == 0, from_new))
@@ -129,6 +131,25 @@ def scale_by_indian(
         )
 
     return optax.GradientTransformation(init_fn, update_fn)
+
+
+def checked_state(state: optax.OptState) -> IndianState:
+    """Return the state, or raise TypeError if it is another optimizer's."""
+    if not isinstance(state, IndianState):
+        raise TypeError(f"The state must be an IndianState, not {type(state).__name__}")
+    return state
+
+
+def _floating_dtype(name: str, dtype: Any) -> Any:
+    """Return the dtype as JAX has it, or raise TypeError if it cannot hold a momentum."""
+    error = TypeError(f"Invalid {name}: {dtype!r} (it must be a floating-point or complex dtype)")
+    try:
+        canonical = jax.dtypes.canonicalize_dtype(dtype)
+    except TypeError:
+        raise error from None
+    if not jnp.issubdtype(canonical, jnp.inexact):
+        raise error
+    return canonical
 
 
 def _momentum_dtype(param: Any, dtype: Any | None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import jax
@@ -40,9 +41,46 @@ def test_limits() -> None:
         indian(0.1, weight_decay="no")
     with pytest.raises(ValueError, match=r"Invalid alpha: an array of shape \(2,\)"):
         indian(0.1, alpha=jnp.ones(2))
-    with pytest.raises(TypeError):
-        indian(0.1, accumulator_dtype="no dtype")
     indian(0.0, alpha=0.0, initial_speed=0.0, weight_decay=0.0)
+
+
+@pytest.mark.parametrize("array", [np.array, np.float32, jnp.asarray, jnp.bfloat16])
+@pytest.mark.parametrize(
+    "name", ["learning_rate", "alpha", "beta", "initial_speed", "weight_decay"]
+)
+def test_known_arrays_out_of_range_are_refused_as_numbers_are(array: Any, name: str) -> None:
+    arguments: dict[str, Any] = {"learning_rate": 0.1}
+    with pytest.raises(ValueError, match="Invalid") as of_number:
+        indian(**(arguments | {name: -1.0}))
+    with pytest.raises(ValueError, match="Invalid") as of_array:
+        indian(**(arguments | {name: array(-1.0)}))
+    assert str(of_array.value) == str(of_number.value)
+
+
+@pytest.mark.parametrize("value", [jnp.asarray(True), np.array(True), jnp.asarray(1j)])
+def test_arrays_of_what_is_no_real_number_are_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match="Invalid alpha"):
+        indian(0.1, alpha=value)
+
+
+def test_injected_values_are_checked_where_they_are_known() -> None:
+    params = jnp.ones(2)
+    with pytest.raises(ValueError, match=r"Invalid learning rate: -1\.0"):
+        optax.inject_hyperparams(indian)(learning_rate=-1.0).init(params)
+    optimizer = optax.inject_hyperparams(indian)(learning_rate=0.5)
+    state = optimizer.init(params)
+    state.hyperparams["learning_rate"] = jnp.asarray(-1.0)
+    with pytest.raises(ValueError, match=r"Invalid learning rate: -1\.0"):
+        optimizer.update(params, state)
+    updates, _ = jax.jit(optimizer.update)(params, state)  # traced: not known
+    assert_close(updates, params)
+
+
+@pytest.mark.parametrize("dtype", [jnp.int8, "int32", bool, "no dtype", jnp.dtype("uint8")])
+def test_accumulators_that_cannot_hold_a_momentum_are_refused(dtype: Any) -> None:
+    text = re.escape(f"Invalid accumulator_dtype: {dtype!r}")
+    with pytest.raises(TypeError, match=text):
+        indian(0.1, accumulator_dtype=dtype)
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,44 @@ def test_trees_that_do_not_match(gradients: Any, text: str) -> None:
     state = optimizer.init({"a": jnp.ones(2), "b": jnp.ones(3)})
     with pytest.raises(ValueError, match=text):
         optimizer.update(gradients, state)
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"a": jnp.ones(2)}, "tree of the updates"),
+        ([jnp.ones(2), jnp.ones(3)], "tree of the updates"),
+        ({"a": jnp.ones(2), "b": None}, "tree of the updates"),
+        ({"a": jnp.ones(2), "b": jnp.asarray(1.0)}, r"updates\['b'\] have shape \(3,\), .*\(\)"),
+        ({"a": jnp.ones((2, 2)), "b": jnp.ones(3)}, r"updates\['a'\] have shape \(2,\)"),
+    ],
+)
+def test_decayed_params_that_do_not_match(params: Any, text: str) -> None:
+    optimizer = indian(0.1, weight_decay=0.1)
+    gradients = {"a": jnp.ones(2), "b": jnp.ones(3)}
+    with pytest.raises(ValueError, match=text):
+        optimizer.update(gradients, optimizer.init(gradients), params)
+
+
+@pytest.mark.parametrize("decay", [None, 0.1])
+@pytest.mark.parametrize("jitted", [False, True])
+def test_another_optimizer_s_state_is_refused(decay: float | None, jitted: bool) -> None:
+    params = jnp.ones(2)
+    optimizer = indian(0.1, weight_decay=decay)
+    update = jax.jit(optimizer.update) if jitted else optimizer.update
+    for other, name in (
+        (optax.sgd(0.1, momentum=0.9).init(params), "tuple"),
+        (optax.trace(0.9).init(params), "TraceState"),
+        ((jnp.asarray(0), params), "tuple"),
+        (None, "NoneType"),
+    ):
+        with pytest.raises(TypeError, match=f"must be an IndianState, not {name}"):
+            update(params, other, params)
+
+
+def test_a_late_first_gradient_starts_from_rest(x64: None) -> None:
+    optimizer = indian(0.1, alpha=0.5, beta=0.3, initial_speed=1.0)
+    v = {"a": jnp.ones(2), "b": jnp.ones(3)}
+    _, state = optimizer.update({"a": v["a"], "b": None}, optimizer.init(v))
+    updates, _ = optimizer.update(v, state)
+    assert_close(updates["b"], -0.1 * 0.3 * v["b"])
