@@ -178,12 +178,12 @@ def _momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
             params,
             is_leaf=_is_masked,
         )
+        found: list[Any] = treedef.flatten_up_to(expanded)
     except ValueError as error:
         raise ValueError(
             f"The tree of the parameters, {treedef}, is not that of the state: "
             f"{jax.tree.structure(state.momentum)}"
         ) from error
-    found: list[Any] = treedef.flatten_up_to(expanded)
     wanted = [None if _is_masked(w) else p for w, p in zip(found, theta, strict=True)]
     leaves_like(treedef, wanted, expanded, "parameters", "the momentum")
     return found

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from indian_optax.trees import is_none, leaves_like
@@ -45,6 +46,7 @@ def stochastic_rounding(key: jax.Array | int) -> optax.GradientTransformation:
       unchanged.
 
     Raises:
+      TypeError: If ``key`` is neither a random key nor an integer.
       ValueError: ``update`` raises it without ``params``, or if the trees do not match.
 
     Examples:
@@ -64,7 +66,7 @@ def stochastic_rounding(key: jax.Array | int) -> optax.GradientTransformation:
       Gupta et al, `Deep Learning with Limited Numerical Precision
       <https://arxiv.org/abs/1502.02551>`_, 2015
     """
-    first_key = jax.random.key(key) if isinstance(key, int) else key
+    first_key = _as_key(key)
 
     def init_fn(params: optax.Params) -> StochasticRoundingState:
         del params
@@ -84,6 +86,17 @@ def stochastic_rounding(key: jax.Array | int) -> optax.GradientTransformation:
         return treedef.unflatten(rounded), StochasticRoundingState(rng_key)
 
     return optax.GradientTransformation(init_fn, update_fn)
+
+
+def _as_key(key: Any) -> jax.Array:
+    """Return the key of an integer seed, or a key, typed or of the old kind, as it is."""
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        return jax.random.key(key)
+    if isinstance(key, jax.Array | np.ndarray) and (
+        jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32
+    ):
+        return cast(jax.Array, key)
+    raise TypeError(f"Invalid key: {key!r} (it must be a random key or an integer seed)")
 
 
 def _rounded(update: jax.Array | None, theta: jax.Array, key: jax.Array) -> jax.Array | None:

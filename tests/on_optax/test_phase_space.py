@@ -141,6 +141,8 @@ def test_refuses() -> None:
             psi(state, other, ALPHA, BETA)
         with pytest.raises(ValueError, match="tree of the parameters"):
             with_psi(state, params, other, ALPHA, BETA)
+    with pytest.raises(ValueError, match=r"tree of the parameters.* is not that of the state"):
+        psi(state, {"a": jnp.ones(2), "b": None}, ALPHA, BETA)
     wrong = {"a": jnp.ones(2), "b": jnp.ones(4)}
     with pytest.raises(ValueError, match=r"parameters\['b'\] have shape \(4,\)"):
         psi(state, wrong, ALPHA, BETA)

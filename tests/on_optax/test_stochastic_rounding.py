@@ -124,3 +124,23 @@ def test_refuses() -> None:
         rounding.update(params, rounding.init(params))
     with pytest.raises(ValueError, match=r"updates\['a'\] have shape \(3,\)"):
         rounding.update({"a": jnp.ones(3)}, rounding.init(params), params)
+
+
+@pytest.mark.parametrize("key", ["x", None, True, 0.5, jnp.asarray(0.5), jnp.asarray(3)])
+def test_what_is_no_key_is_refused_at_once(key: Any) -> None:
+    with pytest.raises(TypeError, match=r"Invalid key: .* random key or an integer seed"):
+        stochastic_rounding(key)
+
+
+def test_all_kinds_of_keys_are_taken() -> None:
+    params = jnp.ones(64, jnp.bfloat16)
+    for key in (
+        0,
+        np.int64(0),
+        jax.random.key(0),
+        jax.random.PRNGKey(0),
+        np.asarray(jax.random.PRNGKey(0)),
+    ):
+        rounding = stochastic_rounding(key)
+        updates, _ = rounding.update(params / 999, rounding.init(params), params)
+        assert len(np.unique(optax.apply_updates(params, updates))) == 2
