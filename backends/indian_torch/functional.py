@@ -68,6 +68,8 @@ def indian(
         maximize: Whether to go up rather than down.
 
     Raises:
+        ValueError: If a gradient or a buffer has another shape than its parameter and cannot be
+            read as one of its shape (it is contiguous and has as many elements).
         RuntimeError: If a gradient is sparse and the weight decay is not decoupled.
 
     Example:
@@ -119,6 +121,8 @@ def indian(
     if not left:
         return
 
+    for i in left:
+        _check_shapes(params[i], grads[i], momentum_buffers[i])
     implementation = _multi_tensor_indian if foreach or fused else _single_tensor_indian
     buffers_left = [momentum_buffers[i] for i in left]
     scales_left = [scales[i] for i in left]
@@ -134,6 +138,16 @@ def indian(
     )
     for i, buffer, scale in zip(left, buffers_left, scales_left, strict=True):
         momentum_buffers[i], scales[i] = buffer, scale
+
+
+def _check_shapes(param: Tensor, grad: Tensor, buffer: Tensor) -> None:
+    """Raise before PyTorch broadcasts: a gradient of one element would fit any parameter."""
+    for name, tensor in (("gradient", grad), ("momentum_buffer", buffer)):
+        if tensor.shape != param.shape:
+            raise ValueError(
+                f"Invalid {name}: its shape is {tuple(tensor.shape)}, "
+                f"but the parameter's is {tuple(param.shape)}"
+            )
 
 
 def _local_shards(

@@ -97,7 +97,9 @@ def _all_fit(
     """Return whether all tensors are of one kind that the kernel takes in one call.
 
     It says no more than `_fit` does of each parameter, but without a line of Python for each: on
-    a thousand small tensors that is what a step costs.
+    a thousand small tensors that is what a step costs. For the same reason it compares the numbers
+    of elements, which are what keeps the kernel inside of contiguous memory: shapes take thrice as
+    long.
     """
     tensors: list[Any] = [*params, *grads, *momentum_buffers]
     kinds = list(_group_tensors_by_device_and_dtype([tensors]))
@@ -106,7 +108,12 @@ def _all_fit(
         and kinds[0][1] in dtypes
         and _NATIVE.issuperset(map(type, tensors))
         and all(map(Tensor.is_contiguous, tensors))
+        and _sizes(params) == _sizes(grads) == _sizes(momentum_buffers)
     )
+
+
+def _sizes(tensors: list[Tensor]) -> list[int]:
+    return list(map(Tensor.numel, tensors))
 
 
 def _fit(param: Tensor, grad: Tensor, buffer: Tensor) -> bool:
@@ -118,6 +125,7 @@ def _fit(param: Tensor, grad: Tensor, buffer: Tensor) -> bool:
     return (
         type(param) in _NATIVE
         and type(grad) in _NATIVE
+        and param.shape == grad.shape == buffer.shape
         and param.dtype == grad.dtype == buffer.dtype
         and param.device == grad.device == buffer.device
         and (

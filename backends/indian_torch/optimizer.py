@@ -311,6 +311,7 @@ class INDIAN(Optimizer):
             What the closure returned, or None.
 
         Raises:
+            ValueError: If a parameter was given another size than its momentum or gradient has.
             RuntimeError: If ``fused=True`` and a parameter is of a kind that no fused kernel
                 takes, or a gradient is sparse and the weight decay is not decoupled.
         """

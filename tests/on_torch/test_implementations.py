@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from indian_torch import INDIAN, fused
+from indian_torch import INDIAN, fused, indian
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     SHAPES,
@@ -230,3 +230,40 @@ def test_float32_loses_no_digits_to_the_kernel() -> None:
             advance(INDIAN(params, beta=beta, **IMPLEMENTATIONS[implementation]), lrs)
             errors[implementation] = (params[0] - theta).norm().item() / theta.norm().item()
         assert errors["fused"] < 4 * errors["for-loop"] + 1e-7, (beta, lr, errors)
+
+
+@pytest.mark.parametrize("others", [[], [(3, 4)]], ids=["alone", "beside another"])
+@pytest.mark.parametrize("size", [1, 6000])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_parameter_of_another_size_than_its_momentum_is_refused(
+    implementation: str, size: int, others: list[tuple[int, ...]]
+) -> None:
+    params = parameters([(4,), *others], torch.float32)
+    optimizer = INDIAN(params, **IMPLEMENTATIONS[implementation])
+    advance(optimizer, [0.1])
+    param, buffer = params[0], optimizer.state[params[0]]["momentum_buffer"]
+    before = buffer.clone()
+    param.grad = None
+    param.data = torch.ones(size)
+    param.grad = torch.ones(size)
+    with pytest.raises(ValueError, match=rf"momentum_buffer: its shape is \(4,\).* \({size},\)"):
+        optimizer.step()
+    assert torch.equal(param.detach(), torch.ones(size))
+    assert torch.equal(buffer, before)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_gradient_is_not_broadcast(implementation: str) -> None:
+    theta, buffer = torch.ones(6), torch.zeros(6)
+    hyperparameters: dict[str, Any] = {
+        "lr": 0.1, "alpha": 0.5, "beta": 0.1, "initial_speed": 1.0, "weight_decay": 0.0,
+        "decoupled_weight_decay": True, "maximize": False,
+    }  # fmt: skip
+    scale = torch.tensor(0.0) if "capturable" in implementation else 0.0
+    with pytest.raises(ValueError, match=r"gradient: its shape is \(1,\).* \(6,\)"):
+        indian(
+            [theta], [torch.ones(1)], [buffer], [scale],
+            **IMPLEMENTATIONS[implementation], **hyperparameters,
+        )  # fmt: skip
+    assert torch.equal(theta, torch.ones(6))
+    assert not buffer.any()
