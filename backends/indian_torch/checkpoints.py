@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from indian_torch.groups import check_lr_and_others
+from indian_torch.groups import OPTIONS, check_group
 from indian_torch.precision import momentum_dtype_of
 
 StateDict = dict[str, Any]
@@ -31,8 +31,9 @@ def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
         state_dict: What it is given.
 
     Raises:
-        TypeError: If a hyperparameter is not a number.
+        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
         ValueError: If anything is missing, superfluous, of another shape or out of its range.
+        RuntimeError: If two options exclude each other.
     """
     for key in ("state", "param_groups"):
         if key not in state_dict:
@@ -43,7 +44,7 @@ def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
     if sizes != saved_sizes:
         return  # torch has its own words for that, and says them before it changes anything
     for group in saved_groups:
-        check_lr_and_others(group)
+        check_group(OPTIONS | group)
 
     params = dict(_numbered(optimizer, saved_groups))
     for number, state in state_dict["state"].items():
@@ -77,8 +78,13 @@ def _check_state(state: StateDict, number: Any, param: Tensor) -> None:
         raise ValueError(
             f"{where}: momentum_buffer is a {type(buffer).__name__}, for a {type(param).__name__}"
         )
+    if buffer.layout != torch.strided:
+        raise ValueError(f"{where}: momentum_buffer should be dense, but is {buffer.layout}")
     is_number = isinstance(scale, (int, float)) or (
-        isinstance(scale, Tensor) and scale.numel() == 1
+        isinstance(scale, Tensor)
+        and scale.layout == torch.strided
+        and scale.numel() == 1
+        and not scale.is_complex()
     )
     if not is_number or not math.isfinite(scale):
         raise ValueError(f"{where}: scale should be a finite number, but is {scale!r}")

@@ -165,10 +165,12 @@ class INDIAN(Optimizer):
             momentum: SGD's momentum, between 0 and 1.
             nesterov: Whether SGD uses Nesterov's momentum.
             weight_decay: SGD's weight decay, which is coupled.
-            **options: Further arguments of `INDIAN`.
+            **options: Further arguments of `INDIAN`. An ``alpha``, ``beta`` or ``initial_speed``,
+                here or in a group, takes the place of SGD's.
 
         Raises:
-            ValueError: If there is no such SGD.
+            ValueError: If there is no such SGD, or it has a ``dampening``.
+            TypeError: If ``params`` is a tensor.
 
         Example:
             >>> import torch
@@ -182,19 +184,18 @@ class INDIAN(Optimizer):
         sgd: dict[str, Any] = {"lr": lr, "momentum": momentum, "nesterov": nesterov}
 
         def translated(group: dict[str, Any]) -> dict[str, Any]:
+            dampening = group.get("dampening", 0)
+            if dampening != 0:
+                raise ValueError(f"Invalid dampening: {dampening} (INDIAN has none: it must be 0)")
             own = {name: group.get(name, value) for name, value in sgd.items()}
-            rest = {name: value for name, value in group.items() if name not in sgd}
-            return rest | indian_core.from_sgd(**own)._asdict()
+            rest = {name: group[name] for name in group if name not in (*sgd, "dampening")}
+            return indian_core.from_sgd(**own)._asdict() | options | rest
 
-        groups: list[Any] = list(params)
-        if groups and isinstance(groups[0], dict):
-            groups = [translated(group) for group in groups]
-        hyperparameters = indian_core.from_sgd(**sgd)._asdict()
-        return cls(
-            groups,
-            weight_decay=weight_decay,
-            **({"decoupled_weight_decay": False} | hyperparameters | options),
-        )
+        groups: Any = params
+        if not isinstance(params, Tensor):  # which torch has its own words for
+            groups = [translated(each) if isinstance(each, dict) else each for each in params]
+        defaults = {"weight_decay": weight_decay, "decoupled_weight_decay": False}
+        return cls(groups, **(defaults | translated({})))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -228,6 +229,7 @@ class INDIAN(Optimizer):
             ValueError: If anything is missing, superfluous, of another shape or out of its range.
                 Nothing has been changed then.
             TypeError: If a hyperparameter is not a number; likewise.
+            RuntimeError: If two options exclude each other; likewise.
         """
         loaded: list[StateDict] = []
 

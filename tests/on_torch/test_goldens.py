@@ -62,6 +62,24 @@ def test_from_sgd_with_parameter_groups() -> None:
             torch.testing.assert_close(one, other, **CLOSE)
 
 
+def test_from_sgd_takes_indians_own_words_before_sgds() -> None:
+    first, second = parameters([(3,), (4,)])
+    groups = [{"params": [first], "dampening": 0}, {"params": [second], "beta": 7.0}]
+    one, other = INDIAN.from_sgd(groups, 0.01, 0.9, beta=5.0, initial_speed=2.0).param_groups
+    assert (one["lr"], one["beta"], one["initial_speed"]) == (0.1, 5.0, 2.0)
+    assert (other["lr"], other["beta"], other["initial_speed"]) == (0.1, 7.0, 2.0)
+    assert one["alpha"] == other["alpha"] == pytest.approx(1.0)
+    assert "dampening" not in one
+
+
+def test_from_sgd_refuses_what_is_no_such_sgd() -> None:
+    group = {"params": parameters(), "dampening": 0.5}
+    with pytest.raises(ValueError, match=r"Invalid dampening: 0\.5"):
+        INDIAN.from_sgd([group], 0.01, 0.9)
+    with pytest.raises(TypeError, match="iterable of Tensors or dicts"):
+        INDIAN.from_sgd(torch.ones(2), 0.01, 0.9)
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_alpha_beta_1_is_gradient_descent(implementation: str) -> None:
     lr, alpha, beta, initial_speed = indian_core.from_gradient_descent(lr=0.01, beta=0.1)
