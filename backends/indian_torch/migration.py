@@ -13,7 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from indian_core import check_hyperparameters
-from indian_torch.optimizer import INDIAN
+from indian_torch.groups import check_lr_and_others
+from indian_torch.optimizer import INDIAN, check_psi
 from indian_torch.schedule import PowerDecayLR
 
 _THEIRS = ("lr", "alpha", "beta", "decaypower", "weight_decay")
@@ -36,7 +37,7 @@ def load_authors_state_dict(optimizer: INDIAN, state_dict: dict[str, Any]) -> Po
     Raises:
         ValueError: If it is not such a state dict, or does not fit the parameters. Nothing has
             been changed then.
-        TypeError: If a hyperparameter is not a number; likewise.
+        TypeError: If a hyperparameter is not a number, or the optimizer not an INDIAN; likewise.
 
     Example:
         >>> import torch
@@ -55,7 +56,7 @@ def load_authors_state_dict(optimizer: INDIAN, state_dict: dict[str, Any]) -> Po
     powers, steps, psis = _checked(optimizer, state_dict)
     for group, theirs in zip(optimizer.param_groups, state_dict["param_groups"], strict=True):
         group.update(
-            lr=theirs["lr"],
+            lr=float(theirs["lr"]),
             alpha=theirs["alpha"],
             beta=theirs["beta"],
             initial_speed=theirs["beta"],
@@ -77,7 +78,9 @@ def _checked(
     optimizer: INDIAN, state_dict: dict[str, Any]
 ) -> tuple[list[float], list[int], list[tuple[Tensor, Tensor]]]:
     """Return the decaypowers, the steps, and each parameter with its ψ, or raise."""
-    if set(state_dict) < {"state", "param_groups"}:
+    if not isinstance(optimizer, INDIAN):
+        raise TypeError(f"optimizer should be an INDIAN, not {type(optimizer).__name__}")
+    if not {"state", "param_groups"} <= set(state_dict):
         raise ValueError("state_dict should have 'state' and 'param_groups'")
     groups = state_dict["param_groups"]
     sizes = [len(group["params"]) for group in optimizer.param_groups]
@@ -88,10 +91,8 @@ def _checked(
         missing = [name for name in _THEIRS if name not in theirs]
         if missing:
             raise ValueError(f"state_dict is not of the authors' code: no {missing[0]!r}")
-        check_hyperparameters(
-            **{name: theirs[name] for name in _THEIRS if name != "decaypower"},
-            power=theirs["decaypower"],
-        )
+        check_lr_and_others(theirs | {"initial_speed": theirs["beta"]})
+        check_hyperparameters(power=theirs["decaypower"])
         powers.append(theirs["decaypower"])
         for number, param in zip(theirs["params"], group["params"], strict=True):
             state = state_dict["state"].get(number, {})
@@ -103,10 +104,17 @@ def _checked(
             psi = state.get("psi")
             if psi is None:
                 continue  # it has had no gradient yet, and will start from rest
-            if not isinstance(psi, Tensor) or psi.shape != param.shape:
-                shape = tuple(param.shape)
-                raise ValueError(f"state_dict, parameter {number!r}: psi should be {shape}")
+            try:
+                check_psi(psi, param)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"state_dict, parameter {number!r}: {error}") from error
             psis.append((param, psi))
+    numbers = {number for group in groups for number in group["params"]}
+    strangers = [number for number in state_dict["state"] if number not in numbers]
+    if strangers:
+        raise ValueError(
+            f"state_dict has a state for parameter {strangers[0]!r}, which is in none of its groups"
+        )
     if len(set(powers)) > 1:
         raise ValueError(f"No single schedule has the decaypowers {powers}")
     return powers, steps, psis

@@ -438,7 +438,8 @@ class INDIAN(Optimizer):
             psi: The paper's ψ at the parameter's present value, of its shape.
 
         Raises:
-            ValueError: If the optimizer has no such parameter, or ψ has another shape.
+            ValueError: If the optimizer has no such parameter, or ψ has another shape, is sparse,
+                or is complex for a real parameter. Nothing has been changed then.
             TypeError: If ψ is not a tensor.
 
         Example:
@@ -451,10 +452,7 @@ class INDIAN(Optimizer):
             tensor([1., 2.])
         """
         group = self._group_of(param)
-        if not isinstance(psi, Tensor):
-            raise TypeError(f"psi should be a Tensor, not {type(psi).__name__}")
-        if psi.shape != param.shape:
-            raise ValueError(f"psi should be {tuple(param.shape)}, but is {tuple(psi.shape)}")
+        check_psi(psi, param)
         state = self.state[param]
         if not state:
             self._init_state(state, param, group)
@@ -478,6 +476,23 @@ class INDIAN(Optimizer):
 
 
 INNA = INDIAN
+
+
+def check_psi(psi: Any, param: Tensor) -> None:
+    """Raise unless ψ can be one of this parameter.
+
+    Raises:
+        TypeError: If it is not a tensor.
+        ValueError: If it has another shape, is sparse, or is complex for a real parameter.
+    """
+    if not isinstance(psi, Tensor):
+        raise TypeError(f"psi should be a Tensor, not {type(psi).__name__}")
+    if psi.shape != param.shape:
+        raise ValueError(f"psi should be {tuple(param.shape)}, but is {tuple(psi.shape)}")
+    if psi.layout != torch.strided:
+        raise ValueError(f"psi should be dense, but is {psi.layout}")
+    if psi.is_complex() and not param.is_complex():
+        raise ValueError(f"psi should be real, as its parameter is, but is {psi.dtype}")
 
 
 def _is_known_zero(lr: float | Tensor) -> bool:

@@ -285,6 +285,10 @@ def test_psi_in_and_out() -> None:
         optimizer.set_psi(param, torch.ones(4))
     with pytest.raises(TypeError, match="psi should be a Tensor, not float"):
         optimizer.set_psi(param, 1.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="psi should be real"):
+        optimizer.set_psi(param, torch.ones(3) + 1j)
+    with pytest.raises(ValueError, match="psi should be dense"):
+        optimizer.set_psi(param, torch.ones(3).to_sparse())
     assert not optimizer.state
     psi = torch.tensor([1.0, 2.0, 3.0]).double()
     optimizer.set_psi(param, psi)

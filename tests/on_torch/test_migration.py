@@ -98,6 +98,11 @@ def broken(**changes: Any) -> dict[str, Any]:
         ({"param_groups__0__lr": "x"}, TypeError, "Invalid learning rate"),
         ({"state__1__exp_avg": torch.ones(3)}, ValueError, "parameter 1: expected step and psi"),
         ({"state__1__psi": torch.ones(3)}, ValueError, "parameter 1: psi should be \\(2, 2\\)"),
+        ({"state__1__psi": torch.ones(2, 2) + 1j}, ValueError, "parameter 1: psi should be real"),
+        ({"state__1__psi": torch.eye(2).to_sparse()}, ValueError, "parameter 1: psi .* be dense"),
+        ({"state__1__psi": 1.0}, ValueError, "parameter 1: psi should be a Tensor, not float"),
+        ({"state__9": {"step": 1}}, ValueError, "a state for parameter 9"),
+        ({"param_groups__0__lr": torch.ones(2)}, ValueError, "Tensor lr must be 1-element"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_changes(
@@ -109,6 +114,25 @@ def test_what_does_not_fit_is_refused_before_anything_changes(
     with pytest.raises(error, match=words):
         load_authors_state_dict(optimizer, broken(**changes))
     torch.testing.assert_close(optimizer.state_dict(), before, rtol=0, atol=0)
+
+
+def test_what_is_nothing_of_the_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="should have 'state' and 'param_groups'"):
+        load_authors_state_dict(INDIAN(parameters()), {"foo": 1})
+    sgd = torch.optim.SGD(parameters([(3,), (2, 2)]))
+    with pytest.raises(TypeError, match="optimizer should be an INDIAN, not SGD"):
+        load_authors_state_dict(sgd, broken())  # type: ignore[arg-type]
+
+
+def test_their_lr_may_be_a_tensor() -> None:
+    optimizer = INDIAN(parameters([(3,), (2, 2)]))
+    lr = torch.tensor([0.25])
+    scheduler = load_authors_state_dict(
+        optimizer, broken(param_groups__0__lr=lr, param_groups__0__decaypower=0.5)
+    )
+    assert scheduler is not None
+    assert scheduler.get_last_lr() == [0.25 * 2**-0.5]
+    assert lr == 0.25
 
 
 def test_groups_of_different_decaypowers_are_refused() -> None:
