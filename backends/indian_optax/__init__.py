@@ -13,7 +13,7 @@ except ImportError as error:
         'indian_optax needs JAX and optax: pip install "indian-optimizer[optax]"'
     ) from error
 
-from indian_optax import energy
+from indian_optax import energy as energy
 from indian_optax.alias import from_sgd, indian, inna
 from indian_optax.curvature import largest_curvature, suggest_lr
 from indian_optax.phase_space import psi, with_psi
@@ -24,7 +24,6 @@ from indian_optax.transform import IndianState, scale_by_indian
 __all__ = [
     "IndianState",
     "StochasticRoundingState",
-    "energy",
     "from_sgd",
     "indian",
     "inna",
