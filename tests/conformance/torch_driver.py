@@ -68,6 +68,8 @@ class TorchDriver:
         )
         self._step: Callable[[], Any] = self._optimizer.step
         if variant == "compiled":
+            # A run's programs only: past a number of them, Dynamo would go on without compiling.
+            torch.compiler.reset()
             self._step = torch.compile(self._optimizer.step, backend=_inductor())
 
     def step(self, gradients: Sequence[np.ndarray]) -> None:
