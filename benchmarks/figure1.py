@@ -1,0 +1,221 @@
+"""Figure 1 of the paper: INDIAN in a V-shaped valley, in NumPy and through each adapter.
+
+    python benchmarks/figure1.py                            # all that is installed
+    python benchmarks/figure1.py --framework numpy jax
+    KERAS_BACKEND=jax python benchmarks/figure1.py --framework keras
+
+J(θ_1, θ_2) = 100 (θ_2 − |θ_1|)² + |1 − θ_1|, from (−1, 1.5), at rest, γ = 1e-4, in float64: the
+settings are in figure1.json. (The paper does not say what (a)'s β is, only that it is too small.)
+Each framework runs in a process of its own and is compared with equation (11) in NumPy. Prints
+tables, and leaves figure1.png and figure1.json, the numbers, in the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from harness import apart, tables, valley, workers
+from harness.valley import Panel, measures
+
+HERE = Path(__file__).parent
+SETTINGS = HERE / "figure1.json"
+POINTS = 500  # of a curve, in the file
+SWING = 0.01  # what is too small to count as an oscillation
+
+Paths = dict[str, np.ndarray]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    settings = json.loads(SETTINGS.read_text())
+    options = _options(arguments, settings)
+    try:
+        workers.check_installed([name for name in options.framework if name != "numpy"])
+        software, paths = _trace(settings, options)
+    except (ValueError, ImportError, RuntimeError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    content = summary(settings, options, software, paths)
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "figure1.json").write_text(json.dumps(content) + "\n")
+    print(loss_table(content), oscillation_table(content), sep="\n\n")
+
+    from figure1_picture import picture  # noqa: PLC0415 (it takes a while to load)
+    from harness.figure import save  # noqa: PLC0415
+
+    save(picture(content), options.output / "figure1.png")
+    print(f"\n{options.output / 'figure1'}.json and .png")
+
+
+def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[str, str], Paths]:
+    """Return, for each framework, its versions, and all panels' paths: (points, panels, 2)."""
+    panels = [Panel(**{f: panel[f] for f in Panel._fields}) for panel in settings["panels"]]
+    (start,) = valley.PROBLEM.theta_0
+    software: dict[str, str] = {}
+    paths: Paths = {}
+    with tqdm(total=len(options.framework) * options.iterations, unit="step") as bar:
+        for framework in options.framework:
+            bar.set_description(framework)
+            backend = workers.keras_backend() if framework == "keras" else ""
+            # NumPy, to which all is compared, has but one device.
+            device = "cpu" if framework == "numpy" else options.device
+            software[framework], path = apart.call(
+                valley.trace,
+                *(framework, panels, settings["lr"], options.iterations, settings["every"], device),
+                environment=apart.environment(framework, device, backend),
+                bar=bar,
+            )
+            paths[framework] = np.concatenate([np.tile(start, (1, len(panels), 1)), path])
+    return software, paths
+
+
+def summary(
+    settings: dict[str, Any],
+    options: argparse.Namespace,
+    software: dict[str, str],
+    paths: Paths,
+) -> dict[str, Any]:
+    """Return what the file holds: the settings, and for each panel its curve and its measures."""
+    every = settings["every"]
+    iterations = np.arange(len(paths["numpy"])) * every
+    thin = slice(None, None, max(1, len(iterations) // POINTS))
+    marks = [mark for mark in settings["marks"] if mark <= options.iterations]
+    panels = []
+    for i, panel in enumerate(settings["panels"]):
+        path = paths["numpy"][:, i]
+        farthest = int(np.abs(path).max(axis=1).argmax())
+        panels.append(
+            panel
+            | {
+                "swings across": measures.swings(measures.across(path), SWING),
+                "travel across": _digits(measures.travel(measures.across(path))),
+                "swings along": measures.swings(path[:, 0], SWING),
+                "travel along": _digits(measures.travel(path[:, 0])),
+                "farthest point": _digits(path[farthest]),
+                "reached at": int(iterations[farthest]),
+                "theta_1": _digits(path[thin, 0]),
+                "theta_2": _digits(path[thin, 1]),
+                "loss": _digits(measures.losses(path[thin])),
+                "loss at marks": {
+                    framework: _digits(measures.losses(other[np.array(marks) // every, i]))
+                    for framework, other in paths.items()
+                },
+                "largest difference": {
+                    framework: _digits(float(np.abs(other[:, i] - path).max()))
+                    for framework, other in paths.items()
+                    if framework != "numpy"
+                },
+                "difference": {
+                    framework: _digits(np.abs(other[thin, i] - path[thin]).max(axis=1))
+                    for framework, other in paths.items()
+                    if framework != "numpy"
+                },
+            }
+        )
+    return {
+        "made by": "python benchmarks/figure1.py",
+        "software": software,
+        "device": options.device,
+        "lr": settings["lr"],
+        "iterations": options.iterations,
+        "marks": marks,
+        "iteration": iterations[thin].tolist(),
+        "panels": panels,
+    }
+
+
+def loss_table(content: dict[str, Any]) -> str:
+    """Return a row for each panel in each framework: J, and how far it is from NumPy's path."""
+    header = ["panel", "computed with", *(f"J at {mark:,}" for mark in content["marks"])]
+    header.append(f"difference in {content['iterations']:,}")
+    rows = []
+    for panel in content["panels"]:
+        if "expected" in panel:
+            expected = panel["expected"][: len(content["marks"])]
+            rows.append([panel["name"], "(expected)", *(f"{loss:.3g}" for loss in expected), ""])
+        for framework, versions in content["software"].items():
+            losses = [f"{loss:.3g}" for loss in panel["loss at marks"][framework]]
+            difference = panel["largest difference"].get(framework)
+            text = "" if difference is None else f"{difference:.1e}"
+            rows.append([panel["name"], versions, *losses, text])
+    return tables.table(header, rows)
+
+
+def oscillation_table(content: dict[str, Any]) -> str:
+    """Return a row for each panel: how much it swings across the valley and along it."""
+    header = (
+        "panel",
+        "alpha",
+        "beta",
+        "swings across",
+        "way across",
+        "swings along",
+        "way along",
+        "farthest point",
+    )
+    rows = [
+        (
+            panel["name"],
+            f"{panel['alpha']:g}",
+            f"{panel['beta']:g}",
+            f"{panel['swings across']}",
+            f"{panel['travel across']:.2f}",
+            f"{panel['swings along']}",
+            f"{panel['travel along']:.2f}",
+            "({:.1f}, {:.1f})".format(*panel["farthest point"]) + f" at {panel['reached at']:,}",
+        )
+        for panel in content["panels"]
+    ]
+    return tables.table(header, rows)
+
+
+def _digits(value: Any) -> Any:
+    """Return a number or an array as JSON holds it, with six digits."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return [_digits(float(one)) for one in value]
+
+
+def _options(arguments: Sequence[str] | None, settings: dict[str, Any]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="figure1.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add(
+        "--framework",
+        nargs="+",
+        choices=valley.FRAMEWORKS,
+        metavar="NAME",
+        help="of numpy, torch, keras and jax (all that are installed); KERAS_BACKEND chooses "
+        "Keras's backend; numpy always runs, to compare with",
+    )
+    add("--device", choices=["cpu", "cuda"], default="cpu", help="of the frameworks (%(default)s)")
+    add("--iterations", type=int, default=settings["iterations"], metavar="N", help="(%(default)s)")
+    add("--output", type=Path, default=HERE / "results", metavar="DIR", help="(%(default)s)")
+    options = parser.parse_args(arguments)
+    every = settings["every"]
+    if options.iterations <= 0 or options.iterations % every:
+        parser.error(f"--iterations must be a positive multiple of {every}")
+    asked = options.framework or _installed()
+    options.framework = [name for name in valley.FRAMEWORKS if name == "numpy" or name in asked]
+    return options
+
+
+def _installed() -> list[str]:
+    found = []
+    for name in workers.FRAMEWORKS:
+        with suppress(ImportError):
+            workers.check_installed([name])
+            found.append(name)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The picture of `figure1.py`: trajectories above, losses below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.figure import COLOURS, LINES
+from harness.valley import measures
+
+# Where the valley is, and where the level sets are drawn.
+LIMITS = ((-1.35, 1.75), (-0.35, 1.75))
+LEVELS = np.geomspace(0.1, 300, 10)
+
+
+def picture(content: dict[str, Any]) -> Figure:
+    """Return the figure of what `figure1.summary` returns."""
+    panels = [panel for panel in content["panels"] if "expected" in panel]
+    colour = {panel["name"]: each for panel, each in zip(panels, COLOURS, strict=False)}
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(1, 0.85))
+    for axes, panel in zip(above.subplots(1, len(panels), sharey=True), panels, strict=True):
+        _level_sets(axes)
+        axes.plot(panel["theta_1"], panel["theta_2"], color=colour[panel["name"]], linewidth=1.6)
+        axes.plot(panel["theta_1"][0], panel["theta_2"][0], "kx", markersize=9, markeredgewidth=2)
+        axes.plot(1, 1, "k*", markersize=10)
+        axes.set(
+            title=_title(panel) + f"\n{panel['swings across']} swings across the valley, "
+            f"{panel['swings along']} along it",
+            xlabel=r"$\theta_1$",
+            xlim=LIMITS[0],
+            ylim=LIMITS[1],
+            aspect="equal",
+        )
+    above.axes[0].set_ylabel(r"$\theta_2$")
+    loss, difference = below.subplots(1, 2, width_ratios=(1.6, 1))
+    _losses(loss, content, panels, colour)
+    _differences(difference, content, panels, colour)
+    return figure
+
+
+def _title(panel: dict[str, Any]) -> str:
+    return rf"{panel['name']} $\alpha$ = {panel['alpha']:g}, $\beta$ = {panel['beta']:g}"
+
+
+def _level_sets(axes: Axes) -> None:
+    x, y = (np.linspace(*limits, 400) for limits in LIMITS)
+    points = np.stack(np.meshgrid(x, y), axis=-1)
+    axes.contour(x, y, measures.losses(points), LEVELS, colors="0.75", linewidths=0.7)
+
+
+def _losses(
+    axes: Axes, content: dict[str, Any], panels: list[dict[str, Any]], colour: dict[str, str]
+) -> None:
+    for panel in panels:
+        axes.plot(
+            content["iteration"],
+            panel["loss"],
+            color=colour[panel["name"]],
+            linewidth=1.6,
+            label=_title(panel),
+        )
+    axes.set(yscale="log", xlabel="iteration", ylabel=r"$J(\theta_1, \theta_2)$", title="Loss")
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def _differences(
+    axes: Axes, content: dict[str, Any], panels: list[dict[str, Any]], colour: dict[str, str]
+) -> None:
+    """Draw how far each framework's path is from NumPy's: colours are panels, lines frameworks."""
+    others = list(panels[0]["difference"])
+    for framework, line in zip(others, LINES, strict=False):
+        for panel in panels:
+            # The start has no difference, which a logarithm cannot show.
+            distance = np.array(panel["difference"][framework])
+            axes.plot(
+                content["iteration"],
+                np.where(distance > 0, distance, np.nan),
+                color=colour[panel["name"]],
+                **line,
+            )
+        axes.plot([], [], color="0.3", label=content["software"][framework], **line)
+    axes.set(
+        yscale="log",
+        xlabel="iteration",
+        ylabel="largest difference in θ",
+        title="Adapters against equation (11) in NumPy",
+    )
+    axes.grid(alpha=0.3)
+    if others:
+        axes.legend(fontsize=9)
