@@ -4,8 +4,9 @@
     python benchmarks/step_time.py --framework torch --device cuda
     python benchmarks/step_time.py --framework keras --backend jax --threads 1
 
-All contenders make steps in turn, so that whatever else the machine does hits them alike. The
-medians go into a table, a small JSON file and a PNG; ratios are those of the medians.
+All contenders make steps in turn, so that whatever else the machine does hits them alike, and are
+built several times over, since where an array happens to lie in memory can cost a tenth of a step.
+The medians go into a table, a small JSON file and a PNG; ratios are those of the medians.
 """
 
 from __future__ import annotations
@@ -45,21 +46,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     sets = {}
     for name in options.shapes:
-        rivals = list(module.contenders(SHAPES[name], options.device, options.backend))
+        pools = []
+        for seed in range(options.builds):
+            rivals = list(module.contenders(SHAPES[name], options.device, options.backend))
+            pools.append(measure(rivals, options.repeats, options.seconds / options.builds, seed))
+            state_bytes = {rival.name: rival.state_bytes for rival in rivals}
+            del rivals
+            gc.collect()
         sets[name] = {
             "numbers": numbers(SHAPES[name]),
             "tensors": len(SHAPES[name]),
-            "contenders": measure(rivals, options.repeats, options.seconds),
+            "contenders": {
+                rival: {**_summary([t for pool in pools for t in pool[rival]]), "state_bytes": size}
+                for rival, size in state_bytes.items()
+            },
         }
         print(table(name, sets[name], module.BASELINES), end="\n\n")
-        del rivals
-        gc.collect()
 
     result = {
         "framework": options.framework,
         "backend": options.backend,
         "device": options.device,
         "threads": options.threads,
+        "builds": options.builds,
         "versions": _versions(options),
         "baselines": list(module.BASELINES),
         "sets": sets,
@@ -72,21 +81,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(
-    contenders: Sequence[Contender], repeats: int, seconds: float
-) -> dict[str, dict[str, Any]]:
-    """Return the median and the quartiles of every contender's step time, in milliseconds.
+    contenders: Sequence[Contender], repeats: int, seconds: float, seed: int = 0
+) -> dict[str, list[float]]:
+    """Return every contender's step times, in seconds.
 
     Args:
         contenders: They take turns, in an order that is drawn anew for every round: what the one
             before has left in the caches is a matter of chance, the same for all.
         repeats: Rounds at the least.
         seconds: Rounds go on until this much time has passed.
+        seed: Of the order.
     """
     times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for contender in contenders:
         for _ in range(WARM_UP):
             contender.step()
-    order = random.Random(0)
+    order = random.Random(seed)
     gc.collect()
     gc.disable()
     try:
@@ -100,13 +110,7 @@ def measure(
             rounds += 1
     finally:
         gc.enable()
-    return {
-        contender.name: {
-            **_summary(times[contender.name]),
-            "state_bytes": contender.state_bytes,
-        }
-        for contender in contenders
-    }
+    return times
 
 
 def _summary(seconds: list[float]) -> dict[str, Any]:
@@ -205,6 +209,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=10.0, help="for each set at the least (default: 10)"
     )
+    parser.add_argument(
+        "--builds", type=int, default=3, help="times that all is built anew (default: 3)"
+    )
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).parent / "results", help="a folder"
@@ -212,8 +219,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if (options.framework == "keras") != (options.backend is not None):
         parser.error("--backend belongs to --framework keras, which needs it")
-    if options.threads < 1 or options.repeats < 2:
-        parser.error("--threads must be at least 1 and --repeats at least 2")
+    if options.threads < 1 or options.builds < 1 or options.repeats < 2:
+        parser.error("--threads and --builds must be at least 1 and --repeats at least 2")
     return options
 
 

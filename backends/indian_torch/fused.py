@@ -11,6 +11,7 @@ once per device and dtype, and is given only tensors that it handles rightly.
 from __future__ import annotations
 
 import functools
+import operator
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim.optimizer import _foreach_supported_types
-from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype
 
 from indian_core import Coefficients, NesterovSGD, as_nesterov_sgd
 from indian_torch.scalars import Step
@@ -29,6 +29,8 @@ _AUTOMATIC_DEVICES = ("cpu", "cuda")
 _AUTOMATIC_DTYPES = (torch.float32,)
 _DTYPES = (torch.float32, torch.float64)
 _NATIVE = frozenset(_foreach_supported_types)  # no subclasses: they may be anything
+_BYTES = operator.attrgetter("nbytes")
+_DTYPE = operator.attrgetter("dtype")
 
 
 def _fused_indian(
@@ -97,23 +99,23 @@ def _all_fit(
     """Return whether all tensors are of one kind that the kernel takes in one call.
 
     It says no more than `_fit` does of each parameter, but without a line of Python for each: on
-    a thousand small tensors that is what a step costs. For the same reason it compares the numbers
-    of elements, which are what keeps the kernel inside of contiguous memory: shapes take thrice as
-    long.
+    a thousand small tensors that is what a step costs, and every question put to all of them costs
+    some hundredths of it. So few are asked: equal bytes in contiguous memory are what keeps the
+    kernel inside of it. Another dtype with as many bytes, or a gradient or buffer on another
+    device than its parameter, it refuses by itself.
     """
-    tensors: list[Any] = [*params, *grads, *momentum_buffers]
-    kinds = list(_group_tensors_by_device_and_dtype([tensors]))
+    dtypes_here, devices_here = set(map(_DTYPE, params)), set(map(Tensor.get_device, params))
     return (
-        len(kinds) == 1
-        and kinds[0][1] in dtypes
-        and _NATIVE.issuperset(map(type, tensors))
-        and all(map(Tensor.is_contiguous, tensors))
-        and _sizes(params) == _sizes(grads) == _sizes(momentum_buffers)
+        len(dtypes_here) == len(devices_here) == 1
+        and dtypes_here.issubset(dtypes)
+        and _NATIVE.issuperset(map(type, [*params, *grads]))
+        and all(map(Tensor.is_contiguous, [*params, *grads, *momentum_buffers]))
+        and _bytes(params) == _bytes(grads) == _bytes(momentum_buffers)
     )
 
 
-def _sizes(tensors: list[Tensor]) -> list[int]:
-    return list(map(Tensor.numel, tensors))
+def _bytes(tensors: list[Tensor]) -> list[int]:
+    return list(map(_BYTES, tensors))
 
 
 def _fit(param: Tensor, grad: Tensor, buffer: Tensor) -> bool:
