@@ -106,10 +106,11 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def together(session: nox.Session) -> None:
-    """Test what takes every framework in one environment: isolation, the demo, the examples."""
+    """Test what takes every framework in one environment: isolation, benchmarks, the examples."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     install(session, group="test-core")
-    session.run("pytest", "-n", "auto", "tests/together", "tests/demo", *session.posargs)
+    where = ["tests/together", "tests/demo", "tests/benchmarks"]
+    session.run("pytest", "-n", "auto", *where, *session.posargs)
 
 
 @nox.session
@@ -124,3 +125,11 @@ def demo(session: nox.Session) -> None:
     """Train one network in PyTorch, Keras and JAX with INDIAN and its peers; draw the curves."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     session.run("python", "benchmarks/demo.py", *session.posargs)
+
+
+@nox.session
+def figures(session: nox.Session) -> None:
+    """Remake the figures in benchmarks/results that take minutes: Figure 1 and the precision."""
+    install(session, "-e", ".[torch,keras,optax]", group="demo")
+    for script in ("figure1", "precision"):
+        session.run("python", f"benchmarks/{script}.py", *session.posargs)

@@ -12,7 +12,7 @@ from harness.figure import COLOURS, LINES
 from harness.valley import measures
 
 # Where the valley is, and where the level sets are drawn.
-LIMITS = ((-1.35, 1.75), (-0.35, 1.75))
+LIMITS = ((-1.6, 1.75), (-0.35, 1.75))
 LEVELS = np.geomspace(0.1, 300, 10)
 
 
@@ -28,8 +28,8 @@ def picture(content: dict[str, Any]) -> Figure:
         axes.plot(panel["theta_1"][0], panel["theta_2"][0], "kx", markersize=9, markeredgewidth=2)
         axes.plot(1, 1, "k*", markersize=10)
         axes.set(
-            title=_title(panel) + f"\n{panel['swings across']} swings across the valley, "
-            f"{panel['swings along']} along it",
+            title=f"{_title(panel)}\nturns back {panel['swings across']} × across the valley, "
+            f"{panel['swings along']} × along it",
             xlabel=r"$\theta_1$",
             xlim=LIMITS[0],
             ylim=LIMITS[1],

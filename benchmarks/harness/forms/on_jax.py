@@ -1,0 +1,149 @@
+"""Both forms in JAX; the phase-space form as an optax transformation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from indian_core import phase_space
+from indian_optax import indian, power_decay, stochastic_rounding
+
+from .. import on_jax
+from ..networks import Layer, Weights
+from . import Rule, Variant
+
+VERSIONS = on_jax.VERSIONS
+
+# The process is a study's own.
+jax.config.update("jax_enable_x64", True)
+
+
+class PhaseSpaceState(NamedTuple):
+    """The number of steps made, and ψ, a tree like the parameters."""
+
+    count: jax.Array
+    psi: Any
+
+
+def scale_by_phase_space(rule: Rule, dtype: Any) -> optax.GradientTransformation:
+    """Return equation (11) of the paper, letter for letter, with ψ in a dtype of its own.
+
+    Its updates are in the precision that the step is computed in.
+    """
+    alpha, beta, schedule = rule.alpha, rule.beta, power_decay(rule.lr, power=rule.power)
+
+    def leaf(theta: jax.Array, psi: jax.Array, v: jax.Array, count: Any) -> Any:
+        precision = jnp.promote_types(jnp.promote_types(theta.dtype, psi.dtype), jnp.float32)
+        theta, v = theta.astype(precision), v.astype(precision)
+        initial = phase_space.initial_psi(theta, v, alpha, beta, rule.initial_speed).astype(dtype)
+        psi = jnp.where(count == 0, initial, psi).astype(precision)
+        lr = jnp.asarray(schedule(count), precision)
+        new_theta, new_psi = phase_space.step(theta, psi, v, lr, alpha, beta)
+        return new_theta - theta, new_psi.astype(dtype)
+
+    def init(params: Any) -> PhaseSpaceState:
+        psi = jax.tree.map(lambda theta: jnp.zeros_like(theta, dtype), params)
+        return PhaseSpaceState(jnp.zeros([], jnp.int32), psi)
+
+    def update(updates: Any, state: PhaseSpaceState, params: Any) -> Any:
+        step = functools.partial(leaf, count=state.count)
+        pairs = jax.tree.map(step, params, state.psi, updates)
+        updates, psi = jax.tree.transpose(jax.tree.structure(params), None, pairs)
+        return updates, PhaseSpaceState(state.count + 1, psi)
+
+    return optax.GradientTransformation(init, update)
+
+
+class Training:
+    """See `forms.Training`."""
+
+    def __init__(
+        self,
+        variant: Variant,
+        rule: Rule,
+        layers: Sequence[Layer],
+        weights: Weights,
+        images: np.ndarray,
+        labels: np.ndarray,
+        seed: int,
+    ) -> None:
+        self._layers = tuple(layers)
+        self._images = jnp.asarray(images, variant.parameters)
+        self._labels = jnp.asarray(labels)
+        self._params = jax.tree.map(lambda x: jnp.asarray(x, variant.parameters), weights)
+        self._state = optimizer(variant, rule, seed).init(self._params)
+        self._key = variant, rule
+
+    def train(self, batches: np.ndarray) -> None:
+        train, _ = _programs(*self._key, self._layers)
+        self._params, self._state = train(
+            self._params, self._state, self._images, self._labels, batches
+        )
+
+    def coast(self, steps: int) -> None:
+        _, coast = _programs(*self._key, self._layers)
+        self._params, self._state = coast(self._params, self._state, steps)
+
+    @property
+    def theta(self) -> np.ndarray:
+        flat, _ = jax.flatten_util.ravel_pytree(self._params)
+        return np.array(flat, np.float64)
+
+    @theta.setter
+    def theta(self, theta: np.ndarray) -> None:
+        flat, unravel = jax.flatten_util.ravel_pytree(self._params)
+        self._params = unravel(jnp.asarray(theta, flat.dtype))
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        params = jax.tree.map(lambda x: x.astype(jnp.float64), self._params)
+        return np.array(on_jax.network(self._layers, params, jnp.asarray(images, jnp.float64)))
+
+
+def optimizer(variant: Variant, rule: Rule, seed: int) -> optax.GradientTransformation:
+    if variant.form == "psi":
+        return scale_by_phase_space(rule, variant.state)
+    transformation = indian(
+        power_decay(rule.lr, power=rule.power),
+        rule.alpha,
+        rule.beta,
+        rule.initial_speed,
+        accumulator_dtype=variant.state,
+    )
+    if variant.stochastic_rounding:
+        return optax.chain(transformation, stochastic_rounding(seed))
+    return transformation
+
+
+@functools.cache  # runs from other weights share their compiled programs
+def _programs(variant: Variant, rule: Rule, layers: tuple[Layer, ...]) -> tuple[Any, Any]:
+    transformation = optimizer(variant, rule, seed=0)  # the state holds the key of the run
+
+    def loss(params: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
+        logits = on_jax.network(layers, params, images)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    def apply(gradients: Any, params: Any, state: Any) -> tuple[Any, Any]:
+        updates, state = transformation.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
+
+    @jax.jit
+    def train(params: Any, state: Any, images: Any, labels: Any, batches: Any) -> Any:
+        def step(run: Any, batch: Any) -> Any:
+            gradients = jax.grad(loss)(run[0], images[batch], labels[batch])
+            return apply(gradients, *run), None
+
+        return jax.lax.scan(step, (params, state), batches)[0]
+
+    @jax.jit
+    def coast(params: Any, state: Any, steps: Any) -> Any:
+        still = jax.tree.map(jnp.zeros_like, params)
+        return jax.lax.fori_loop(0, steps, lambda _, run: apply(still, *run), (params, state))
+
+    return train, coast

@@ -1,0 +1,49 @@
+"""Runs the commands in benchmarks/ as a user does, and loads their modules."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+RESULTS = BENCHMARKS / "results"
+
+
+def installed(*modules: str) -> bool:
+    return all(importlib.util.find_spec(module) for module in modules)
+
+
+def framework(name: str, *modules: str) -> Any:
+    """Return a parameter of a test, skipped where the framework is not installed."""
+    missing = not installed(*modules)
+    return pytest.param(name, marks=pytest.mark.skipif(missing, reason=f"no {name} installed"))
+
+
+def run(
+    script: str, folder: Path, *arguments: Any, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run benchmarks/<script>.py with its output in a folder."""
+    command = [sys.executable, BENCHMARKS / f"{script}.py", "--output", folder, *arguments]
+    return subprocess.run(
+        list(map(str, command)),
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def made(script: str, folder: Path, *arguments: Any, **environment: str) -> tuple[Any, str]:
+    """Return the JSON that a command leaves, and what it prints."""
+    process = run(script, folder, *arguments, **environment)
+    assert process.returncode == 0, process.stderr
+    assert (folder / f"{script}.png").read_bytes().startswith(b"\x89PNG")
+    return json.loads((folder / f"{script}.json").read_text()), process.stdout

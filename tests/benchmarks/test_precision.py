@@ -1,0 +1,204 @@
+"""The two forms of INDIAN in every precision: what rounding and changes of θ do to each."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.harness import apart, networks
+from benchmarks.harness.data import minibatches
+from benchmarks.harness.forms import Rule, Variant, module, studies
+from indian_core.reference import ReferenceINDIAN
+from tests.demo.small import dataset
+
+from . import commands
+from .commands import framework
+from .test_apart import Bar
+
+FRAMEWORKS = [framework("torch", "torch"), framework("jax", "jax", "optax")]
+NETWORK = ("dense 6", "tanh", "dense classes")
+RULE = Rule(lr=0.2, power=0.5, alpha=0.5, beta=0.1, initial_speed=1.0)
+STILL = Rule(lr=0.1, power=0.0, alpha=0.5, beta=0.1, initial_speed=1.0)
+VARIANTS = {
+    "reference": Variant("psi", "float64", "float64"),
+    "momentum": Variant("momentum", "float64", "float64"),
+    "psi, float32": Variant("psi", "float32", "float32"),
+    "momentum, float32": Variant("momentum", "float32", "float32"),
+    "psi, bfloat16": Variant("psi", "float32", "bfloat16"),
+    "momentum, bfloat16": Variant("momentum", "float32", "bfloat16"),
+    "nearest": Variant("momentum", "bfloat16", "float32"),
+    "stochastic": Variant("momentum", "bfloat16", "float32", stochastic_rounding=True),
+}
+CHANGES = [
+    {"name": "decay", "kind": "decay", "by": 0.01},
+    {"name": "projection", "kind": "projection", "radius": 0.9},
+    {"name": "swap", "kind": "average", "momentum": 0.9},
+]
+PLAN = {"steps": 60, "every": 7, "coast": 700, "follow": 20}
+
+
+def measured(name, on_steps):
+    """Return both studies' results: run in a process of its own, for JAX's precision is global."""
+    study = studies.Study(name, dataset(), NETWORK, 8)
+    rounded = studies.rounding(study, list(VARIANTS.values()), RULE, 600, 1, on_steps)
+    return dict(zip(VARIANTS, rounded, strict=True)), {
+        form: list(studies.outside(study, form, STILL, CHANGES, PLAN, 1, on_steps))
+        for form in ("psi", "momentum")
+    }
+
+
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def results(request):
+    bar = Bar()
+    environment = apart.environment(request.param, "cpu", "")
+    found = apart.call(measured, request.param, environment=environment, bar=bar)
+    assert bar.steps == 600 * len(VARIANTS) + 2 * (60 + 20 * len(CHANGES))
+    return found
+
+
+def test_in_float64_the_forms_are_one(results):
+    rounding, _ = results
+    assert rounding["reference"]["error"] == 0
+    assert 0 < rounding["momentum"]["error"] < 1e-11
+    assert rounding["reference"]["loss"] == pytest.approx(rounding["momentum"]["loss"], rel=1e-10)
+
+
+def test_in_fewer_bits_psi_loses_more_than_the_momentum(results):
+    rounding, _ = results
+    assert 1e-8 < rounding["momentum, float32"]["error"] < 1e-4
+    assert rounding["psi, float32"]["error"] > 3 * rounding["momentum, float32"]["error"]
+    reference = rounding["reference"]["loss"]
+    assert rounding["momentum, bfloat16"]["loss"] == pytest.approx(reference, rel=0.3)
+    psi = rounding["psi, bfloat16"]["error"]
+    assert not psi < 10 * rounding["momentum, bfloat16"]["error"]  # it may have overflowed
+
+
+def test_stochastic_rounding_keeps_what_rounding_to_nearest_loses(results):
+    rounding, _ = results
+    assert rounding["stochastic"]["error"] < 0.5 * rounding["nearest"]["error"]
+
+
+def test_a_change_of_theta_goes_on_in_psi_alone(results):
+    _, outside = results
+    for psi, momentum in zip(outside["psi"], outside["momentum"], strict=True):
+        assert psi["displacement"] == pytest.approx(1 / (0.5 * 0.1) - 1, rel=1e-6)
+        assert momentum["displacement"] < 1e-9
+        for name in ("size", "loss before", "loss after"):
+            assert psi[name] == pytest.approx(momentum[name], rel=1e-9)
+        assert psi["worst loss"] > psi["loss after"]
+    decay, projection, swap = outside["momentum"]
+    assert decay["size"] == pytest.approx(0.01)
+    assert projection["size"] == pytest.approx(0.1)
+    assert 0 < swap["size"] < 1
+
+
+def trained(name, form, on_steps):
+    """Return θ after ten steps of softmax regression in float64, and its logits."""
+    study = studies.Study(name, dataset(), ("dense classes",), 8)
+    training = study.training(Variant(form, "float64", "float64"), RULE, 3)
+    training.train(study.batches(10, 3))
+    return training.theta, training.logits(study.dataset.test_images)
+
+
+@pytest.mark.parametrize("form", ["psi", "momentum"])
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_a_training_is_the_reference_optimizers(name, form):
+    images = dataset()
+    environment = apart.environment(name, "cpu", "")
+    theta, logits = apart.call(trained, name, form, environment=environment, bar=Bar())
+
+    layers = networks.layers(("dense classes",), images.train_images.shape[1:], images.classes)
+    ((kernel, bias),) = networks.initial_weights(layers, 3)
+    optimizer = ReferenceINDIAN(
+        [kernel.astype(float), bias.astype(float)], RULE.alpha, RULE.beta, RULE.initial_speed
+    )
+    x = images.train_images.reshape(40, -1).astype(float)
+    one_hot = np.eye(images.classes)[images.train_labels]
+    batches = np.concatenate([minibatches(40, 8, 3, epoch) for epoch in (1, 2)])
+    for k, rows in enumerate(batches):
+        weights = np.exp(x[rows] @ optimizer.theta[0] + optimizer.theta[1])
+        delta = (weights / weights.sum(axis=1, keepdims=True) - one_hot[rows]) / 8
+        optimizer.step([x[rows].T @ delta, delta.sum(axis=0)], RULE.lr / (k + 1) ** 0.5)
+    assert sorted(theta) == pytest.approx(
+        sorted(np.concatenate([part.ravel() for part in optimizer.theta])), rel=1e-10
+    )
+    expected = images.test_images.reshape(10, -1) @ optimizer.theta[0] + optimizer.theta[1]
+    np.testing.assert_allclose(logits, expected, rtol=1e-10)
+
+
+def test_the_changes_are_what_their_names_say():
+    thetas = np.array([[1.0, 1.0], [2.0, 3.0], [3.0, 4.0]])
+    # 0.9² · 1 + 0.1 · 0.9 · (2, 3) + 0.1 · (3, 4)
+    average = [0.81 + 0.18 + 0.3, 0.81 + 0.27 + 0.4]
+    for change, expected in zip(CHANGES, ([2.97, 3.96], [2.7, 3.6], average), strict=True):
+        np.testing.assert_allclose(studies.changed(thetas, change), expected)
+    larger = {"kind": "projection", "radius": 1.5}
+    np.testing.assert_array_equal(studies.changed(thetas, larger), thetas[-1])
+    with pytest.raises(ValueError, match="Invalid change: 'noise'"):
+        studies.changed(thetas, {"kind": "noise"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"form": "theta"}, "Invalid form: 'theta'"),
+        ({"form": "psi", "stochastic_rounding": True}, "Invalid stochastic_rounding: True"),
+    ],
+)
+def test_a_variant_that_there_is_not_is_refused(fields, words):
+    with pytest.raises(ValueError, match=words):
+        Variant(**{"parameters": "bfloat16", "state": "float32"} | fields)
+
+
+def test_an_unknown_framework_has_no_module():
+    with pytest.raises(ImportError, match="on_nope"):
+        module("nope")
+
+
+@pytest.mark.skipif(
+    not commands.installed("jax", "optax", "matplotlib", "tqdm", "sklearn"),
+    reason="no JAX, matplotlib, tqdm or scikit-learn installed",
+)
+def test_the_command_measures_what_the_settings_say(tmp_path):
+    settings = json.loads((commands.BENCHMARKS / "precision.json").read_text())
+    settings["network"] = ["dense classes"]
+    settings["rounding"]["steps"] = 20
+    settings["rounding"]["variants"] = settings["rounding"]["variants"][:3]
+    settings["outside"] |= {"steps": 5, "coast": 3000, "follow": 5}
+    file = tmp_path / "small.json"
+    file.write_text(json.dumps(settings))
+    content, text = commands.made("precision", tmp_path, "--settings", file, "--seeds", 2)
+    assert content["settings"] == settings
+    assert content["data"] == "digits"
+    for row in content["rounding"]:
+        assert f"{sum(row['error']) / 2:.1e}" in text
+    pairs = {(row["alpha"], row["beta"]): row["error"] for row in content["rounding"][2::3]}
+    assert set(pairs) == {(0.5, 0.1), (0.5, 0.01)}
+    assert all(len(errors) == 2 and errors[0] != errors[1] for errors in pairs.values())
+    assert "19" in text
+    assert "199" in text
+
+
+def test_the_committed_result_is_that_of_the_settings_and_shows_the_claims():
+    content = json.loads((commands.RESULTS / "precision.json").read_text())
+    settings = json.loads((commands.BENCHMARKS / "precision.json").read_text())
+    assert content["settings"] == settings
+    for damping in settings["dampings"]:
+        rows = {
+            row["variant"]: row
+            for row in content["rounding"]
+            if (row["alpha"], row["beta"]) == (damping["alpha"], damping["beta"])
+        }
+
+        def losses(form, parameters, state, rounding=False, rows=rows):
+            found = rows[str(Variant(form, parameters, state, rounding))]["loss"]
+            return [math.inf if loss is None else loss for loss in found]
+
+        psi = rows[str(Variant("psi", "float32", "float32"))]["error"]
+        momentum = rows[str(Variant("momentum", "float32", "float32"))]["error"]
+        assert min(psi) > 10 * max(momentum)
+        reference = losses("psi", "float64", "float64")
+        assert min(losses("psi", "float32", "bfloat16")) > 2 * max(reference)
+        assert max(losses("momentum", "float32", "bfloat16")) < 1.2 * max(reference)
+        assert max(losses("momentum", "bfloat16", "float32", True)) < 1.2 * max(reference)
