@@ -29,7 +29,7 @@ from harness.valley import Panel, measures
 HERE = Path(__file__).parent
 SETTINGS = HERE / "figure1.json"
 POINTS = 500  # of a curve, in the file
-SWING = 0.01  # what is too small to count as an oscillation
+SWING = 0.01  # a way that is too short to count as an oscillation
 
 Paths = dict[str, np.ndarray]
 
@@ -90,35 +90,34 @@ def summary(
     panels = []
     for i, panel in enumerate(settings["panels"]):
         path = paths["numpy"][:, i]
+        distance = {
+            framework: np.abs(other[:, i] - path).max(axis=1)
+            for framework, other in paths.items()
+            if framework != "numpy"
+        }
+        across, along = measures.across(path), path[:, 0]
         farthest = int(np.abs(path).max(axis=1).argmax())
-        panels.append(
-            panel
-            | {
-                "swings across": measures.swings(measures.across(path), SWING),
-                "travel across": _digits(measures.travel(measures.across(path))),
-                "swings along": measures.swings(path[:, 0], SWING),
-                "travel along": _digits(measures.travel(path[:, 0])),
-                "farthest point": _digits(path[farthest]),
-                "reached at": int(iterations[farthest]),
+        found = {
+            "swings across": measures.swings(across, SWING),
+            "travel across": _digits(measures.travel(across)),
+            "swings along": measures.swings(along, SWING),
+            "travel along": _digits(measures.travel(along)),
+            "farthest point": _digits(path[farthest]),
+            "reached at": int(iterations[farthest]),
+            "loss at marks": {
+                framework: _digits(measures.losses(other[[mark // every for mark in marks], i]))
+                for framework, other in paths.items()
+            },
+            "largest difference": {name: _digits(d.max(), 3) for name, d in distance.items()},
+        }
+        if "expected" in panel:  # it is one of the figure's own
+            found |= {
                 "theta_1": _digits(path[thin, 0]),
                 "theta_2": _digits(path[thin, 1]),
                 "loss": _digits(measures.losses(path[thin])),
-                "loss at marks": {
-                    framework: _digits(measures.losses(other[np.array(marks) // every, i]))
-                    for framework, other in paths.items()
-                },
-                "largest difference": {
-                    framework: _digits(float(np.abs(other[:, i] - path).max()))
-                    for framework, other in paths.items()
-                    if framework != "numpy"
-                },
-                "difference": {
-                    framework: _digits(np.abs(other[thin, i] - path[thin]).max(axis=1))
-                    for framework, other in paths.items()
-                    if framework != "numpy"
-                },
+                "difference": {name: _digits(d[thin], 3) for name, d in distance.items()},
             }
-        )
+        panels.append(panel | found)
     return {
         "made by": "python benchmarks/figure1.py",
         "software": software,
@@ -154,11 +153,11 @@ def oscillation_table(content: dict[str, Any]) -> str:
         "panel",
         "alpha",
         "beta",
-        "swings across",
+        "turns back across the valley",
         "way across",
-        "swings along",
+        "turns back along it",
         "way along",
-        "farthest point",
+        "farthest from 0",
     )
     rows = [
         (
@@ -176,11 +175,11 @@ def oscillation_table(content: dict[str, Any]) -> str:
     return tables.table(header, rows)
 
 
-def _digits(value: Any) -> Any:
-    """Return a number or an array as JSON holds it, with six digits."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    return [_digits(float(one)) for one in value]
+def _digits(value: Any, digits: int = 6) -> Any:
+    """Return a number or an array as JSON holds it, with so many digits."""
+    if np.ndim(value) == 0:
+        return float(f"{value:.{digits}g}")
+    return [_digits(one, digits) for one in value]
 
 
 def _options(arguments: Sequence[str] | None, settings: dict[str, Any]) -> argparse.Namespace:

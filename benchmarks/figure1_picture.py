@@ -20,36 +20,39 @@ def picture(content: dict[str, Any]) -> Figure:
     """Return the figure of what `figure1.summary` returns."""
     panels = [panel for panel in content["panels"] if "expected" in panel]
     colour = {panel["name"]: each for panel, each in zip(panels, COLOURS, strict=False)}
-    figure = Figure(figsize=(13, 8), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 0.85))
-    for axes, panel in zip(above.subplots(1, len(panels), sharey=True), panels, strict=True):
-        _level_sets(axes)
-        axes.plot(panel["theta_1"], panel["theta_2"], color=colour[panel["name"]], linewidth=1.6)
-        axes.plot(panel["theta_1"][0], panel["theta_2"][0], "kx", markersize=9, markeredgewidth=2)
-        axes.plot(1, 1, "k*", markersize=10)
-        axes.set(
-            title=f"{_title(panel)}\nturns back {panel['swings across']} × across the valley, "
-            f"{panel['swings along']} × along it",
-            xlabel=r"$\theta_1$",
-            xlim=LIMITS[0],
-            ylim=LIMITS[1],
-            aspect="equal",
-        )
-    above.axes[0].set_ylabel(r"$\theta_2$")
-    loss, difference = below.subplots(1, 2, width_ratios=(1.6, 1))
-    _losses(loss, content, panels, colour)
-    _differences(difference, content, panels, colour)
+    figure = Figure(figsize=(13, 7.2), layout="constrained")
+    names = list(colour)
+    axes = figure.subplot_mosaic(
+        [[name for name in names for _ in range(4)], ["loss"] * 7 + ["difference"] * 5],
+        height_ratios=(1, 1.1),
+    )
+    for panel in panels:
+        _trajectory(axes[panel["name"]], panel, colour[panel["name"]])
+    _losses(axes["loss"], content, panels, colour)
+    _differences(axes["difference"], content, panels, colour)
     return figure
+
+
+def _trajectory(axes: Axes, panel: dict[str, Any], colour: str) -> None:
+    x, y = (np.linspace(*limits, 400) for limits in LIMITS)
+    points = np.stack(np.meshgrid(x, y), axis=-1)
+    axes.contour(x, y, measures.losses(points), LEVELS, colors="0.75", linewidths=0.7)
+    axes.plot(panel["theta_1"], panel["theta_2"], color=colour, linewidth=1.6)
+    axes.plot(panel["theta_1"][0], panel["theta_2"][0], "kx", markersize=9, markeredgewidth=2)
+    axes.plot(1, 1, "k*", markersize=10)
+    axes.set(
+        title=f"{_title(panel)}\nturns back {panel['swings across']} × across the valley, "
+        f"{panel['swings along']} × along it",
+        xlabel=r"$\theta_1$",
+        ylabel=r"$\theta_2$",
+        xlim=LIMITS[0],
+        ylim=LIMITS[1],
+        aspect="equal",
+    )
 
 
 def _title(panel: dict[str, Any]) -> str:
     return rf"{panel['name']} $\alpha$ = {panel['alpha']:g}, $\beta$ = {panel['beta']:g}"
-
-
-def _level_sets(axes: Axes) -> None:
-    x, y = (np.linspace(*limits, 400) for limits in LIMITS)
-    points = np.stack(np.meshgrid(x, y), axis=-1)
-    axes.contour(x, y, measures.losses(points), LEVELS, colors="0.75", linewidths=0.7)
 
 
 def _losses(
@@ -65,7 +68,7 @@ def _losses(
         )
     axes.set(yscale="log", xlabel="iteration", ylabel=r"$J(\theta_1, \theta_2)$", title="Loss")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower left")
 
 
 def _differences(

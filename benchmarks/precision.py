@@ -138,7 +138,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--framework", choices=forms.FRAMEWORKS, default="jax", help="(%(default)s)")
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
-    add("--seeds", type=_positive, default=3, metavar="N", help="(%(default)s)")
+    add("--seeds", type=_positive, default=5, metavar="N", help="(%(default)s)")
     add("--settings", type=Path, default=SETTINGS, metavar="FILE", help="(precision.json)")
     add("--output", type=Path, default=HERE / "results", metavar="DIR", help="(%(default)s)")
     return parser.parse_args(arguments)

@@ -81,7 +81,7 @@ def test_the_loss_falls_as_in_the_paper(tmp_path):
         assert found == pytest.approx(panel["expected"][:2], rel=5e-3)
         assert all(f"{loss:.3g}" in text for loss in found)
         assert (panel["theta_1"][0], panel["theta_2"][0]) == (-1.0, 1.5)
-        assert len(panel["loss"]) == len(content["iteration"])
+        assert len(panel["loss"]) == len(content["iteration"]) > 300
     a, b, c, thrown = content["panels"]
     # β damps what goes across the valley: section 5.1.
     assert a["swings across"] > 5 * b["swings across"]
