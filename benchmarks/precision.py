@@ -7,8 +7,9 @@
 The paper's form stores ψ, which is about as large as θ; the adapters store the momentum w, with
 ψ = (1 − αβ) θ + β w. In exact arithmetic they are the same. A perceptron is trained in both, with
 each variable in a precision of its own, from the same weights on the same minibatches; and θ is
-changed from outside in mid-run, as by a decay, a projection or a swap. The settings are in
-precision.json. Prints tables, and leaves precision.png and precision.json in the output folder.
+changed from outside in mid-run, as by a decay, a projection or a swap. All of it on the CPU, where
+products of float32 are in float32. The settings are in precision.json. Prints tables, and leaves
+precision.png and precision.json in the output folder.
 """
 
 from __future__ import annotations
