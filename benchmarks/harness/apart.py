@@ -16,14 +16,14 @@ class Bar(Protocol):
 
 
 def environment(framework: str, device: str, keras_backend: str) -> dict[str, str]:
-    """Return the variables under which a framework computes on "cpu" or "cuda", and there only."""
+    """Return the variables for a framework's process on "cpu", where it sees no GPU, or "cuda"."""
     variables = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     if framework == "keras":
         variables["KERAS_BACKEND"] = keras_backend
     if device == "cpu":
         # Kernels of a few numbers are done before a second thread has been woken.
-        variables |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    return variables | {"JAX_PLATFORMS": device}
+        variables |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    return variables
 
 
 def call(

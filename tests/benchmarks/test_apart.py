@@ -53,5 +53,4 @@ def test_on_the_cpu_no_framework_sees_a_gpu_and_elsewhere_it_does():
     assert cpu["KERAS_BACKEND"] == "jax"
     assert (cpu["CUDA_VISIBLE_DEVICES"], cpu["JAX_PLATFORMS"]) == ("", "cpu")
     cuda = apart.environment("torch", "cuda", "")
-    assert cuda["JAX_PLATFORMS"] == "cuda"
-    assert not {"KERAS_BACKEND", "CUDA_VISIBLE_DEVICES"} & set(cuda)
+    assert not {"KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"} & set(cuda)

@@ -121,16 +121,17 @@ def test_bad_arguments_are_refused(tmp_path, arguments, words):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.skipif(not commands.installed("torch"), reason="no torch installed")
 @needs_pictures
-def test_a_device_that_is_not_there_is_said_to_be_missing(tmp_path):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    process = commands.run("figure1", tmp_path, "--framework", "torch", "--device", "cuda")
+@pytest.mark.parametrize("name", [framework("torch", "torch"), framework("keras", "keras", "jax")])
+def test_a_device_that_is_not_there_is_said_to_be_missing(tmp_path, name):
+    arguments = ("--framework", name, "--device", "cuda", "--iterations", 10)
+    # Whatever the machine has, this process sees none of it.
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "KERAS_BACKEND": "jax"}
+    process = commands.run("figure1", tmp_path, *arguments, **hidden)
     assert process.returncode == 1
-    assert process.stderr.splitlines()[-1].startswith("RuntimeError: ")
+    last = process.stderr.splitlines()[-1]
+    assert last.startswith("RuntimeError: ")
+    assert "cuda" in last.lower()
     assert "Traceback" not in process.stderr
 
 
