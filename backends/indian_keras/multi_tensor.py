@@ -1,20 +1,37 @@
 """The step on Keras's torch backend: the whole model in a few calls. The one module with torch.
 
-The base class would go variable by variable. Here the large part of the step is one call of
-PyTorch's fused heavy-ball kernel, which makes w's update and w's share of θ's in one pass over
-memory, and the rest one multi-tensor addition. With β = γ, as by default, there is no rest.
+The base class would go variable by variable. Here the step is one call of PyTorch's fused SGD
+kernel, which makes one pass over memory. It has three scalars and a step of INDIAN four. With
+β = γ, as by default, three are enough; otherwise one multi-tensor operation makes up for the
+fourth, on tensors that the kernel has just left in the processor's cache.
+
+(A buffer that holds σ w with a moving scale σ would make the one call enough, as in indian_torch.
+But Keras's file holds w alone, and w = buffer/σ, rounded, is not the buffer any more: a resumed run
+would not be the unbroken one bit for bit. Here the slots hold w itself after every step.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
-from indian_core import SMALLEST_DECAY, Coefficients, from_new_momentum
+from indian_core import (
+    SMALLEST_DECAY,
+    Coefficients,
+    NesterovSGD,
+    as_nesterov_sgd,
+    from_new_momentum,
+)
 
 Tensors = list[torch.Tensor]
+
+# How many numbers of θ are taken at once on the CPU, in whole tensors. With w and v they are 3 MB
+# in float32, which the last cache before memory holds. (Pieces of tensors would fit the caches
+# before it, but the calls for so many take longer than memory does.)
+_GROUP = 2**18
 
 
 @torch.no_grad()
@@ -29,61 +46,113 @@ def update(
         momentums: w: Keras variables, float32 or float64.
         gradients: v: tensors of θ's shapes.
     """
-    fused: tuple[Tensors, Tensors, Tensors] = ([], [], [])
-    rest: tuple[Tensors, Tensors, Tensors] = ([], [], [])
+    fused = hasattr(torch, "_fused_sgd_")
+    kinds: dict[Any, tuple[Tensors, Tensors, Tensors]] = defaultdict(lambda: ([], [], []))
     rounded = []
     for variable, slot, gradient in zip(variables, momentums, gradients, strict=True):
-        theta, w, v = variable.value.detach(), slot.value.detach(), gradient
+        theta, w, v = variable.value, slot.value, gradient
         if theta.dtype != w.dtype:
             # 16-bit: add in w's precision, and round once.
             rounded.append((theta, theta := theta.to(w.dtype)))
-        v = v.to(w.dtype)
-        # The kernel reads all three tensors in θ's memory order, without looking at strides.
-        same_order = theta.stride() == w.stride() == v.stride()
-        for tensors, tensor in zip(
-            fused if same_order and _fusible(theta) else rest, (theta, w, v), strict=True
-        ):
-            tensors.append(tensor)
-    # (CUDA's kernel refuses a negative momentum, which αγ > 1 makes.)
-    if fused[0] and step.momentum_momentum >= SMALLEST_DECAY:
-        _fused_step(step, *fused)
-    elif fused[0]:
-        _foreach_step(step, *fused)
-    if rest[0]:
-        _foreach_step(step, *rest)
+        if v.dtype != w.dtype:
+            v = v.to(w.dtype)
+        kind = (w.device, w.dtype) if fused and _fusible(theta, w, v) else None
+        thetas, ws, vs = kinds[kind]
+        thetas.append(theta)
+        ws.append(w)
+        vs.append(v)
+    for kind, tensors in kinds.items():
+        if kind is not None and _is_exact(step, dtype=kind[1]):
+            _fused_step(step, *tensors)
+        else:
+            _foreach_step(step, *tensors)
     for theta, new_theta in rounded:
         theta.copy_(new_theta)
 
 
-def _fusible(theta: torch.Tensor) -> bool:
+def _fusible(theta: torch.Tensor, w: torch.Tensor, v: torch.Tensor) -> bool:
+    """Return whether the kernel may walk the three tensors' memory side by side: it does not look.
+
+    (Their shapes were compared when the gradients came in.)
+    """
     return (
-        hasattr(torch, "_fused_sgd_")
+        theta.is_contiguous()
+        and w.is_contiguous()
+        and v.is_contiguous()
+        and theta.device == w.device == v.device
         and theta.device.type in ("cpu", "cuda")
         and theta.numel() > 0
-        and theta.is_contiguous()
     )
 
 
+def _is_exact(step: Coefficients, dtype: torch.dtype) -> bool:
+    """Return whether the kernel's scalars hold all digits that the dtype has."""
+    # (And CUDA's kernel refuses a negative momentum, which αγ > 1 makes.)
+    if step.momentum_momentum < SMALLEST_DECAY:
+        return False
+    # The kernel is told D as 1 − D, in double precision: a small D loses digits there.
+    return dtype == torch.float32 or abs(step.momentum_gradient) >= SMALLEST_DECAY
+
+
 def _fused_step(step: Coefficients, theta: Tensors, w: Tensors, v: Tensors) -> None:
-    """Make w ← C w + D v and θ ← θ + (A/C) w in one pass, then add what is left for v."""
+    """Make the step with the kernel, on tensors of one device and dtype.
+
+    With the new w, the step is w ← C w + D v and θ ← θ + (A/C) w + R v. The heavy ball leaves out
+    R v. Nesterov's makes all of θ's update, for R < 0, that is β > γ, and leaves σ w for w.
+    """
     new = from_new_momentum(step)
+    rest = new.theta_gradient
+    # At β = γ the rest is what rounding leaves of zero: that of these scalars, or of a learning
+    # rate in w's precision.
+    rounding = max(2.0**-46, torch.finfo(w[0].dtype).eps)
+    heavy_ball = NesterovSGD(
+        lr=-new.theta_momentum,
+        momentum=new.momentum_momentum,
+        dampening=1 - new.momentum_gradient,
+        nesterov=False,
+        negate=False,
+        scale=1.0,
+    )
+    if abs(rest) <= rounding * abs(step.theta_gradient):
+        _kernel(heavy_ball, theta, w, v)
+        return
+    # For R > 0 the buffer would have to be negated first, which is more work than R v.
+    nesterov = as_nesterov_sgd(step, scale=1.0) if rest < 0 else None
+    for some_theta, some_w, some_v in _groups(theta, w, v):
+        if nesterov is not None:
+            _kernel(nesterov, some_theta, some_w, some_v)
+            torch._foreach_mul_(some_w, 1 / nesterov.scale)
+        else:
+            _kernel(heavy_ball, some_theta, some_w, some_v)
+            torch._foreach_add_(some_theta, some_v, alpha=rest)
+
+
+def _kernel(call: NesterovSGD, theta: Tensors, w: Tensors, v: Tensors) -> None:
     torch._fused_sgd_(
         theta,
         v,
         w,
         weight_decay=0.0,
-        momentum=new.momentum_momentum,
-        lr=-new.theta_momentum,
-        dampening=1 - new.momentum_gradient,
-        nesterov=False,
+        momentum=call.momentum,
+        lr=call.lr,
+        dampening=call.dampening,
+        nesterov=call.nesterov,
         maximize=False,
         is_first_step=False,
     )
-    # At β = γ the rest is what rounding leaves of zero: that of these scalars, or of a learning
-    # rate in w's precision.
-    rounding = max(2.0**-46, torch.finfo(w[0].dtype).eps)
-    if abs(new.theta_gradient) > rounding * abs(step.theta_gradient):
-        torch._foreach_add_(theta, v, alpha=new.theta_gradient)
+
+
+def _groups(theta: Tensors, w: Tensors, v: Tensors) -> Iterator[tuple[Tensors, Tensors, Tensors]]:
+    """Yield the tensors a few at a time, so that a second operation finds them in the cache."""
+    if theta[0].device.type != "cpu":
+        yield theta, w, v
+        return
+    start = size = 0
+    for end, tensor in enumerate(theta, 1):
+        size += tensor.numel()
+        if size >= _GROUP or end == len(theta):
+            yield theta[start:end], w[start:end], v[start:end]
+            start, size = end, 0
 
 
 def _foreach_step(step: Coefficients, theta: Tensors, w: Tensors, v: Tensors) -> None:

@@ -227,6 +227,34 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             step = self._coefficients(learning_rate)
             super()._backend_update_step(grads, trainable_variables, step)
 
+    def stateless_apply(
+        self,
+        optimizer_variables: Sequence[Any],
+        grads: Sequence[Any],
+        trainable_variables: Sequence[Any],
+    ) -> tuple[list[Any], list[Any]]:
+        """Return what a step makes of the variables; the variables themselves stay as they are.
+
+        Args:
+            optimizer_variables: Values of `variables`, in its order: tensors.
+            grads: v, for each variable that the optimizer was built with.
+            trainable_variables: θ, for each variable that the optimizer was built with: tensors.
+
+        Returns:
+            The new values of θ, and those of `variables`.
+
+        Raises:
+            ValueError: If the optimizer is not built, or not with as many variables.
+        """
+        if keras.backend.backend() == "torch":
+            # There the step works in place, on what it is given here.
+            optimizer_variables = [ops.copy(value) for value in optimizer_variables]
+            trainable_variables = [ops.copy(value) for value in trainable_variables]
+        new: tuple[list[Any], list[Any]] = super().stateless_apply(
+            optimizer_variables, grads, trainable_variables
+        )
+        return new
+
     def _coefficients(self, learning_rate: Any, first: Any = None) -> Coefficients:
         """Return the scalars of this step, as floats if the arguments are, else as tensors."""
         if first is None:

@@ -56,6 +56,22 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     assert_same_bits(state(resumed), state(unbroken))
 
 
+def test_a_schedule_set_in_mid_training_survives_saving(tmp_path: Path) -> None:
+    """The variable that held the rate is no longer there then, in the file neither."""
+    unbroken, broken = (model(INDIAN(0.25)) for _ in range(2))
+    for made in (unbroken, broken):
+        fit(made)
+        made.optimizer.learning_rate = PowerDecay(0.5)
+        made.compile(optimizer=made.optimizer, loss=made.loss)  # TensorFlow's program had the rate
+        fit(made)
+    broken.save(tmp_path / "run.keras")
+    resumed = keras.models.load_model(tmp_path / "run.keras")
+    assert resumed.optimizer.get_config() == broken.optimizer.get_config()
+    assert_same_bits(state(resumed), state(broken))
+    fit(unbroken), fit(resumed)
+    assert_same_bits(state(resumed), state(unbroken))
+
+
 def test_the_order_of_the_file_is_fixed() -> None:
     """It is a file format: files of earlier versions are read by it."""
     made = model(INDIAN(0.25, use_ema=True, gradient_accumulation_steps=2))

@@ -1,0 +1,229 @@
+"""The step on Keras's torch backend: which calls it makes, and that the slots always hold w."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from indian_keras import INDIAN
+from tests.on_keras.runs import (
+    BACKEND,
+    apply,
+    array,
+    arrays,
+    assert_close,
+    assert_same_bits,
+    gradients,
+    only_on,
+    paper,
+    variables,
+)
+
+if BACKEND == "torch":
+    import torch
+
+    from indian_keras import multi_tensor
+
+pytestmark = only_on("torch")
+
+OPERATIONS = ("_fused_sgd_", "_foreach_mul_", "_foreach_add_")
+HEAVY_BALL, NESTEROV, SCALED, ADDED = "heavy ball", "nesterov", "_foreach_mul_", "_foreach_add_"
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
+    """The multi-tensor calls that are made, and the sizes of their first list's tensors."""
+    made: list[tuple[str, list[int]]] = []
+
+    def spied(name: str) -> Any:
+        operation = getattr(torch, name)
+
+        def spy(tensors: list, *others: Any, **options: Any) -> None:
+            what = name
+            if name == "_fused_sgd_":
+                what = NESTEROV if options["nesterov"] else HEAVY_BALL
+            made.append((what, [t.numel() for t in tensors]))
+            operation(tensors, *others, **options)
+
+        return spy
+
+    for name in OPERATIONS:
+        monkeypatch.setattr(torch, name, spied(name))
+    return made
+
+
+def momentum(lrs: list[float], alpha: float, beta: float, initial_speed: float) -> list[np.ndarray]:
+    """w after steps on the gradients from number 0: the two lines of the recursion."""
+    w = [(initial_speed - beta) * v for v in gradients(0)]
+    for k, lr in enumerate(lrs):
+        w = [
+            (1 - alpha * lr) * a + lr * (1 - alpha * beta) * v
+            for a, v in zip(w, gradients(k), strict=True)
+        ]
+    return w
+
+
+@pytest.mark.parametrize(
+    ("lr", "alpha", "beta", "expected"),
+    [
+        (0.25, 0.5, 0.25, [HEAVY_BALL]),
+        (0.25, 0.5, 0.75, [NESTEROV, SCALED]),
+        (0.25, 0.5, 0.125, [HEAVY_BALL, ADDED]),
+        (0.25, 0.0, 4.0, [NESTEROV, SCALED]),
+        # αγ = 1, in its neighbourhood, and above it; γ too small for float64: θ from the old w.
+        (0.25, 4.0, 0.75, [ADDED, ADDED, SCALED, ADDED]),
+        (0.25, 3.9, 0.75, [ADDED, ADDED, SCALED, ADDED]),
+        (0.25, 6.0, 0.125, [ADDED, ADDED, SCALED, ADDED]),
+        (2.0**-10, 0.5, 0.75, [ADDED, ADDED, SCALED, ADDED]),
+    ],
+)
+def test_the_whole_model_takes_one_pass_and_at_most_a_part_of_another(
+    lr: float, alpha: float, beta: float, expected: list[str], calls: list, float64: None
+) -> None:
+    theta = variables()
+    optimizer = INDIAN(lr, alpha, beta, initial_speed=0.5)
+    apply(optimizer, theta, gradients(0))
+    calls.clear()
+    apply(optimizer, theta, gradients(1))
+    assert [what for what, _ in calls] == expected
+    assert {tuple(sizes) for _, sizes in calls} == {(6, 4, 1)}
+    for k in range(2, 8):
+        apply(optimizer, theta, gradients(k))
+    assert_close(theta, paper([lr] * 8, alpha, beta, 0.5)[0], 1e-12)
+    assert_close(optimizer.momentums, momentum([lr] * 8, alpha, beta, 0.5), 1e-12)
+
+
+def test_the_default_is_one_call_although_floats_are_rounded(calls: list) -> None:
+    """γ = 0.1 in float32 is not β = 0.1 in Python."""
+    theta = variables()
+    optimizer = INDIAN()
+    for k in range(3):
+        apply(optimizer, theta, gradients(k))
+    assert [what for what, _ in calls] == [HEAVY_BALL] * 3
+    assert_close(theta, paper([0.1] * 3, 0.5, 0.1, 1.0)[0], 1e-6)
+
+
+def test_a_rate_that_passes_beta_leaves_no_trace(calls: list, float64: None) -> None:
+    lrs = [0.75, 0.5, 0.25, 0.125, 0.25, 0.5, 0.0, 0.125]
+    theta = variables()
+    optimizer = INDIAN(lrs[0], alpha=0.5, beta=0.25)
+    for k, lr in enumerate(lrs):
+        optimizer.learning_rate = lr
+        apply(optimizer, theta, gradients(k))
+    assert {what for what, _ in calls} == {HEAVY_BALL, NESTEROV, SCALED, ADDED}
+    assert_close(theta, paper(lrs, 0.5, 0.25, 1.0)[0], 1e-12)
+    assert_close(optimizer.momentums, momentum(lrs, 0.5, 0.25, 1.0), 1e-12)
+
+
+@pytest.mark.parametrize("lr", [0.125, 0.5], ids=["lr < beta", "lr > beta"])
+def test_groups_of_tensors_make_the_same_step(
+    lr: float, calls: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    sizes = [3, 40, 5, 6, 7, 100, 1, 2]
+    values = [random.standard_normal(size).astype("float32") for size in sizes]
+    runs = []
+    for group in (10**6, 16):
+        monkeypatch.setattr(multi_tensor, "_GROUP", group)
+        theta = [keras.Variable(value, dtype="float32") for value in values]
+        optimizer = INDIAN(lr, alpha=0.5, beta=0.25)
+        calls.clear()
+        for _ in range(3):
+            apply(optimizer, theta, values)
+        runs.append(arrays([*theta, *optimizer.momentums]))
+    assert_same_bits(runs[1], runs[0])
+    # A group ends where it is full, and the second operation comes right after the kernel.
+    kernel, second = (NESTEROV, SCALED) if lr < 0.25 else (HEAVY_BALL, ADDED)
+    groups = [[3, 40], [5, 6, 7], [100], [1, 2]]
+    assert calls == 3 * [(what, group) for group in groups for what in (kernel, second)]
+
+
+def test_a_small_rate_keeps_its_digits_in_float64(float64: None) -> None:
+    """The kernel would be told 1 − D, which has five digits of D less than D."""
+    lr = 1e-5
+    theta = variables()
+    optimizer = INDIAN(lr, alpha=0.5, beta=0.1, initial_speed=0.1)
+    for k in range(3):
+        apply(optimizer, theta, gradients(k))
+    for found, w in zip(optimizer.momentums, momentum([lr] * 3, 0.5, 0.1, 0.1), strict=True):
+        np.testing.assert_allclose(array(found), w, rtol=2e-14)
+
+
+@pytest.mark.parametrize("lr", [0.0625, 0.25, 0.5], ids=["<", "=", ">"])
+def test_what_is_read_and_held_is_w(lr: float) -> None:
+    """A tensor of a slot, once taken, is the slot; reading it has no part in the run."""
+    theta, other = variables(), variables()
+    optimizer, unread = INDIAN(lr, beta=0.25), INDIAN(lr, beta=0.25)
+    optimizer.build(theta)
+    held = [w.value for w in optimizer.momentums]
+    for k in range(6):
+        apply(optimizer, theta, gradients(k))
+        apply(unread, other, gradients(k))
+        expected = momentum([lr] * (k + 1), 0.5, 0.25, 1.0)
+        assert_close(held, expected, 1e-5)
+        assert_same_bits(optimizer.momentums, held)
+        store: dict[str, np.ndarray] = {}
+        optimizer.save_own_variables(store)
+        assert_same_bits([store[str(i)] for i in (2, 3, 4)], held)
+    assert_same_bits([*theta, *optimizer.variables], [*other, *unread.variables])
+
+
+def test_what_is_written_to_a_slot_is_w(float64: None) -> None:
+    """By `assign`, by `set_psi`, and into the tensor itself."""
+    _, psi = paper([0.125] * 3, 0.5, 0.25, 1.0)
+    w = momentum([0.125] * 3, 0.5, 0.25, 1.0)
+
+    def assign(optimizer: INDIAN, _: Any, i: int) -> None:
+        optimizer.momentums[i].assign(w[i])
+
+    def set_psi(optimizer: INDIAN, variable: Any, i: int) -> None:
+        optimizer.set_psi(variable, psi[i])
+
+    def write(optimizer: INDIAN, _: Any, i: int) -> None:
+        optimizer.momentums[i].value.copy_(torch.as_tensor(w[i]))
+
+    for change in (assign, set_psi, write):
+        theta = variables()
+        optimizer = INDIAN(0.125, beta=0.25)
+        for k in range(3):
+            apply(optimizer, theta, gradients(k))
+        for i, (variable, momentums) in enumerate(zip(theta, optimizer.momentums, strict=True)):
+            momentums.assign(ops.zeros_like(momentums))
+            change(optimizer, variable, i)
+        for k in range(3, 6):
+            apply(optimizer, theta, gradients(k))
+        assert_close(theta, paper([0.125] * 6, 0.5, 0.25, 1.0)[0], 1e-12)
+
+
+@pytest.mark.parametrize("lr", [0.125, 0.25, 0.5], ids=["<", "=", ">"])
+def test_frozen_variables_keep_their_w(lr: float, float64: None) -> None:
+    """Those that miss a step of the others go on from where they were."""
+    theta = variables()
+    optimizer = INDIAN(lr, beta=0.25, initial_speed=0.25)
+    steps = [[0, 1, 2], [1, 2], [0], [2], [0, 1, 2], [0, 1]]
+    expected = arrays(theta)
+    w = [np.zeros_like(t) for t in expected]
+    optimizer.build(theta)
+    for k, moving in enumerate(steps):
+        apply(optimizer, [theta[i] for i in moving], [gradients(k)[i] for i in moving])
+        for i in moving:
+            expected[i] = expected[i] - lr * (w[i] + 0.25 * gradients(k)[i])
+            w[i] = (1 - 0.5 * lr) * w[i] + lr * (1 - 0.5 * 0.25) * gradients(k)[i]
+    assert_close(theta, expected, 1e-12)
+    assert_close(optimizer.momentums, w, 1e-12)
+
+
+def test_any_strides_make_the_same_step(calls: list, float64: None) -> None:
+    """The kernel reads memory in θ's order, so tensors in another order take another path."""
+    start, value = np.arange(12.0).reshape(3, 4), np.arange(12.0).reshape(4, 3)
+    theta = keras.Variable(start, dtype="float64")
+    optimizer = INDIAN(0.25, alpha=0.5, beta=0.75, initial_speed=0.75)
+    for _ in range(2):
+        optimizer.apply([torch.tensor(value).T], [theta])
+    assert not {what for what, _ in calls} & {HEAVY_BALL, NESTEROV}
+    w = 0.25 * (1 - 0.5 * 0.75) * value.T
+    assert_close([theta], [start - 0.25 * (w + 2 * 0.75 * value.T)], 1e-12)
