@@ -59,9 +59,10 @@ def measured(name, on_steps):
 def test_both_forms_in_every_precision(name):
     """One test for all, since it is the trainings that take the time."""
     bar = Bar()
-    trained, rounding, outside = apart.call(
-        measured, name, environment=apart.environment(name, "cpu", ""), bar=bar
-    )
+    # JAX spends its time in the compiler, for a second of computing.
+    environment = apart.environment(name, "cpu", "")
+    environment |= {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    trained, rounding, outside = apart.call(measured, name, environment=environment, bar=bar)
     assert bar.steps == 400 * len(VARIANTS) + 2 * (60 + 20 * len(CHANGES))
     for theta, logits in trained.values():
         is_the_reference_optimizers(theta, logits)
