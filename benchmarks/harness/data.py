@@ -1,4 +1,4 @@
-"""The images: scikit-learn's digits, or MNIST's IDX files in a folder; and the minibatch order.
+"""The images: scikit-learn's digits, or a folder of MNIST's or CIFAR's files; the minibatches.
 
 The IDX format (http://yann.lecun.com/exdb/mnist): two zero bytes, a byte for the type (8:
 unsigned bytes), a byte for the number of dimensions, each dimension as a big-endian 32-bit
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from . import cifar
 
 _UNSIGNED_BYTE = 8
 
@@ -34,14 +36,19 @@ class Dataset:
 
 
 def load(folder: str | None = None) -> Dataset:
-    """Return the IDX data set in `folder`, or scikit-learn's digits if there is none given.
+    """Return the data set in `folder`, or scikit-learn's digits if there is none given.
 
     Raises:
-        FileNotFoundError: If the folder or one of its four files is missing.
+        FileNotFoundError: If the folder or one of its files is missing.
         ValueError: If a file is not what its name says.
         ImportError: If the digits are asked for and scikit-learn is missing.
     """
-    return digits() if folder is None else idx_folder(folder)
+    if folder is None:
+        return digits()
+    path = Path(folder)
+    if cifar.is_cifar(path):
+        return Dataset(path.resolve().name, *cifar.arrays(path))
+    return idx_folder(folder)
 
 
 def digits() -> Dataset:

@@ -2,9 +2,13 @@
 
 A network is a list such as ``["conv 16 3", "relu", "max-pool 2", "dense classes"]``:
 
+* ``pad-to SIZE``: zeros around the image, for one of SIZE × SIZE;
 * ``conv FILTERS SIZE``: SIZE × SIZE convolution, SIZE odd, padded to keep the image's size;
-* ``max-pool SIZE``: SIZE × SIZE windows, SIZE apart; what fills no window is left out;
-* ``mean-pool SIZE``: the same windows, averaged;
+* ``valid-conv FILTERS SIZE``: the same without padding;
+* ``max-pool SIZE [STRIDE]``: SIZE × SIZE windows, STRIDE (or SIZE) apart; what fills no window is
+  left out;
+* ``mean-pool SIZE [STRIDE]``: the same windows, averaged;
+* ``dropout PERCENT``: so many percent of the numbers are zero in training, the others grow;
 * ``relu`` and ``tanh``;
 * ``dense UNITS``: flattens images first; ``classes`` stands for the number of classes.
 
@@ -23,7 +27,17 @@ import numpy as np
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
-_ARGUMENTS = {"conv": 2, "relu": 0, "tanh": 0, "max-pool": 1, "mean-pool": 1, "dense": 1}
+_ARGUMENTS = {
+    "pad-to": (1,),
+    "conv": (2,),
+    "valid-conv": (2,),
+    "max-pool": (1, 2),
+    "mean-pool": (1, 2),
+    "dropout": (1,),
+    "relu": (0,),
+    "tanh": (0,),
+    "dense": (1,),
+}
 
 
 class Layer(NamedTuple):
@@ -33,6 +47,21 @@ class Layer(NamedTuple):
     numbers: tuple[int, ...]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+
+    @property
+    def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Zeros (above, below) and (left of, right of) the image, in conv and pad-to."""
+        if self.kind == "conv":
+            return (self.numbers[1] // 2,) * 2, (self.numbers[1] // 2,) * 2
+        (to,) = self.numbers
+        missing = [to - n for n in self.input_shape[:2]]
+        above, left = (n // 2 for n in missing)
+        return (above, missing[0] - above), (left, missing[1] - left)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """The size and the stride of a pool's windows."""
+        return self.numbers[0], self.numbers[-1]
 
 
 def layers(network: Sequence[str], input_shape: tuple[int, ...], classes: int) -> list[Layer]:
@@ -52,10 +81,10 @@ def layers(network: Sequence[str], input_shape: tuple[int, ...], classes: int) -
     for words in network:
         kind, *arguments = words.split()
         numbers = tuple(classes if a == "classes" else int(a) for a in arguments if _is_size(a))
-        if len(numbers) != len(arguments) or len(numbers) != _ARGUMENTS.get(kind):
+        if len(numbers) != len(arguments) or len(numbers) not in _ARGUMENTS.get(kind, ()):
             raise ValueError(f"Invalid network layer: {words!r}")
         output_shape = _output_shape(kind, numbers, shape)
-        if not all(output_shape):
+        if not output_shape or not all(output_shape):
             raise ValueError(f"Invalid network layer: {words!r} (its input has shape {shape})")
         result.append(Layer(kind, numbers, shape, output_shape))
         shape = output_shape
@@ -73,7 +102,7 @@ def initial_weights(network_layers: Sequence[Layer], seed: int) -> Weights:
     random = np.random.default_rng(seed)
     weights = []
     for layer in network_layers:
-        if layer.kind == "conv":
+        if layer.kind in ("conv", "valid-conv"):
             filters, size = layer.numbers
             shape: tuple[int, ...] = (size, size, layer.input_shape[-1], filters)
         elif layer.kind == "dense":
@@ -92,11 +121,26 @@ def _is_size(argument: str) -> bool:
 def _output_shape(kind: str, numbers: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the layer's output shape, () or with a zero in it if the layer does not fit."""
     match kind:
-        case "conv":
-            return (*shape[:2], numbers[0]) if len(shape) == 3 and numbers[1] % 2 else (0,)
-        case "max-pool" | "mean-pool":
-            (size,) = numbers
-            return (shape[0] // size, shape[1] // size, shape[2]) if len(shape) == 3 else (0,)
         case "dense":
             return numbers
-    return shape
+        case "dropout" if numbers[0] >= 100:
+            return ()
+        case "relu" | "tanh" | "dropout":
+            return shape
+    return _image_shape(kind, numbers, shape) if len(shape) == 3 else ()
+
+
+def _image_shape(kind: str, numbers: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    height, width, channels = shape
+    match kind:
+        case "pad-to":
+            (to,) = numbers
+            return (to, to, channels) if max(height, width) <= to else ()
+        case "conv":
+            return (height, width, numbers[0]) if numbers[1] % 2 else ()
+        case "valid-conv":
+            channels, size = numbers
+            stride = 1
+        case _:
+            size, stride = numbers[0], numbers[-1]
+    return (*(max(0, (n - size) // stride + 1) for n in (height, width)), channels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ import optax
 
 from indian_optax import indian, power_decay
 
+from . import banded
 from .networks import Layer, Weights
 from .runs import Run
 
@@ -31,28 +32,26 @@ class Trainer:
     ) -> None:
         self.images, self.labels = jnp.asarray(images), jnp.asarray(labels)
         self.params = jax.tree.map(jnp.asarray, weights)
-        transformation = optimizer(run)
+        transformation = optimizer(run.rule, run.hyperparameters, power_decay(run.lr, run.power))
         self.state = transformation.init(self.params)
+        self._key = jax.random.key(run.seed)  # for dropout
 
         def forward(params: Any, images: jax.Array) -> jax.Array:
             return network(layers, params, images)
 
-        def loss(params: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
-            logits = forward(params, images)
-            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-        def step(params: Any, state: Any, images: Any, labels: Any, batch: Any) -> Any:
-            gradients = jax.grad(loss)(params, images[batch], labels[batch])
+        def step(params: Any, state: Any, images: Any, labels: Any, batch: Any, key: Any) -> Any:
+            key, mine = jax.random.split(key)
+            gradients = jax.grad(loss)(params, layers, images[batch], labels[batch], mine)
             updates, state = transformation.update(gradients, state, params)
-            return optax.apply_updates(params, updates), state
+            return optax.apply_updates(params, updates), state, key
 
         self._forward = jax.jit(forward)
         self._step = jax.jit(step, donate_argnums=(0, 1))
 
     def train(self, batches: np.ndarray, on_step: Callable[[], None]) -> None:
         for batch in batches:
-            self.params, self.state = self._step(
-                self.params, self.state, self.images, self.labels, batch
+            self.params, self.state, self._key = self._step(
+                self.params, self.state, self.images, self.labels, batch, self._key
             )
             on_step()
         jax.block_until_ready(self.params)
@@ -61,43 +60,116 @@ class Trainer:
         return np.asarray(self._forward(self.params, images))
 
 
-def optimizer(run: Run) -> optax.GradientTransformation:
-    h = run.hyperparameters
-    learning_rate = power_decay(run.lr, power=run.power)
-    match run.rule:
+def optimizer(
+    rule: str, h: Mapping[str, Any], learning_rate: optax.Schedule
+) -> optax.GradientTransformation:
+    match rule:
         case "indian":
             return indian(learning_rate, h["alpha"], h["beta"], h["initial_speed"])
         case "sgd":
             return optax.sgd(learning_rate, momentum=h["momentum"])
+        case "nesterov":
+            return optax.sgd(learning_rate, momentum=h["momentum"], nesterov=True)
         case "adam":
             return optax.adam(learning_rate, b1=h["beta_1"], b2=h["beta_2"], eps=h["epsilon"])
+        case "adamw":
+            return optax.adamw(
+                learning_rate,
+                h["beta_1"],
+                h["beta_2"],
+                h["epsilon"],
+                weight_decay=h["weight_decay"],
+            )
         case "adagrad":
             return optax.adagrad(learning_rate, h["initial_accumulator_value"], eps=h["epsilon"])
-    raise ValueError(f"Invalid rule: {run.rule!r}")
+    raise ValueError(f"Invalid rule: {rule!r}")
 
 
-def network(layers: Sequence[Layer], params: Any, x: jax.Array) -> jax.Array:
+def loss(
+    params: Any,
+    layers: Sequence[Layer],
+    images: jax.Array,
+    labels: jax.Array,
+    key: jax.Array,
+    **options: Any,
+) -> jax.Array:
+    """Return the mean cross-entropy in training, where dropout has its say."""
+    logits = network(layers, params, images, key, **options)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def network(
+    layers: Sequence[Layer],
+    params: Any,
+    x: jax.Array,
+    key: jax.Array | None = None,
+    as_products: bool = False,
+) -> jax.Array:
+    """Return the network's outputs.
+
+    Args:
+        layers: The layers.
+        params: Their weights.
+        x: Images.
+        key: For dropout, in training.
+        as_products: Whether to make convolutions of few channels as in `banded`, together with a
+            mean-pool behind them.
+    """
     remaining = iter(params)
-    for layer in layers:
+    pooled = False
+    for layer, following in zip(layers, [*layers[1:], None], strict=True):
         match layer.kind:
-            case "conv":
-                kernel, bias = next(remaining)
-                x = jax.lax.conv_general_dilated(
-                    x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-                )
-                x = x + bias
+            case "pad-to":
+                x = jnp.pad(x, ((0, 0), *layer.padding, (0, 0)))
+            case "conv" | "valid-conv":
+                pool = _product_with_pool(layer, following) if as_products else None
+                x = _convolution(x, layer, *next(remaining), pool)
+                pooled = pool is not None and pool > 1
             case "relu":
                 x = jax.nn.relu(x)
             case "tanh":
                 x = jnp.tanh(x)
             case "max-pool":
-                window = (1, layer.numbers[0], layer.numbers[0], 1)
-                x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
+                x = _windows(x, layer, -jnp.inf, jax.lax.max)
+            case "mean-pool" if pooled:
+                pooled = False
             case "mean-pool":
-                window = (1, layer.numbers[0], layer.numbers[0], 1)
-                x = jax.lax.reduce_window(x, 0.0, jax.lax.add, window, window, "VALID")
-                x = x / layer.numbers[0] ** 2
+                x = _windows(x, layer, 0.0, jax.lax.add) / layer.numbers[0] ** 2
+            case "dropout" if key is not None:
+                key, mine = jax.random.split(key)
+                kept = 1 - layer.numbers[0] / 100
+                x = jnp.where(jax.random.bernoulli(mine, kept, x.shape), x / kept, 0)
             case "dense":
                 kernel, bias = next(remaining)
                 x = x.reshape(len(x), -1) @ kernel + bias
     return x
+
+
+def _product_with_pool(layer: Layer, following: Layer | None) -> int | None:
+    """Return the windows' size of the mean-pool behind, 1 without one, None for XLA's own."""
+    if layer.input_shape[-1] > banded.MAXIMAL_CHANNELS:
+        return None
+    if following is None or following.kind != "mean-pool":
+        return 1
+    size, stride = following.window
+    return size if size == stride else 1
+
+
+def _convolution(
+    x: jax.Array, layer: Layer, kernel: jax.Array, bias: jax.Array, pool: int | None
+) -> jax.Array:
+    if layer.kind == "conv":
+        x = jnp.pad(x, ((0, 0), *layer.padding, (0, 0)))
+    if pool is not None:
+        return banded.convolution(x, kernel, pool) + bias
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return (
+        jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers) + bias
+    )
+
+
+def _windows(x: jax.Array, layer: Layer, start: float, combine: Callable[..., Any]) -> jax.Array:
+    size, stride = layer.window
+    return jax.lax.reduce_window(
+        x, start, combine, (1, size, size, 1), (1, stride, stride, 1), "VALID"
+    )

@@ -27,6 +27,7 @@ class Trainer:
         images: np.ndarray,
         labels: np.ndarray,
     ) -> None:
+        keras.utils.set_random_seed(run.seed)  # for dropout
         self.model = network(layers, weights)
         self.model.compile(
             optimizer=optimizer(run),
@@ -66,8 +67,14 @@ def optimizer(run: Run) -> keras.optimizers.Optimizer:
             return INDIAN(learning_rate, h["alpha"], h["beta"], h["initial_speed"])
         case "sgd":
             return keras.optimizers.SGD(learning_rate, momentum=h["momentum"])
+        case "nesterov":
+            return keras.optimizers.SGD(learning_rate, momentum=h["momentum"], nesterov=True)
         case "adam":
             return keras.optimizers.Adam(learning_rate, h["beta_1"], h["beta_2"], h["epsilon"])
+        case "adamw":
+            return keras.optimizers.AdamW(
+                learning_rate, h["weight_decay"], h["beta_1"], h["beta_2"], h["epsilon"]
+            )
         case "adagrad":
             return keras.optimizers.Adagrad(
                 learning_rate, h["initial_accumulator_value"], h["epsilon"]
@@ -79,21 +86,25 @@ def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
     model = keras.Sequential([keras.Input(layers[0].input_shape)])
     for layer in layers:
         match layer.kind:
-            case "conv":
-                filters, size = layer.numbers
+            case "pad-to":
+                model.add(keras.layers.ZeroPadding2D(layer.padding, data_format="channels_last"))
+            case "conv" | "valid-conv":
+                padding = "same" if layer.kind == "conv" else "valid"
                 model.add(
-                    keras.layers.Conv2D(filters, size, padding="same", data_format="channels_last")
+                    keras.layers.Conv2D(
+                        *layer.numbers, padding=padding, data_format="channels_last"
+                    )
                 )
+            case "dropout":
+                model.add(keras.layers.Dropout(layer.numbers[0] / 100))
             case "relu":
                 model.add(keras.layers.ReLU())
             case "tanh":
                 model.add(keras.layers.Activation("tanh"))
             case "max-pool":
-                model.add(keras.layers.MaxPooling2D(layer.numbers[0], data_format="channels_last"))
+                model.add(keras.layers.MaxPooling2D(*layer.window, data_format="channels_last"))
             case "mean-pool":
-                model.add(
-                    keras.layers.AveragePooling2D(layer.numbers[0], data_format="channels_last")
-                )
+                model.add(keras.layers.AveragePooling2D(*layer.window, data_format="channels_last"))
             case "dense":
                 if len(layer.input_shape) == 3:
                     model.add(keras.layers.Flatten(data_format="channels_last"))

@@ -13,6 +13,7 @@ from indian_torch import INDIAN, PowerDecayLR
 from .networks import Layer, Weights
 from .runs import Run
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # see `workers`
 VERSIONS = f"torch {torch.__version__}"
 
 
@@ -27,13 +28,15 @@ class Trainer:
         images: np.ndarray,
         labels: np.ndarray,
     ) -> None:
-        self.model = network(layers, weights)
+        torch.manual_seed(run.seed)  # for dropout
+        self.model = network(layers, weights).to(DEVICE)
         self.optimizer = optimizer(run, self.model.parameters())
         self.scheduler = PowerDecayLR(self.optimizer, power=run.power)
-        self.images, self.labels = _channels_first(images), torch.from_numpy(labels)
+        self.images, self.labels = _channels_first(images), torch.from_numpy(labels).to(DEVICE)
 
     def train(self, batches: np.ndarray, on_step: Callable[[], None]) -> None:
-        for batch in torch.from_numpy(batches):
+        self.model.train()
+        for batch in torch.from_numpy(batches).to(DEVICE):
             self.optimizer.zero_grad()
             logits = self.model(self.images[batch])
             nn.functional.cross_entropy(logits, self.labels[batch]).backward()
@@ -43,7 +46,8 @@ class Trainer:
 
     @torch.no_grad()
     def logits(self, images: np.ndarray) -> np.ndarray:
-        return self.model(_channels_first(images)).numpy()
+        self.model.eval()
+        return self.model(_channels_first(images)).cpu().numpy()
 
 
 def optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -59,9 +63,14 @@ def optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optim
             )
         case "sgd":
             return torch.optim.SGD(parameters, lr=run.lr, momentum=h["momentum"])
+        case "nesterov":
+            return torch.optim.SGD(parameters, run.lr, momentum=h["momentum"], nesterov=True)
         case "adam":
             betas = (h["beta_1"], h["beta_2"])
             return torch.optim.Adam(parameters, lr=run.lr, betas=betas, eps=h["epsilon"])
+        case "adamw":
+            betas, decay = (h["beta_1"], h["beta_2"]), h["weight_decay"]
+            return torch.optim.AdamW(parameters, run.lr, betas, h["epsilon"], weight_decay=decay)
         case "adagrad":
             return torch.optim.Adagrad(
                 parameters,
@@ -78,20 +87,26 @@ def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
     remaining = iter(weights)
     for layer in layers:
         match layer.kind:
-            case "conv":
+            case "pad-to":
+                (above, below), (left, right) = layer.padding
+                modules.append(nn.ZeroPad2d((left, right, above, below)))
+            case "conv" | "valid-conv":
                 filters, size = layer.numbers
-                module = nn.Conv2d(layer.input_shape[-1], filters, size, padding=size // 2)
+                padding = "same" if layer.kind == "conv" else "valid"
+                module = nn.Conv2d(layer.input_shape[-1], filters, size, padding=padding)
                 kernel, bias = next(remaining)
                 _fill(module, kernel.transpose(3, 2, 0, 1), bias)
                 modules.append(module)
+            case "dropout":
+                modules.append(nn.Dropout(layer.numbers[0] / 100))
             case "relu":
                 modules.append(nn.ReLU())
             case "tanh":
                 modules.append(nn.Tanh())
             case "max-pool":
-                modules.append(nn.MaxPool2d(layer.numbers[0]))
+                modules.append(nn.MaxPool2d(*layer.window))
             case "mean-pool":
-                modules.append(nn.AvgPool2d(layer.numbers[0]))
+                modules.append(nn.AvgPool2d(*layer.window))
             case "dense":
                 kernel, bias = next(remaining)
                 if len(layer.input_shape) == 3:
@@ -112,4 +127,4 @@ def _fill(module: nn.Conv2d | nn.Linear, weight: np.ndarray, bias: np.ndarray) -
 
 
 def _channels_first(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(DEVICE)

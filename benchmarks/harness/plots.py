@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from .log import Result
 
 # Okabe and Ito's colours, which the colour-blind tell apart too.
-_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 # Drawn over one another, equal curves must all show: a broad pale line under two broken ones.
 _STYLES: tuple[dict[str, Any], ...] = (
     {"linestyle": "-", "linewidth": 4.0, "alpha": 0.35},
@@ -44,7 +44,7 @@ def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
     """
     optimizers = list(dict.fromkeys(result.run.optimizer for result in results))
     software = {result.run.framework: result.software for result in results}
-    colour = dict(zip(optimizers, _COLOURS, strict=False))
+    colour = dict(zip(optimizers, COLOURS, strict=False))
     style = dict(zip(software, _STYLES, strict=False))
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     loss, accuracy, difference = figure.subplots(1, 3)

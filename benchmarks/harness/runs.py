@@ -26,7 +26,7 @@ class Run:
     Attributes:
         framework: "torch", "keras" or "jax".
         optimizer: What the tables and plots call the optimizer.
-        rule: "indian", "sgd", "adam" or "adagrad".
+        rule: One of `RULES`.
         hyperparameters: The rule's, all of them but the step size, by the names in `RULES`.
         lr: γ_0, the initial step size.
         power: q of the step sizes γ_0 (k + 1)^(−q); 0 for a constant one.
@@ -66,7 +66,9 @@ class Run:
 RULES = {
     "indian": ("alpha", "beta", "initial_speed"),
     "sgd": ("momentum",),
+    "nesterov": ("momentum",),
     "adam": ("beta_1", "beta_2", "epsilon"),
+    "adamw": ("beta_1", "beta_2", "epsilon", "weight_decay"),
     "adagrad": ("initial_accumulator_value", "epsilon"),
 }
 
@@ -118,23 +120,24 @@ def train(
             seconds += time.perf_counter() - start
         loss, _ = evaluate(model, dataset.train_images, dataset.train_labels)
         _, accuracy = evaluate(model, dataset.test_images, dataset.test_labels)
-        yield Record(epoch, loss, accuracy, seconds)
+        yield Record(epoch, float(loss), float(accuracy), seconds)
 
 
 def evaluate(
     model: Trainer, images: np.ndarray, labels: np.ndarray, chunk: int = 1000
-) -> tuple[float, float]:
+) -> tuple[Any, Any]:
     """Return the mean cross-entropy and the accuracy of the model on these images.
 
-    A run that has diverged has a loss of NaN or infinity.
+    A run that has diverged has a loss of NaN or infinity. If the model's logits have axes before
+    (n, classes), as those of several runs together have, so have the results.
     """
-    loss = hits = 0.0
+    loss = hits = np.zeros(())
     with np.errstate(invalid="ignore", over="ignore"):
         for i in range(0, len(labels), chunk):
             chosen = labels[i : i + chunk]
             logits = np.asarray(model.logits(images[i : i + chunk]), np.float64)
-            logits -= logits.max(axis=1, keepdims=True)
-            log_total = np.log(np.exp(logits).sum(axis=1))
-            loss += float((log_total - logits[np.arange(len(chosen)), chosen]).sum())
-            hits += int((logits.argmax(axis=1) == chosen).sum())
+            logits -= logits.max(axis=-1, keepdims=True)
+            log_total = np.log(np.exp(logits).sum(axis=-1))
+            loss = loss + (log_total - logits[..., np.arange(len(chosen)), chosen]).sum(axis=-1)
+            hits = hits + (logits.argmax(axis=-1) == chosen).sum(axis=-1)
     return loss / len(labels), hits / len(labels)

@@ -1,8 +1,10 @@
 """Makes runs of one framework: the process that `workers.train_all` starts.
 
-Reads a job from stdin, {"framework", "data", "runs"}, and writes JSON lines to stdout:
-{"steps": n} for n more optimizer steps, {"epoch": record} after each epoch of a run, and
-{"done": index, "software": versions} after each run. What the frameworks print goes to stderr.
+Reads a job from stdin, {"framework", "data", "runs", "together", "processors"}, and writes JSON
+lines to stdout: {"steps": n} for n more optimizer steps, {"start": index} and {"epoch": record} at
+the start and after each epoch of a run, and {"done": index, "software": versions} after each run.
+Runs made together start and end together, and their records come at the end. What the frameworks
+print goes to stderr.
 """
 
 from __future__ import annotations
@@ -48,12 +50,21 @@ def main() -> None:
     # The frameworks' C++ code writes to file descriptor 1 too: keep the messages apart from it.
     messages = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    if job["processors"] and hasattr(os, "sched_setaffinity"):
+        # Before the framework starts its threads, one for each processor that it sees.
+        os.sched_setaffinity(0, job["processors"])
     framework = importlib.import_module(f"{__package__}.on_{job['framework']}")
     dataset = data.load(job["data"])
     reporter = _Reporter(messages)
-    for index, fields in enumerate(job["runs"]):
+    runs = [Run(**fields) for fields in job["runs"]]
+    if job["together"]:
+        together = importlib.import_module(f"{__package__}.together").train_together
+        columns = zip(*together(runs, dataset, reporter.step), strict=True)
+    else:
+        columns = (train(run, dataset, framework.Trainer, reporter.step) for run in runs)
+    for index, records in enumerate(columns):
         reporter.write(start=index)
-        for record in train(Run(**fields), dataset, framework.Trainer, reporter.step):
+        for record in records:
             reporter.write(epoch=record)
         reporter.write(done=index, software=framework.VERSIONS)
 

@@ -25,9 +25,12 @@ _NEEDS = {
 FRAMEWORKS = ("torch", "keras", "jax")
 
 
-# The curves are compared on the CPU, where float32 is float32: on a GPU, convolutions may round
-# their inputs to fewer bits. And TensorFlow's banners are no news.
-_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+# A GPU that a framework sees it also uses. Curves of frameworks are compared on the CPU, where
+# float32 is float32: on a GPU, convolutions may round their inputs to fewer bits.
+DEVICES = {"cpu": {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}, "cuda": {}}
+
+# TensorFlow's banners are no news.
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 # PyTorch's kernels are too short for two threads here: on a busy machine these wait for each other
 # ten times longer than they work. Who trains on larger images may say otherwise.
@@ -75,13 +78,23 @@ def keras_backend() -> str:
     return backend
 
 
-def train_all(runs: Sequence[Run], data: str | None, bar: Bar) -> Iterator[Result]:
+def train_all(
+    runs: Sequence[Run],
+    data: str | None,
+    bar: Bar,
+    device: str = "cpu",
+    together: bool = False,
+    processors: Sequence[int] = (),
+) -> Iterator[Result]:
     """Make the runs, framework by framework, and yield the result of each when it is there.
 
     Args:
         runs: The runs.
         data: The folder of the images, or None: see `data.load`.
         bar: A progress bar, updated by the optimizer steps made.
+        device: "cpu", or "cuda" for a GPU.
+        together: Whether the runs of JAX are to be made all at once: see `together`.
+        processors: The processors that a framework may use, by number; all by default.
 
     Raises:
         RuntimeError: If a process fails; the text ends with its last words.
@@ -90,7 +103,14 @@ def train_all(runs: Sequence[Run], data: str | None, bar: Bar) -> Iterator[Resul
         mine = [run for run in runs if run.framework == framework]
         records: list[Record] = []
         bar.set_description(f"{framework} starts")
-        with _worker(framework, mine, data) as messages:
+        job = {
+            "framework": framework,
+            "data": data,
+            "runs": [run.as_dict() for run in mine],
+            "together": together and framework == "jax",
+            "processors": list(processors),
+        }
+        with _worker(job, device) as messages:
             for message in messages:
                 match message:
                     case {"start": index}:
@@ -105,16 +125,13 @@ def train_all(runs: Sequence[Run], data: str | None, bar: Bar) -> Iterator[Resul
 
 
 @contextmanager
-def _worker(
-    framework: str, runs: Sequence[Run], data: str | None
-) -> Iterator[Iterator[dict[str, Any]]]:
+def _worker(job: dict[str, Any], device: str) -> Iterator[Iterator[dict[str, Any]]]:
     """Start a worker on a job and give its messages; end it if the caller stops listening."""
-    job = {"framework": framework, "data": data, "runs": [run.as_dict() for run in runs]}
     # The worker finds this package as its parent found it, wherever it was started.
     root = Path(__file__).parents[len(__package__.split("."))]
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    environment = _DEFAULTS | os.environ | _ENVIRONMENT | {"PYTHONPATH": path}
-    if framework == "keras":
+    environment = _DEFAULTS | os.environ | _ENVIRONMENT | DEVICES[device] | {"PYTHONPATH": path}
+    if job["framework"] == "keras":
         environment["KERAS_BACKEND"] = keras_backend()
     with tempfile.TemporaryFile("w+", errors="replace") as complaints:
         process = subprocess.Popen(
@@ -140,7 +157,7 @@ def _worker(
         if failed:
             complaints.seek(0)
             last_words = "".join(complaints.readlines()[-20:])
-            raise RuntimeError(f"training in {framework} failed:\n{last_words}")
+            raise RuntimeError(f"training in {job['framework']} failed:\n{last_words}")
 
 
 def _installed(module: str) -> bool:

@@ -14,6 +14,8 @@ NEEDS = {"torch": ("torch",), "keras": ("keras",), "jax": ("jax", "optax")}
 HYPERPARAMETERS = {
     "indian": {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0},
     "sgd": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9},
+    "adamw": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.1},
     "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
     "adagrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-8},
 }

@@ -22,11 +22,15 @@ def by_hand(layers, weights, images):
     """The network in NumPy, in float64, from the definitions of its layers."""
     x, remaining = np.asarray(images, np.float64), iter(weights)
     for layer in layers:
-        if layer.kind == "conv":
+        if layer.kind == "pad-to":
+            missing = [layer.numbers[0] - n for n in x.shape[1:3]]
+            sides = [(n // 2, n - n // 2) for n in missing]
+            x = np.pad(x, [(0, 0), *sides, (0, 0)])
+        elif layer.kind in ("conv", "valid-conv"):
             kernel, bias = next(remaining)
-            reach = kernel.shape[0] // 2
+            reach = kernel.shape[0] // 2 if layer.kind == "conv" else 0
             padded = np.pad(x, [(0, 0), (reach, reach), (reach, reach), (0, 0)])
-            height, width = x.shape[1:3]
+            height, width = (n - kernel.shape[0] + 1 for n in padded.shape[1:3])
             x = bias + sum(
                 padded[:, i : i + height, j : j + width] @ kernel[i, j].astype(np.float64)
                 for i, j in itertools.product(range(kernel.shape[0]), repeat=2)
@@ -36,11 +40,11 @@ def by_hand(layers, weights, images):
         elif layer.kind == "tanh":
             x = np.tanh(x)
         elif layer.kind in ("max-pool", "mean-pool"):
-            (size,) = layer.numbers
-            height, width = x.shape[1] // size, x.shape[2] // size
+            size, stride = layer.numbers[0], layer.numbers[-1]
+            height, width = ((n - size) // stride + 1 for n in x.shape[1:3])
             x = {"max-pool": np.max, "mean-pool": np.mean}[layer.kind](
                 [
-                    x[:, i : height * size : size, j : width * size : size]
+                    x[:, i::stride, j::stride][:, :height, :width]
                     for i, j in itertools.product(range(size), repeat=2)
                 ],
                 axis=0,
@@ -56,8 +60,20 @@ def by_hand(layers, weights, images):
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_network_is_the_one_by_hand(framework, pool, activation):
     """No two dimensions are equal here, so a transposed layout shows."""
-    images = dataset()
     words = ["conv 3 3", activation, f"{pool} 2", "conv 4 5", f"{pool} 2", "dense classes"]
+    agrees_with_by_hand(framework, words)
+
+
+@pytest.mark.parametrize("pool", ["max-pool", "mean-pool"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_layers_of_network_in_network_are_those_by_hand(framework, pool):
+    """Windows overlap, the padding is unequal, and dropout is for training only."""
+    words = ["pad-to 13", "valid-conv 3 5", f"{pool} 3 2", "dropout 50", "valid-conv 4 3"]
+    agrees_with_by_hand(framework, [*words, "tanh", f"{pool} 2 1", "dense classes"])
+
+
+def agrees_with_by_hand(framework, words):
+    images = dataset()
     layers = networks.layers(words, images.train_images.shape[1:], images.classes)
     weights = [
         (kernel, np.linspace(-1, 1, len(bias), dtype=np.float32))
@@ -82,6 +98,20 @@ def test_a_run_learns_and_reports_every_step_and_epoch(framework):
     assert records[8].test_accuracy >= 0.8
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_dropout_changes_training_and_depends_on_the_seed_alone(framework):
+    def losses(words, seed=4):
+        dropped = run(framework=framework, network=words, seed=seed)
+        return [record.train_loss for record in runs.train(dropped, dataset(), trainer(framework))]
+
+    words = ["dense 30", "dropout 50", "dense classes"]
+    once = losses(words)
+    assert once == losses(words)
+    without = losses([word for word in words if "dropout" not in word])
+    assert once[0] == without[0]  # the same weights
+    assert abs(once[-1] - without[-1]) > 1e-3
+
+
 def textbook(rule, h):
     """Yield θ ↦ θ's next value for a sequence of (θ, γ, v), by the formulas of the papers."""
     theta, lr, v = yield
@@ -95,7 +125,11 @@ def textbook(rule, h):
         elif rule == "sgd":
             first = h["momentum"] * first + v
             theta = theta - lr * first
-        elif rule == "adam":
+        elif rule == "nesterov":
+            first = h["momentum"] * first + v
+            theta = theta - lr * (v + h["momentum"] * first)
+        elif rule in ("adam", "adamw"):
+            theta = theta * (1 - lr * h.get("weight_decay", 0))
             first = h["beta_1"] * first + (1 - h["beta_1"]) * v
             second = h["beta_2"] * second + (1 - h["beta_2"]) * v**2
             unbiased = np.sqrt(second / (1 - h["beta_2"] ** k))
@@ -111,9 +145,9 @@ def textbook(rule, h):
 def test_the_optimizers_are_those_of_the_papers(framework, rule):
     """Softmax regression, whose gradient is short, in NumPy and float64: the losses are equal."""
     images = dataset()
-    lr = {"indian": 0.2, "sgd": 0.1, "adam": 0.02, "adagrad": 0.1}[rule]
+    lr = {"indian": 0.2, "sgd": 0.1, "nesterov": 0.1, "adagrad": 0.1}.get(rule, 0.02)
     # Keras takes the momentum of the steps, the others of the gradients: equal at constant γ.
-    power = 0.0 if rule == "sgd" else 0.5
+    power = 0.0 if rule in ("sgd", "nesterov") else 0.5
     linear = run(framework=framework, rule=rule, network=["dense classes"], lr=lr, power=power)
     records = list(runs.train(linear, images, trainer(framework)))
 

@@ -1,0 +1,286 @@
+"""Figures 2, 3 and 4 of the paper: INDIAN against others, its (alpha, beta), its step sizes.
+
+    python benchmarks/training.py --data FOLDER                      # LeNet-5, in JAX on the CPU
+    python benchmarks/training.py --data FOLDER --network nin --device cuda
+    python benchmarks/training.py --data FOLDER --framework torch --network mlp --epochs 5
+
+The folder holds MNIST's, Fashion-MNIST's or CIFAR's files. As in the paper (section 5.2), every
+optimizer gets a grid of as many step sizes and the one whose training loss is smallest after the
+last epoch, then is run from several initial weights. The work can be stopped at any time: the same
+command goes on from the runs that are done. Leaves a JSON file and a PNG, and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import training_pictures
+from harness import data, grid, tables, workers
+from harness.log import Log, Result
+from harness.runs import Run
+
+HERE = Path(__file__).parent
+SETTINGS = HERE / "training.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    settings = json.loads(SETTINGS.read_text())
+    options = _options(settings, arguments)
+    try:
+        workers.check_installed([options.framework])
+        dataset = data.load(options.data)
+        result = study(settings, options, dataset.name, len(dataset.train_labels))
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    stem = f"training-{options.network}-{dataset.name}"
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / f"{stem}.json").write_text(_dumps(result))
+    training_pictures.draw(result, settings["figures"], options.output / f"{stem}.png")
+    print(_table(result))
+    print(f"{options.output / stem}.json and .png")
+
+
+def study(
+    settings: dict[str, Any], options: argparse.Namespace, name: str, samples: int
+) -> dict[str, Any]:
+    """Make the runs that the log does not hold, and return what the JSON file does.
+
+    Args:
+        settings: The content of training.json.
+        options: The command's.
+        name: The data set's.
+        samples: How many training images it has.
+    """
+    cells = {cell: settings["cells"][cell] for cell in options.cells or settings["cells"]}
+    first, *others = options.seeds
+    grids = {
+        cell: [_run(settings, options, cell, lr, first) for lr in content["lr"]]
+        for cell, content in cells.items()
+    }
+    options.runs.mkdir(parents=True, exist_ok=True)
+    log_file = options.runs / f"training-{options.network}-{name}.json"
+    log = Log(log_file, name, resume=True)
+    steps = options.epochs * (samples // settings["batch_size"])
+    total = steps * sum(len(runs) + len(others) for runs in grids.values())
+    with tqdm(total=total, unit="step", smoothing=0.02) as bar:
+        crew = _Crew(options, log, bar, steps)
+        crew.make(grids.values())
+        chosen = {cell: _best(log, runs) for cell, runs in grids.items()}
+        crew.make(grid.with_seeds(run, others) for run in chosen.values())
+
+    some = log[next(iter(chosen.values()))]
+    return {
+        "made by": "python benchmarks/training.py",
+        "network": options.network,
+        "data": name,
+        "framework": options.framework,
+        "device": options.device,
+        "software": some.software,
+        "epochs": options.epochs,
+        "batch size": settings["batch_size"],
+        "seeds": options.seeds,
+        "cells": {
+            cell: _summary(log, grids[cell], grid.with_seeds(run, options.seeds))
+            for cell, run in chosen.items()
+        },
+    }
+
+
+class _Crew:
+    """Workers that make cells of runs, a few at a time, and write them into the log."""
+
+    def __init__(self, options: argparse.Namespace, log: Log, bar: Any, steps: int) -> None:
+        self._options, self._log, self._bar, self._steps = options, log, bar, steps
+        self._lock = threading.Lock()
+        processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        # Several networks as small as these keep several processors busier than one does.
+        count = options.processes if options.device == "cpu" else 1
+        self._shares = [processors[i::count] for i in range(count)]
+
+    def make(self, cells: Any) -> None:
+        """Make the runs of the cells that are not in the log yet."""
+        with ThreadPoolExecutor(len(self._shares)) as pool:
+            list(pool.map(self._make, cells))
+
+    def update(self, steps: int) -> None:
+        with self._lock:
+            self._bar.update(steps)
+
+    def set_description(self, text: str) -> None:
+        with self._lock:
+            self._bar.set_description(text)
+
+    def _make(self, runs: Sequence[Run]) -> None:
+        missing = [run for run in runs if run not in self._log]
+        self.update((len(runs) - len(missing)) * self._steps)
+        if not missing:
+            return
+        with self._lock:
+            share = self._shares.pop()
+        try:
+            results: Iterator[Result] = workers.train_all(
+                missing, self._options.data, self, self._options.device, True, share
+            )
+            for result in results:
+                with self._lock:
+                    self._log.add(result)
+        finally:
+            with self._lock:
+                self._shares.append(share)
+
+
+def _run(
+    settings: dict[str, Any], options: argparse.Namespace, cell: str, lr: float, seed: int
+) -> Run:
+    content = settings["cells"][cell]
+    return Run(
+        framework=options.framework,
+        optimizer=cell,
+        rule=content["rule"],
+        hyperparameters=content["hyperparameters"],
+        lr=lr,
+        power=content["power"],
+        network=settings["networks"][options.network],
+        batch_size=settings["batch_size"],
+        epochs=options.epochs,
+        seed=seed,
+    )
+
+
+def _best(log: Log, runs: Sequence[Run]) -> Run:
+    (table,) = grid.losses(log[run] for run in runs).values()
+    point = grid.best(table)
+    return next(run for run in runs if grid.Point.of(run) == point)
+
+
+def _summary(log: Log, searched: Sequence[Run], final: Sequence[Run]) -> dict[str, Any]:
+    results = [log[run] for run in final]
+    return {
+        "rule": final[0].rule,
+        "hyperparameters": final[0].hyperparameters,
+        "power": final[0].power,
+        "lr": final[0].lr,
+        "grid": [[run.lr, _rounded(log[run].records[-1].train_loss)] for run in searched],
+        "training loss": [[_rounded(r.train_loss) for r in result.records] for result in results],
+        "test accuracy": [
+            [_rounded(r.test_accuracy) for r in result.records] for result in results
+        ],
+    }
+
+
+def _rounded(value: float) -> float | None:
+    """Return five digits of a finite number, and None for another."""
+    return float(f"{value:.5g}") if abs(value) < float("inf") else None
+
+
+def _dumps(result: dict[str, Any]) -> str:
+    """Return JSON with a line per curve."""
+    text = json.dumps(result, indent=1, allow_nan=False)
+    return _joined_lists(text) + "\n"
+
+
+def _joined_lists(text: str) -> str:
+    lines: list[str] = []
+    for line in text.splitlines():
+        inside = bool(lines) and lines[-1].count("[") > lines[-1].count("]")
+        closed_list = line.strip().startswith(("[", '"')) and not inside
+        if inside and not closed_list:
+            lines[-1] += line.strip() + (" " if line.endswith(",") else "")
+        else:
+            lines.append(line)
+    return "\n".join(line.replace(", ]", "]").rstrip() for line in lines)
+
+
+def _table(result: dict[str, Any]) -> str:
+    rows = []
+    for cell, content in result["cells"].items():
+        losses = [curve[-1] for curve in content["training loss"]]
+        accuracies = [100 * curve[-1] for curve in content["test accuracy"]]
+        at_edge = content["lr"] in (content["grid"][0][0], content["grid"][-1][0])
+        rows.append(
+            (
+                cell,
+                tables.step_size(content["lr"], content["power"]) + (" (edge)" if at_edge else ""),
+                _mean(losses, ".4f"),
+                _range(losses, ".4f"),
+                _mean(accuracies, ".2f"),
+                _range(accuracies, ".2f"),
+            )
+        )
+    header = (
+        "optimizer",
+        "step size",
+        "training loss",
+        "best-worst",
+        "test accuracy, %",
+        "worst-best",
+    )
+    return tables.table(header, rows)
+
+
+def _mean(values: Sequence[float | None], digits: str) -> str:
+    known = [value for value in values if value is not None]
+    return format(sum(known) / len(known), digits) if len(known) == len(values) else "diverged"
+
+
+def _range(values: Sequence[float | None], digits: str) -> str:
+    known = [value for value in values if value is not None]
+    return f"{min(known):{digits}}-{max(known):{digits}}" if known else ""
+
+
+def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="training.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data", metavar="DIR", help="folder of MNIST's or CIFAR's files (scikit-learn's digits)")
+    add("--network", choices=list(settings["networks"]), default="lenet-5", help="(%(default)s)")
+    add("--framework", choices=workers.FRAMEWORKS, default="jax", help="jax makes runs at once")
+    add("--device", choices=list(workers.DEVICES), default="cpu", help="(%(default)s)")
+    add(
+        "--epochs",
+        type=_positive,
+        default=15,
+        metavar="N",
+        help="passes over the data (%(default)s)",
+    )
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N", help="(%(default)s)")
+    add(
+        "--cells",
+        nargs="+",
+        choices=list(settings["cells"]),
+        metavar="NAME",
+        help="of training.json",
+    )
+    add("--processes", type=_positive, default=os.cpu_count(), metavar="N", help="on a CPU")
+    add("--output", type=Path, default=HERE / "results", metavar="DIR", help="(%(default)s)")
+    add(
+        "--runs",
+        type=Path,
+        default=HERE / "runs",
+        metavar="DIR",
+        help="what is resumed (%(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()

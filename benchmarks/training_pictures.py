@@ -1,0 +1,67 @@
+"""The picture of a training study: a row per figure of the paper, loss and test accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from harness import plots
+
+
+def draw(result: Mapping[str, Any], figures: Mapping[str, Any], path: Path) -> None:
+    """Draw mean curves over the seeds in a band from best to worst, as the paper does.
+
+    Args:
+        result: What training.py writes as JSON.
+        figures: The figures of training.json; cells that the result lacks are left out.
+        path: The PNG.
+    """
+    shown = {
+        number: [cell for cell in content["cells"] if cell in result["cells"]]
+        for number, content in figures.items()
+    }
+    shown = {number: cells for number, cells in shown.items() if cells}
+    figure = Figure(figsize=(12, 4.2 * len(shown)), layout="constrained")
+    panels = figure.subplots(len(shown), 2, squeeze=False)
+    for (loss, accuracy), (number, cells) in zip(panels, shown.items(), strict=True):
+        for cell, colour in zip(cells, plots.COLOURS, strict=False):
+            content = result["cells"][cell]
+            label = f"{cell}, {content['lr']:g}"
+            _band(loss, content["training loss"], 1.0, colour, label)
+            _band(accuracy, content["test accuracy"], 100.0, colour, label)
+        loss.set(yscale="log", ylabel="training loss", title=figures[number]["title"])
+        accuracy.set(ylabel="test accuracy, %")
+        finals = [
+            100 * curve[-1] for cell in cells for curve in result["cells"][cell]["test accuracy"]
+        ]
+        # The first epoch, and a run that diverged, would squeeze the rest into the top.
+        accuracy.set_ylim(max(np.median(finals) - 6, 0), max(finals) + 0.5)
+        loss.legend(fontsize="small", title="mean, best to worst; initial step size")
+        for axes in (loss, accuracy):
+            axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(alpha=0.3, which="both" if axes is loss else "major")
+    seeds = len(result["seeds"])
+    figure.suptitle(f"{result['network']} on {result['data']}: {seeds} seeds, {result['software']}")
+    plots.save(figure, path)
+
+
+def _band(
+    axes: Any, curves: list[list[float | None]], factor: float, colour: str, label: str
+) -> None:
+    values = factor * np.array(curves, float)
+    epochs = np.arange(values.shape[1])[1:]
+    axes.plot(epochs, values.mean(axis=0)[1:], color=colour, label=label)
+    axes.fill_between(
+        epochs,
+        values.min(axis=0)[1:],
+        values.max(axis=0)[1:],
+        color=colour,
+        alpha=0.15,
+        linewidth=0,
+    )

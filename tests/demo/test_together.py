@@ -1,0 +1,75 @@
+"""Runs made at once: each is the run that it would be alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmarks.harness import runs
+
+from .small import HYPERPARAMETERS, INSTALLED, dataset, run
+
+if "jax" not in INSTALLED:
+    pytest.skip("JAX is not installed", allow_module_level=True)
+
+import jax
+
+from benchmarks.harness import banded, on_jax, together
+
+jax_run = dataclasses.replace(run(), framework="jax", lr=0.05)
+SMOOTH = ["conv 3 3", "mean-pool 2", "tanh", "valid-conv 4 3", "tanh", "dense classes"]
+
+
+@pytest.mark.parametrize("rule", HYPERPARAMETERS)
+def test_each_run_is_the_one_it_would_be_alone(rule):
+    """They differ in step size and seed; the images, of two channels, take the banded form."""
+    first = dataclasses.replace(
+        jax_run, rule=rule, hyperparameters=HYPERPARAMETERS[rule], network=SMOOTH
+    )
+    several = [first, dataclasses.replace(first, lr=0.02), dataclasses.replace(first, seed=7)]
+    images, steps = dataset(), []
+    columns = zip(*together.train_together(several, images, lambda: steps.append(1)), strict=True)
+    for one, records in zip(several, columns, strict=True):
+        alone = list(runs.train(one, images, on_jax.Trainer))
+        assert [record.epoch for record in records] == [record.epoch for record in alone]
+        for field in ("train_loss", "test_accuracy"):
+            np.testing.assert_allclose(
+                [getattr(record, field) for record in records],
+                [getattr(record, field) for record in alone],
+                rtol=2e-5,
+            )
+    assert len(steps) == 3 * 2 * (40 // 8)
+
+
+def test_hyperparameters_may_differ_too():
+    other = {"alpha": 0.1, "beta": 0.5, "initial_speed": 0.5}
+    pair = [
+        dataclasses.replace(jax_run, network=SMOOTH),
+        dataclasses.replace(jax_run, network=SMOOTH, hyperparameters=other),
+    ]
+    *_, last = together.train_together(pair, dataset())
+    for one, record in zip(pair, last, strict=True):
+        *_, alone = runs.train(one, dataset(), on_jax.Trainer)
+        assert record.train_loss == pytest.approx(alone.train_loss, rel=2e-5)
+
+
+@pytest.mark.parametrize("change", [{"batch_size": 4}, {"power": 0.0}, {"epochs": 1}])
+def test_runs_that_cannot_be_made_together_are_refused(change):
+    (name,) = change
+    with pytest.raises(ValueError, match=f"Invalid {name}"):
+        next(together.train_together([jax_run, run(framework="jax", **change)], dataset()))
+
+
+@pytest.mark.parametrize("pool", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_the_banded_product_is_the_convolution_and_the_mean(size, pool):
+    """No two dimensions are equal, and some rows and columns fill no window."""
+    random = np.random.default_rng(5)
+    x = random.standard_normal((2, 9, 12, 3), np.float32)
+    kernel = random.standard_normal((size, size, 3, 5), np.float32)
+    expected = jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    window = (1, pool, pool, 1)
+    expected = jax.lax.reduce_window(expected, 0.0, jax.lax.add, window, window, "VALID") / pool**2
+    np.testing.assert_allclose(banded.convolution(x, kernel, pool), expected, rtol=1e-4, atol=1e-5)
