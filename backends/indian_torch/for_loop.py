@@ -2,10 +2,12 @@ r"""The for-loop implementation: one parameter at a time, for whatever PyTorch c
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from indian_core import Coefficients
-from indian_torch.precision import add_rounded
+from indian_torch.precision import add_rounded, working_dtype
 from indian_torch.scalars import Scale, Step
 
 
@@ -20,20 +22,21 @@ def _single_tensor_indian(
     differentiable: bool,
     stochastic_rounding: bool,
 ) -> None:
-    by_scale: dict[float, tuple[Coefficients, float]] = {}  # most parameters share theirs
+    by_scale: dict[Any, tuple[Coefficients, float]] = {}  # most parameters share theirs
     for i, (param, buffer) in enumerate(zip(params, momentum_buffers, strict=True)):
-        grad = grads[i].to(buffer.dtype)
+        dtype = working_dtype(buffer.dtype)
+        grad = grads[i].to(dtype)
         if step.l2 != 0:
-            grad = grad + step.l2 * param.to(buffer.dtype)
+            grad = grad + step.l2 * param.to(dtype)
         scale = scales[i]
         if isinstance(scale, Tensor):
-            c, new_scale = step.on_buffer(scale, buffer.dtype)
+            c, new_scale = step.on_buffer(scale, dtype)
         else:
-            if scale not in by_scale:
-                by_scale[scale] = step.on_buffer(scale, buffer.dtype)
-            c, new_scale = by_scale[scale]
+            if (scale, dtype) not in by_scale:
+                by_scale[scale, dtype] = step.on_buffer(scale, dtype)
+            c, new_scale = by_scale[scale, dtype]
 
-        if on_host and param.dtype == buffer.dtype:
+        if on_host and param.dtype == buffer.dtype == dtype:
             if step.shrinks:
                 param.mul_(1 - step.shrinkage)
             param.add_(buffer, alpha=c.theta_momentum).add_(grad, alpha=c.theta_gradient)
@@ -42,16 +45,17 @@ def _single_tensor_indian(
             continue
 
         # Scalars may be tensors here, which `alpha` does not take (and torch.compile would keep
-        # an `alpha` of earlier steps); and a 16-bit parameter is rounded once, at the end.
-        update = buffer * c.theta_momentum + grad * c.theta_gradient
+        # an `alpha` of earlier steps); and what has 16 bits is rounded once, at the end.
+        momentum = buffer.to(dtype)
+        update = momentum * c.theta_momentum + grad * c.theta_gradient
         if step.shrinks:
             # The product with a Tensor lr keeps its factor for autograd; param is about to change.
             before = param.clone() if differentiable else param
-            update = update - step.shrinkage * before.to(buffer.dtype)
-        new_buffer = buffer * c.momentum_momentum + grad * c.momentum_gradient
+            update = update - step.shrinkage * before.to(dtype)
+        new_buffer = momentum * c.momentum_momentum + grad * c.momentum_gradient
         add_rounded(param, update, stochastic_rounding)
         if differentiable:
-            momentum_buffers[i] = new_buffer  # autograd needs the old one
+            momentum_buffers[i] = new_buffer.to(buffer.dtype)  # autograd needs the old one
         else:
             buffer.copy_(new_buffer)
         if isinstance(scale, Tensor):

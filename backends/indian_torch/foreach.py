@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from indian_core import Coefficients
-from indian_torch.precision import SIXTEEN_BITS, add_rounded
+from indian_torch.precision import SIXTEEN_BITS, add_rounded, working_dtype
 from indian_torch.scalars import Scale, Step
 
 
@@ -35,25 +35,29 @@ def _multi_tensor_indian(
     for (device, dtype, buffer_dtype, known_scale), indices in buckets.items():
         some_params = [params[i] for i in indices]
         buffers = [momentum_buffers[i] for i in indices]
-        some_grads: Any = [grads[i].to(buffer_dtype) for i in indices]
+        wide_dtype = working_dtype(buffer_dtype)
+        some_grads: Any = [grads[i].to(wide_dtype) for i in indices]
         if step.l2 != 0:
             some_grads = torch._foreach_add(some_grads, some_params, alpha=step.l2)
 
         if known_scale is None:
             some_scales: list[Any] = [scales[i] for i in indices]
             here = _on_device(step, device)
-            c, new_scale = here.on_buffer(torch.stack(some_scales), buffer_dtype)
+            c, new_scale = here.on_buffer(torch.stack(some_scales), wide_dtype)
             torch._foreach_clamp_min_(some_scales, new_scale)
         else:
             here = step
-            c, new_scale = here.on_buffer(known_scale, buffer_dtype)
+            c, new_scale = here.on_buffer(known_scale, wide_dtype)
             for i in indices:
                 scales[i] = new_scale
 
-        if on_host and dtype == buffer_dtype:
+        if on_host and dtype == buffer_dtype == wide_dtype:
             _in_place(some_params, some_grads, buffers, c, here)
         else:
-            _rounding_once(some_params, some_grads, buffers, c, here, stochastic_rounding)
+            wide = [buffer.to(wide_dtype) for buffer in buffers]
+            _rounding_once(some_params, some_grads, wide, c, here, stochastic_rounding)
+            if buffer_dtype != wide_dtype:
+                torch._foreach_copy_(buffers, wide)
 
 
 def _in_place(
@@ -75,7 +79,7 @@ def _rounding_once(
     step: Step,
     stochastic_rounding: bool,
 ) -> None:
-    """As in the for-loop: no `alpha`, and a 16-bit parameter is rounded once, at the end."""
+    """As in the for-loop: no `alpha`, and what has 16 bits is rounded once, at the end."""
     updates = torch._foreach_mul(buffers, c.theta_momentum)
     torch._foreach_add_(updates, torch._foreach_mul(grads, _each(c.theta_gradient)))
     if step.shrinks:

@@ -1,7 +1,8 @@
 r"""Parameters in 16 bits: the momentum's dtype, and rounding θ once a step.
 
 The momentum of a 16-bit parameter is kept in float32: in bfloat16 the decay 1 − αγ drops under
-half an ulp. A step is then computed in the momentum's dtype and rounded to the parameter's once.
+half an ulp. A step is computed in the momentum's dtype, but in float32 if that has 16 bits too, and
+rounded to each one's dtype once.
 Rounding to nearest loses every step under half an ulp of θ, and a run stalls; stochastic rounding
 keeps it in the mean.
 """
@@ -25,6 +26,11 @@ def momentum_dtype_of(param: Tensor, momentum_dtype: torch.dtype | None) -> torc
     if param.is_complex():
         return param.dtype
     return momentum_dtype or SIXTEEN_BITS.get(param.dtype, param.dtype)
+
+
+def working_dtype(momentum_dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype to compute a step in: the momentum's, or float32 if that has 16 bits."""
+    return SIXTEEN_BITS.get(momentum_dtype, momentum_dtype)
 
 
 def round_stochastically(value: Tensor, dtype: torch.dtype) -> Tensor:
@@ -52,7 +58,7 @@ def round_stochastically(value: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def add_rounded(param: Tensor, update: Tensor, stochastic: bool) -> None:
-    """Add an update, in the momentum's dtype, to a parameter in place, rounding once."""
+    """Add an update, in the dtype of the step, to a parameter in place, rounding once."""
     if stochastic and param.dtype in SIXTEEN_BITS:
         param.copy_(round_stochastically(param + update, param.dtype))
     else:

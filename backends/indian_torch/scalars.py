@@ -67,7 +67,7 @@ class Step:
 
         Args:
             scale: σ before the step.
-            dtype: What to compute with, if the scale is a tensor: the buffer's.
+            dtype: What the step is computed in, if the scale is a tensor.
         """
         if isinstance(scale, Tensor):
             return self.on_momentum((scale == 0).to(dtype)), 1.0

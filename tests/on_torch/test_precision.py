@@ -94,9 +94,10 @@ def test_stochastic_rounding_goes_to_a_neighbour_and_is_right_in_the_mean(
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("wide_momentum", [True, False])
 @pytest.mark.parametrize("dtype", SIXTEEN)
 def test_stochastic_rounding_moves_where_rounding_to_nearest_stalls(
-    dtype: torch.dtype, implementation: str
+    dtype: torch.dtype, wide_momentum: bool, implementation: str
 ) -> None:
     def end(stochastic: bool, seed: int = 0) -> torch.Tensor:
         torch.manual_seed(seed)
@@ -107,6 +108,7 @@ def test_stochastic_rounding_moves_where_rounding_to_nearest_stalls(
             alpha=0.5,
             beta=0.1,
             initial_speed=0.1,
+            momentum_dtype=torch.float32 if wide_momentum else dtype,
             stochastic_rounding=stochastic,
             **IMPLEMENTATIONS[implementation],
         )
@@ -121,6 +123,26 @@ def test_stochastic_rounding_moves_where_rounding_to_nearest_stalls(
     assert 100 - end(stochastic=True).mean().item() == pytest.approx(fallen, rel=0.5)
     assert torch.equal(end(stochastic=True), end(stochastic=True))
     assert not torch.equal(end(stochastic=True), end(stochastic=True, seed=1))
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_step_with_a_sixteen_bit_momentum_is_rounded_once(implementation: str) -> None:
+    """Computed in float32, whatever the dtypes: to the digit that of a float32 momentum."""
+    torch.manual_seed(0)
+    theta, w, v = torch.randn(3, 1000).bfloat16().unbind()
+    ends = []
+    for dtype in (torch.bfloat16, torch.float32):
+        param = torch.nn.Parameter(theta.clone())
+        optimizer = INDIAN([param], momentum_dtype=dtype, **IMPLEMENTATIONS[implementation])
+        optimizer.set_psi(param, theta)
+        optimizer.state[param]["momentum_buffer"].copy_(w)
+        optimizer.state[param]["scale"] = 1.0
+        param.grad = v.clone()
+        optimizer.step()
+        buffer = optimizer.state[param]["momentum_buffer"] / optimizer.state[param]["scale"]
+        ends.append((param.detach(), buffer.bfloat16()))
+    for narrow, wide in zip(*ends, strict=True):
+        assert torch.equal(narrow, wide)
 
 
 def test_stochastic_rounding_leaves_other_dtypes_alone() -> None:
