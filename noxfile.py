@@ -129,7 +129,8 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def figures(session: nox.Session) -> None:
-    """Remake the figures in benchmarks/results that take minutes: Figure 1 and the precision."""
+    """Remake the pictures in benchmarks/results that take minutes, not hours."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     for script in ("figure1", "precision"):
         session.run("python", f"benchmarks/{script}.py", *session.posargs)
+    session.run("python", "benchmarks/step_time_picture.py")

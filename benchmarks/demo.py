@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def demo(settings: dict[str, Any], options: argparse.Namespace, name: str) -> None:
-    from harness import plots  # noqa: PLC0415 (tuning draws nothing)
+    from harness import figure, plots  # noqa: PLC0415 (tuning draws nothing)
 
     step_sizes = _read_step_sizes(options.step_sizes, settings["optimizers"])
     if step_sizes["data"] != name:
@@ -53,7 +53,7 @@ def demo(settings: dict[str, Any], options: argparse.Namespace, name: str) -> No
         for optimizer in settings["optimizers"]
     ]
     results = _make(runs, options, name, "demo.json")
-    plots.save(plots.curves(results, name, COMPARED), options.output / "demo.png")
+    figure.save(plots.curves(results, name, COMPARED), options.output / "demo.png")
     print(tables.results(results))
     if len(options.frameworks) > 1:
         print(tables.agreement(results, COMPARED))

@@ -25,7 +25,7 @@ from typing import Any
 from tqdm import tqdm
 
 import training_pictures
-from harness import data, grid, tables, workers
+from harness import data, figure, grid, tables, workers
 from harness.log import Log, Result
 from harness.runs import Run
 
@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stem = f"training-{options.network}-{dataset.name}"
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / f"{stem}.json").write_text(_dumps(result))
-    training_pictures.draw(result, settings["figures"], options.output / f"{stem}.png")
+    figure.save(
+        training_pictures.picture(result, settings["figures"]), options.output / f"{stem}.png"
+    )
     print(_table(result))
     print(f"{options.output / stem}.json and .png")
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from harness import plots
+from harness.figure import COLOURS
 
 
-def draw(result: Mapping[str, Any], figures: Mapping[str, Any], path: Path) -> None:
-    """Draw mean curves over the seeds in a band from best to worst, as the paper does.
+def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
+    """Return mean curves over the seeds in a band from best to worst, as the paper does.
 
     Args:
         result: What training.py writes as JSON.
         figures: The figures of training.json; cells that the result lacks are left out.
-        path: The PNG.
     """
     shown = {
         number: [cell for cell in content["cells"] if cell in result["cells"]]
@@ -29,7 +27,7 @@ def draw(result: Mapping[str, Any], figures: Mapping[str, Any], path: Path) -> N
     figure = Figure(figsize=(12, 4.2 * len(shown)), layout="constrained")
     panels = figure.subplots(len(shown), 2, squeeze=False)
     for (loss, accuracy), (number, cells) in zip(panels, shown.items(), strict=True):
-        for cell, colour in zip(cells, plots.COLOURS, strict=False):
+        for cell, colour in zip(cells, COLOURS, strict=False):
             content = result["cells"][cell]
             label = f"{cell}, {content['lr']:g}"
             _band(loss, content["training loss"], 1.0, colour, label)
@@ -48,7 +46,7 @@ def draw(result: Mapping[str, Any], figures: Mapping[str, Any], path: Path) -> N
             axes.grid(alpha=0.3, which="both" if axes is loss else "major")
     seeds = len(result["seeds"])
     figure.suptitle(f"{result['network']} on {result['data']}: {seeds} seeds, {result['software']}")
-    plots.save(figure, path)
+    return figure
 
 
 def _band(

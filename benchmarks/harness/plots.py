@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from .figure import COLOURS, LINES
 from .log import Result
-
-# Okabe and Ito's colours, which the colour-blind tell apart too.
-COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-# Drawn over one another, equal curves must all show: a broad pale line under two broken ones.
-_STYLES: tuple[dict[str, Any], ...] = (
-    {"linestyle": "-", "linewidth": 4.0, "alpha": 0.35},
-    {"linestyle": (0, (5, 4)), "linewidth": 1.5},
-    {"linestyle": (0, (1, 2)), "linewidth": 2.0},
-)
 
 
 def spread(results: Iterable[Result], optimizer: str) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +35,7 @@ def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
     optimizers = list(dict.fromkeys(result.run.optimizer for result in results))
     software = {result.run.framework: result.software for result in results}
     colour = dict(zip(optimizers, COLOURS, strict=False))
-    style = dict(zip(software, _STYLES, strict=False))
+    style = dict(zip(software, LINES, strict=False))
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     loss, accuracy, difference = figure.subplots(1, 3)
     for result in results:
@@ -77,8 +67,3 @@ def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
     figure.legend(handles=handles, loc="outside lower center", ncols=len(optimizers), frameon=False)
     figure.suptitle(f"The same convolutional network on {data}, from the same weights")
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure into a PNG file that depends on nothing but the figure."""
-    figure.savefig(path, dpi=110, metadata={"Software": None})

@@ -1,0 +1,103 @@
+"""Collects the step times that step_time.py has measured into one picture over the frameworks.
+
+    python benchmarks/step_time_picture.py
+
+Reads every step-time-*.json in the results folder and draws, for ResNet-50's parameters, the time
+of a step of INDIAN, of the framework's own SGD with Nesterov momentum and of its Adam, over their
+memory traffic: INDIAN and SGD read θ, a buffer and the gradient and write two of them. That is five
+streams, or two and a half copies at the speed that the same run copied the parameters with; Adam
+moves seven. (A copy may also read what it overwrites, so that a step in place can stay under 1.)
+Prints the table, and leaves step-times.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from harness import tables
+from harness.figure import COLOURS, save
+
+RESULTS = Path(__file__).parent / "results"
+SHAPES = "ResNet-50"
+COPIES = 2.5  # five streams, of which a copy moves two
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, default=RESULTS, help="the results folder")
+    folder = parser.parse_args(arguments).output
+    rows = collect(folder)
+    if not rows:
+        sys.exit(f"ValueError: Invalid output: {str(folder)!r} (it has no step times of {SHAPES})")
+    save(picture(rows), folder / "step-times.png")
+    print(table(rows))
+    print(folder / "step-times.png")
+
+
+def collect(folder: Path) -> dict[str, dict[str, float]]:
+    """Return, for each file, the step times over the limit of INDIAN and of the two baselines."""
+    rows = {}
+    for path in sorted(folder.glob("step-time-*.json")):
+        result = json.loads(path.read_text())
+        if SHAPES in result["sets"]:
+            where = result["framework"] + (f" on {result['backend']}" if result["backend"] else "")
+            rows[f"{where}, {result['device']}"] = _over_the_limit(result)
+    return rows
+
+
+def _over_the_limit(result: dict[str, Any]) -> dict[str, float]:
+    contenders = result["sets"][SHAPES]["contenders"]
+    limit = COPIES * contenders["copy"]["median_ms"]
+    # Fused, jitted or what else the baseline is: INDIAN in the same way.
+    mode = result["baselines"][0].partition("(")[2]
+    indian = next(
+        name for name in contenders if name.startswith("INDIAN") and name.partition("(")[2] == mode
+    )
+    return {name: contenders[name]["median_ms"] / limit for name in (indian, *result["baselines"])}
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """Return a row per file."""
+    lines = []
+    for where, times in rows.items():
+        indian, sgd, adam = times.values()
+        numbers = (indian, sgd, adam, indian / sgd, indian / adam)
+        lines.append((where, *(f"{number:.2f}" for number in numbers)))
+    header = ("over two and a half copies", "INDIAN", "SGD", "Adam", "/ SGD", "/ Adam")
+    return tables.table(header, lines)
+
+
+def picture(rows: dict[str, dict[str, float]]) -> Figure:
+    """Return the bars: a group per file."""
+    figure = Figure(figsize=(1.5 + 2.0 * len(rows), 4.4), layout="constrained")
+    axes = figure.subplots()
+    labels = ("INDIAN", "SGD with Nesterov momentum", "Adam")
+    for i, (label, colour) in enumerate(zip(labels, COLOURS, strict=False)):
+        heights = [list(times.values())[i] for times in rows.values()]
+        places = [group + 0.27 * (i - 1) for group in range(len(rows))]
+        bars = axes.bar(places, heights, 0.25, color=colour, label=label)
+        axes.bar_label(bars, fmt="%.2f", fontsize="small")
+    axes.axhline(1, color="0.3", linewidth=1)
+    axes.set_xticks(range(len(rows)), [where.replace(", ", "\n") for where in rows])
+    # A logarithm, or the slowest would hide all others.
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylabel("time of a step / its memory traffic")
+    axes.set_title(f"{SHAPES}'s parameters: five streams at the speed of a copy are 1")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    axes.margins(y=0.15)
+    return figure
+
+
+if __name__ == "__main__":
+    main()

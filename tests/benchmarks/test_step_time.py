@@ -1,0 +1,96 @@
+"""The step times: what is measured, written, and collected into one picture."""
+
+import importlib
+import json
+
+import pytest
+
+from . import commands
+
+pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+
+CASES = [
+    commands.framework("torch", "torch"),
+    commands.framework("jax", "jax", "optax"),
+    commands.framework("keras", "keras", "jax"),
+]
+
+
+@pytest.fixture
+def collected(monkeypatch):
+    monkeypatch.syspath_prepend(commands.BENCHMARKS)
+    return importlib.import_module("step_time_picture")
+
+
+def measured(framework, folder):
+    """Run the command on the smallest set for as short a time as it takes."""
+    options = ["--framework", framework, "--shapes", "1000 x 1000", "--repeats", 2]
+    options += ["--seconds", 0, "--builds", 2]
+    stem = f"step-time-{framework}-cpu"
+    if framework == "keras":
+        options, stem = [*options, "--backend", "jax"], "step-time-keras-jax-cpu"
+    process = commands.run("step_time", folder, *options)
+    assert process.returncode == 0, process.stderr
+    assert (folder / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
+    return json.loads((folder / f"{stem}.json").read_text()), process.stdout
+
+
+@pytest.mark.parametrize("framework", CASES[:2])
+def test_every_contender_is_measured_and_indians_ratios_are_those_of_the_medians(
+    framework, tmp_path
+):
+    result, printed = measured(framework, tmp_path)
+    ours = result["sets"]["1000 x 1000"]
+    assert (ours["numbers"], ours["tensors"]) == (1_000_000, 1000)
+    assert "copy" in ours["contenders"]
+    for row in ours["contenders"].values():
+        low, high = row["quartiles_ms"]
+        assert 0 < low <= row["median_ms"] <= high
+        assert row["steps"] == 2 * 2
+    # One buffer of float32 and some scalars.
+    name = next(name for name in ours["contenders"] if name.startswith("INDIAN"))
+    assert 4_000_000 <= ours["contenders"][name]["state_bytes"] < 4_100_000
+    for baseline in result["baselines"]:
+        ratio = ours["contenders"][name]["median_ms"] / ours["contenders"][baseline]["median_ms"]
+        line = next(line for line in printed.splitlines() if line.startswith(f"{name} "))
+        assert f"{ratio:.2f}" in line.split()
+
+
+def written(folder, framework, backend, times, sgd, adam):
+    result = {
+        "framework": framework,
+        "backend": backend,
+        "device": "cpu",
+        "baselines": [sgd, adam],
+        "sets": {
+            "ResNet-50": {"contenders": {name: {"median_ms": ms} for name, ms in times.items()}}
+        },
+    }
+    stem = "-".join(filter(None, ["step-time", framework, backend, "cpu"]))
+    (folder / f"{stem}.json").write_text(json.dumps(result))
+
+
+def test_the_collection_is_over_two_and_a_half_copies(collected, tmp_path):
+    times = {"copy": 2.0, "INDIAN (eager)": 90.0, "INDIAN (jit)": 6.0, "S (jit)": 5.0, "A (jit)": 8}
+    written(tmp_path, "keras", "jax", times, "S (jit)", "A (jit)")
+    written(tmp_path, "torch", None, {"copy": 1, "INDIAN": 5, "S": 2.5, "A": 10}, "S", "A")
+    rows = collected.collect(tmp_path)
+    assert rows == {
+        "keras on jax, cpu": {"INDIAN (jit)": 1.2, "S (jit)": 1.0, "A (jit)": 1.6},
+        "torch, cpu": {"INDIAN": 2.0, "S": 1.0, "A": 4.0},
+    }
+    axes = collected.picture(rows).axes[0]
+    assert sorted(bar.get_height() for bar in axes.patches) == [1.0, 1.0, 1.2, 1.6, 2.0, 4.0]
+    assert "1.20" in collected.table(rows)
+    assert "0.75" in collected.table(rows)
+
+
+def test_the_committed_files_are_collected(collected, tmp_path):
+    rows = collected.collect(commands.RESULTS)
+    readme = (commands.BENCHMARKS.parent / "README.md").read_text()
+    for indian, sgd, adam in map(dict.values, rows.values()):
+        assert f" | {indian / sgd:.2f} | {indian / adam:.2f} |\n" in readme
+    assert len(rows) == len(list(commands.RESULTS.glob("step-time-*.json"))) > 0
+    process = commands.run("step_time_picture", tmp_path)
+    assert process.returncode != 0
+    assert "it has no step times of ResNet-50" in process.stderr

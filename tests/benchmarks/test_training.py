@@ -1,0 +1,100 @@
+"""The study of Figures 2 to 4, in small: its command, its resumption, its files."""
+
+import importlib
+import json
+
+import pytest
+
+from tests.demo.idx import write_folder
+
+from . import commands
+
+pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+
+CELLS = ["INDIAN (0.5, 0.1)", "Adam"]
+SETTINGS = json.loads((commands.BENCHMARKS / "training.json").read_text())
+
+
+def study(folder, framework, *arguments):
+    (folder / "data").mkdir(exist_ok=True)
+    write_folder(folder / "data", samples=(70, 20), size=(5, 4))
+    process = commands.run(
+        "training",
+        folder,
+        *("--data", folder / "data", "--runs", folder / "runs", "--network", "mlp"),
+        *("--framework", framework, "--epochs", 2, "--seeds", 3, 4, "--cells", *CELLS),
+        *arguments,
+    )
+    assert process.returncode == 0, process.stderr
+    text = (folder / "training-mlp-data.json").read_text()
+    assert (folder / "training-mlp-data.png").read_bytes().startswith(b"\x89PNG")
+    return text, process
+
+
+@pytest.mark.parametrize(
+    "framework", [commands.framework("jax", "jax", "optax"), commands.framework("torch", "torch")]
+)
+def test_the_study_takes_the_best_of_each_grid_and_resumes(framework, tmp_path):
+    text, process = study(tmp_path, framework)
+    result = json.loads(text)
+    assert list(result["cells"]) == CELLS
+    for cell, content in result["cells"].items():
+        assert [lr for lr, _ in content["grid"]] == SETTINGS["cells"][cell]["lr"]
+        losses = {lr: loss for lr, loss in content["grid"] if loss is not None}
+        assert content["lr"] == min(losses, key=losses.get)
+        # A curve for each seed from before the first epoch on; the first is the grid's own.
+        assert [len(curve) for curve in content["training loss"]] == [3, 3]
+        assert [len(curve) for curve in content["test accuracy"]] == [3, 3]
+        assert content["training loss"][0][-1] == losses[content["lr"]]
+        assert content["training loss"][0] != content["training loss"][1]
+        assert cell in process.stdout
+
+    log = next((tmp_path / "runs").glob("*.json"))
+    content = json.loads(log.read_text())
+    # What is left out is made again, and nothing else.
+    log.write_text(json.dumps(content | {"runs": content["runs"][1:]}))
+    again, _ = study(tmp_path, framework)
+    timeless = [entry["train_loss"] for entry in json.loads(log.read_text())["runs"][:-1]]
+    assert timeless == [entry["train_loss"] for entry in content["runs"][1:]]
+    assert json.loads(again)["cells"] == result["cells"]
+
+
+def test_every_figure_is_of_cells_that_there_are_and_every_grid_as_large():
+    assert {len(cell["lr"]) for cell in SETTINGS["cells"].values()} == {6}
+    shown = {cell for figure in SETTINGS["figures"].values() for cell in figure["cells"]}
+    assert shown == set(SETTINGS["cells"])
+
+
+@pytest.mark.parametrize("path", commands.RESULTS.glob("training-*.json"), ids=lambda p: p.stem)
+def test_the_committed_studies_are_of_these_settings(path):
+    result = json.loads(path.read_text())
+    for cell, content in result["cells"].items():
+        settings = SETTINGS["cells"][cell]
+        assert [lr for lr, _ in content["grid"]] == settings["lr"]
+        for field in ("rule", "hyperparameters", "power"):
+            assert content[field] == settings[field]
+        assert len(content["training loss"]) == len(result["seeds"])
+        assert {len(curve) for curve in content["training loss"]} == {result["epochs"] + 1}
+
+
+@pytest.mark.parametrize("pattern", ["Figure 2", "Figure 3", "Figure 4"])
+def test_the_picture_has_the_bands_of_the_cells_there_are(pattern, monkeypatch):
+    monkeypatch.syspath_prepend(commands.BENCHMARKS)
+    pictures = importlib.import_module("training_pictures")
+    curves = [[2.0, 1.0, 0.5], [2.0, 1.1, 0.7]]
+    cell = {"lr": 0.1, "training loss": curves, "test accuracy": [[0.1, 0.8, 0.9]] * 2}
+    figure = pictures.picture(
+        {
+            "network": "mlp",
+            "data": "data",
+            "software": "framework 1.0",
+            "seeds": [0, 1],
+            "cells": dict.fromkeys(SETTINGS["cells"], cell),
+        },
+        SETTINGS["figures"],
+    )
+    number = pattern.split()[1]
+    axes = next(axes for axes in figure.axes if axes.get_title().startswith(pattern))
+    lines = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+    assert lines == {f"{name}, 0.1": [1.05, 0.6] for name in SETTINGS["figures"][number]["cells"]}
+    assert len(axes.collections) == len(lines)
