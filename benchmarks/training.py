@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figure.save(
         training_pictures.picture(result, settings["figures"]), options.output / f"{stem}.png"
     )
-    print(_table(result))
+    print(table(result))
     print(f"{options.output / stem}.json and .png")
 
 
@@ -203,7 +203,8 @@ def _joined_lists(text: str) -> str:
     return "\n".join(line.replace(", ]", "]").rstrip() for line in lines)
 
 
-def _table(result: dict[str, Any]) -> str:
+def table(result: dict[str, Any]) -> str:
+    """Return a row per cell: its step size, and the mean and the range over the seeds."""
     rows = []
     for cell, content in result["cells"].items():
         losses = [curve[-1] for curve in content["training loss"]]

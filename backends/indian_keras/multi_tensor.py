@@ -13,7 +13,7 @@ would not be the unbroken one bit for bit. Here the slots hold w itself after ev
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -34,18 +34,25 @@ Tensors = list[torch.Tensor]
 _GROUP = 2**18
 
 
+# Not for Inductor, which has no rule for the kernel; and the scalars, being floats, would have it
+# compile every step of a schedule anew.
+@torch.compiler.disable
 @torch.no_grad()
 def update(
-    step: Coefficients, variables: Sequence[Any], momentums: Sequence[Any], gradients: Sequence[Any]
+    make_step: Callable[[], Coefficients],
+    variables: Sequence[Any],
+    momentums: Sequence[Any],
+    gradients: Sequence[Any],
 ) -> None:
     """Make one step on all variables; the gradients stay as they are.
 
     Args:
-        step: The scalars of the step, as floats.
+        make_step: Returns the scalars of the step, as floats.
         variables: θ: Keras variables.
         momentums: w: Keras variables, float32 or float64.
         gradients: v: tensors of θ's shapes.
     """
+    step = make_step()
     fused = hasattr(torch, "_fused_sgd_")
     kinds: dict[Any, tuple[Tensors, Tensors, Tensors]] = defaultdict(lambda: ([], [], []))
     rounded = []

@@ -219,10 +219,12 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         # The scalars of the step are the same for all variables: make them once.
         if keras.backend.backend() == "torch":
             momentums = [self.momentums[self._get_variable_index(v)] for v in trainable_variables]
-            step = self._coefficients(
-                float(learning_rate), int(self.iterations) == 0 and not int(self.psi_given)
-            )
-            multi_tensor.update(step, trainable_variables, momentums, grads)
+
+            def make_step() -> Coefficients:
+                first = int(self.iterations) == 0 and not int(self.psi_given)
+                return self._coefficients(float(learning_rate), first)
+
+            multi_tensor.update(make_step, trainable_variables, momentums, grads)
         else:
             step = self._coefficients(learning_rate)
             super()._backend_update_step(grads, trainable_variables, step)

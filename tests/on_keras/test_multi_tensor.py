@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -227,3 +228,22 @@ def test_any_strides_make_the_same_step(calls: list, float64: None) -> None:
     assert not {what for what, _ in calls} & {HEAVY_BALL, NESTEROV}
     w = 0.25 * (1 - 0.5 * 0.75) * value.T
     assert_close([theta], [start - 0.25 * (w + 2 * 0.75 * value.T)], 1e-12)
+
+
+def test_a_compiled_fit_makes_the_same_steps_on_a_schedule(monkeypatch: Any) -> None:
+    """torch.compile knows no fused kernel: the step is left out of its graphs."""
+    # All of torch.compile but the C++ compiler behind it, which takes a minute.
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+
+    def trained(jit_compile: bool) -> list[Any]:
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 1, 0.7)
+        model.compile(INDIAN(schedule), loss="mse", jit_compile=jit_compile)
+        random = np.random.default_rng(3)
+        x, y = random.normal(size=(24, 4)), random.normal(size=(24, 3))
+        model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+        return [ops.convert_to_numpy(variable) for variable in model.variables]
+
+    for compiled, eager in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-5, atol=1e-6)
