@@ -25,7 +25,8 @@ from typing import Any
 from tqdm import tqdm
 
 import training_pictures
-from harness import data, figure, grid, tables, workers
+import training_tables
+from harness import data, figure, grid, workers
 from harness.log import Log, Result
 from harness.runs import Run
 
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figure.save(
         training_pictures.picture(result, settings["figures"]), options.output / f"{stem}.png"
     )
-    print(table(result))
+    print(training_tables.table(result))
     print(f"{options.output / stem}.json and .png")
 
 
@@ -82,7 +83,11 @@ def study(
 
     some = log[next(iter(chosen.values()))]
     return {
-        "made by": "python benchmarks/training.py",
+        "made by": (
+            f"python benchmarks/training.py --data FOLDER --network {options.network} "
+            f"--framework {options.framework} --device {options.device} "
+            f"--epochs {options.epochs} --seeds {' '.join(map(str, options.seeds))}"
+        ),
         "network": options.network,
         "data": name,
         "framework": options.framework,
@@ -186,59 +191,13 @@ def _rounded(value: float) -> float | None:
 
 
 def _dumps(result: dict[str, Any]) -> str:
-    """Return JSON with a line per curve."""
-    text = json.dumps(result, indent=1, allow_nan=False)
-    return _joined_lists(text) + "\n"
-
-
-def _joined_lists(text: str) -> str:
-    lines: list[str] = []
-    for line in text.splitlines():
-        inside = bool(lines) and lines[-1].count("[") > lines[-1].count("]")
-        closed_list = line.strip().startswith(("[", '"')) and not inside
-        if inside and not closed_list:
-            lines[-1] += line.strip() + (" " if line.endswith(",") else "")
-        else:
-            lines.append(line)
-    return "\n".join(line.replace(", ]", "]").rstrip() for line in lines)
-
-
-def table(result: dict[str, Any]) -> str:
-    """Return a row per cell: its step size, and the mean and the range over the seeds."""
-    rows = []
-    for cell, content in result["cells"].items():
-        losses = [curve[-1] for curve in content["training loss"]]
-        accuracies = [100 * curve[-1] for curve in content["test accuracy"]]
-        at_edge = content["lr"] in (content["grid"][0][0], content["grid"][-1][0])
-        rows.append(
-            (
-                cell,
-                tables.step_size(content["lr"], content["power"]) + (" (edge)" if at_edge else ""),
-                _mean(losses, ".4f"),
-                _range(losses, ".4f"),
-                _mean(accuracies, ".2f"),
-                _range(accuracies, ".2f"),
-            )
-        )
-    header = (
-        "optimizer",
-        "step size",
-        "training loss",
-        "best-worst",
-        "test accuracy, %",
-        "worst-best",
+    """Return JSON with a line per cell."""
+    cells = (
+        f"{json.dumps(cell)}: {json.dumps(content, allow_nan=False)}"
+        for cell, content in result["cells"].items()
     )
-    return tables.table(header, rows)
-
-
-def _mean(values: Sequence[float | None], digits: str) -> str:
-    known = [value for value in values if value is not None]
-    return format(sum(known) / len(known), digits) if len(known) == len(values) else "diverged"
-
-
-def _range(values: Sequence[float | None], digits: str) -> str:
-    known = [value for value in values if value is not None]
-    return f"{min(known):{digits}}-{max(known):{digits}}" if known else ""
+    head = json.dumps({key: value for key, value in result.items() if key != "cells"})
+    return head[:-1] + ', "cells": {\n' + ",\n".join(cells) + "\n}}\n"
 
 
 def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -77,6 +77,13 @@ def test_the_committed_studies_are_of_these_settings(path):
         assert {len(curve) for curve in content["training loss"]} == {result["epochs"] + 1}
 
 
+@pytest.mark.parametrize("path", commands.RESULTS.glob("training-*.json"), ids=lambda p: p.stem)
+def test_the_table_in_the_readme_is_that_of_the_file(path, monkeypatch):
+    monkeypatch.syspath_prepend(commands.BENCHMARKS)
+    table = importlib.import_module("training_tables").table(json.loads(path.read_text()))
+    assert table in (commands.BENCHMARKS / "README.md").read_text()
+
+
 @pytest.mark.parametrize("pattern", ["Figure 2", "Figure 3", "Figure 4"])
 def test_the_picture_has_the_bands_of_the_cells_there_are(pattern, monkeypatch):
     monkeypatch.syspath_prepend(commands.BENCHMARKS)
