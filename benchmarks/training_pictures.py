@@ -24,7 +24,7 @@ def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
         for number, content in figures.items()
     }
     shown = {number: cells for number, cells in shown.items() if cells}
-    figure = Figure(figsize=(12, 4.2 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(13.5, 4.2 * len(shown)), layout="constrained")
     panels = figure.subplots(len(shown), 2, squeeze=False)
     for (loss, accuracy), (number, cells) in zip(panels, shown.items(), strict=True):
         for cell, colour in zip(cells, COLOURS, strict=False):
@@ -39,7 +39,13 @@ def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
         ]
         # The first epoch, and a run that diverged, would squeeze the rest into the top.
         accuracy.set_ylim(max(np.median(finals) - 6, 0), max(finals) + 0.5)
-        loss.legend(fontsize="small", title="mean, best to worst; initial step size")
+        accuracy.legend(
+            *loss.get_legend_handles_labels(),
+            title="mean, best to worst;\ninitial step size",
+            fontsize="small",
+            loc="upper left",
+            bbox_to_anchor=(1, 1),
+        )
         for axes in (loss, accuracy):
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

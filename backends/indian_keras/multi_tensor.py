@@ -36,7 +36,7 @@ _GROUP = 2**18
 
 # Not for Inductor, which has no rule for the kernel; and the scalars, being floats, would have it
 # compile every step of a schedule anew.
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 @torch.no_grad()
 def update(
     make_step: Callable[[], Coefficients],
