@@ -19,11 +19,20 @@ _LAYOUTS = (
 )
 
 
+# What an array's pickle is made of; Python 3 writes its bytes with encode, Python 2 did not.
+_HARMLESS = {
+    *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+}
+
+
 class _Unpickler(pickle.Unpickler):
     """Refuses to make anything but NumPy's arrays: a pickle can run what it likes."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype"):
+        if (module, name) in _HARMLESS:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it holds a {module}.{name}")
 
