@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from harness import data, grid, tables, workers
 from harness.log import Log, Result
+from harness.numbers import positive
 from harness.runs import Run
 
 HERE = Path(__file__).parent
@@ -147,7 +148,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
-    add("--epochs", type=_positive, metavar="N", help="passes over the data (default: 15)")
+    add("--epochs", type=positive, metavar="N", help="passes over the data (default: 15)")
     add("--output", type=Path, default="demo-results", metavar="DIR", help="(%(default)s)")
     add(
         "--frameworks",
@@ -166,12 +167,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--tune", action="store_true", help="find step sizes, in the first framework named")
     add("--resume", action="store_true", help="keep the runs that an interrupted command finished")
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from tqdm import tqdm
 import precision_tables
 from harness import data, forms, workers
 from harness.forms import Rule, Variant, studies
+from harness.numbers import positive, rounded
 
 HERE = Path(__file__).parent
 SETTINGS = HERE / "precision.json"
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     # Its kernels are short: a second thread would take longer to wake than to work.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    os.environ |= workers.DEVICES["cpu"]
     try:
         settings = json.loads(options.settings.read_text())
         workers.check_installed([options.framework])
@@ -123,11 +123,7 @@ def _rules(settings: dict[str, Any], study: str) -> list[Rule]:
 
 def _columns(found: Sequence[dict[str, float]]) -> dict[str, list[float | None]]:
     """Return the numbers of all seeds by name, null for NaN and infinity."""
-    return {name: [_digits(one[name]) for one in found] for name in found[0]}
-
-
-def _digits(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+    return {name: [rounded(one[name], digits=6) for one in found] for name in found[0]}
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -139,16 +135,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--framework", choices=forms.FRAMEWORKS, default="jax", help="(%(default)s)")
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
-    add("--seeds", type=_positive, default=5, metavar="N", help="(%(default)s)")
+    add("--seeds", type=positive, default=5, metavar="N", help="(%(default)s)")
     add("--settings", type=Path, default=SETTINGS, metavar="FILE", help="(precision.json)")
     add("--output", type=Path, default=HERE / "results", metavar="DIR", help="(%(default)s)")
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
 
 
 if __name__ == "__main__":

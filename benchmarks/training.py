@@ -5,14 +5,16 @@
     python benchmarks/training.py --data FOLDER --framework torch --network mlp --epochs 5
 
 The folder holds MNIST's, Fashion-MNIST's or CIFAR's files. As in the paper (section 5.2), every
-optimizer gets a grid of as many step sizes and the one whose training loss is smallest after the
-last epoch, then is run from several initial weights. The work can be stopped at any time: the same
-command goes on from the runs that are done. Leaves a JSON file and a PNG, and prints a table.
+optimizer gets a grid of as many step sizes and the one whose training loss is smallest after some
+epochs (--grid-epochs), then is run from several initial weights. The work can be stopped at any
+time: the same command goes on from the runs that are done. Leaves a JSON file and a PNG, and prints
+a table.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -28,10 +30,12 @@ import training_pictures
 import training_tables
 from harness import data, figure, grid, workers
 from harness.log import Log, Result
+from harness.numbers import positive, rounded
 from harness.runs import Run
 
 HERE = Path(__file__).parent
 SETTINGS = HERE / "training.json"
+_DIGITS = 5  # of a number in the file
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,28 +69,34 @@ def study(
         samples: How many training images it has.
     """
     cells = {cell: settings["cells"][cell] for cell in options.cells or settings["cells"]}
-    first, *others = options.seeds
+    searched = options.grid_epochs or options.epochs
     grids = {
-        cell: [_run(settings, options, cell, lr, first) for lr in content["lr"]]
+        cell: [_run(settings, options, cell, lr, searched) for lr in content["lr"]]
         for cell, content in cells.items()
     }
     options.runs.mkdir(parents=True, exist_ok=True)
     log_file = options.runs / f"training-{options.network}-{name}.json"
     log = Log(log_file, name, resume=True)
-    steps = options.epochs * (samples // settings["batch_size"])
-    total = steps * sum(len(runs) + len(others) for runs in grids.values())
-    with tqdm(total=total, unit="step", smoothing=0.02) as bar:
+    steps = samples // settings["batch_size"]
+    # A run of the grid that is as long as the others is the first seed's.
+    made = options.seeds[searched == options.epochs :]
+    epochs = sum(searched * len(runs) + options.epochs * len(made) for runs in grids.values())
+    with tqdm(total=epochs * steps, unit="step", smoothing=0.02) as bar:
         crew = _Crew(options, log, bar, steps)
         crew.make(grids.values())
-        chosen = {cell: _best(log, runs) for cell, runs in grids.items()}
-        crew.make(grid.with_seeds(run, others) for run in chosen.values())
+        chosen = {
+            cell: dataclasses.replace(_best(log, runs), epochs=options.epochs)
+            for cell, runs in grids.items()
+        }
+        crew.make(grid.with_seeds(run, made) for run in chosen.values())
 
     some = log[next(iter(chosen.values()))]
     return {
         "made by": (
             f"python benchmarks/training.py --data FOLDER --network {options.network} "
             f"--framework {options.framework} --device {options.device} "
-            f"--epochs {options.epochs} --seeds {' '.join(map(str, options.seeds))}"
+            f"--epochs {options.epochs} --grid-epochs {searched} "
+            f"--seeds {' '.join(map(str, options.seeds))}"
         ),
         "network": options.network,
         "data": name,
@@ -94,6 +104,7 @@ def study(
         "device": options.device,
         "software": some.software,
         "epochs": options.epochs,
+        "grid epochs": searched,
         "batch size": settings["batch_size"],
         "seeds": options.seeds,
         "cells": {
@@ -129,7 +140,7 @@ class _Crew:
 
     def _make(self, runs: Sequence[Run]) -> None:
         missing = [run for run in runs if run not in self._log]
-        self.update((len(runs) - len(missing)) * self._steps)
+        self.update(sum(run.epochs for run in runs if run in self._log) * self._steps)
         if not missing:
             return
         with self._lock:
@@ -147,7 +158,7 @@ class _Crew:
 
 
 def _run(
-    settings: dict[str, Any], options: argparse.Namespace, cell: str, lr: float, seed: int
+    settings: dict[str, Any], options: argparse.Namespace, cell: str, lr: float, epochs: int
 ) -> Run:
     content = settings["cells"][cell]
     return Run(
@@ -159,8 +170,8 @@ def _run(
         power=content["power"],
         network=settings["networks"][options.network],
         batch_size=settings["batch_size"],
-        epochs=options.epochs,
-        seed=seed,
+        epochs=epochs,
+        seed=options.seeds[0],
     )
 
 
@@ -177,17 +188,14 @@ def _summary(log: Log, searched: Sequence[Run], final: Sequence[Run]) -> dict[st
         "hyperparameters": final[0].hyperparameters,
         "power": final[0].power,
         "lr": final[0].lr,
-        "grid": [[run.lr, _rounded(log[run].records[-1].train_loss)] for run in searched],
-        "training loss": [[_rounded(r.train_loss) for r in result.records] for result in results],
+        "grid": [[run.lr, rounded(log[run].records[-1].train_loss, _DIGITS)] for run in searched],
+        "training loss": [
+            [rounded(r.train_loss, _DIGITS) for r in result.records] for result in results
+        ],
         "test accuracy": [
-            [_rounded(r.test_accuracy) for r in result.records] for result in results
+            [rounded(r.test_accuracy, _DIGITS) for r in result.records] for result in results
         ],
     }
-
-
-def _rounded(value: float) -> float | None:
-    """Return five digits of a finite number, and None for another."""
-    return float(f"{value:.5g}") if abs(value) < float("inf") else None
 
 
 def _dumps(result: dict[str, Any]) -> str:
@@ -213,11 +221,12 @@ def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argpa
     add("--device", choices=list(workers.DEVICES), default="cpu", help="(%(default)s)")
     add(
         "--epochs",
-        type=_positive,
+        type=positive,
         default=15,
         metavar="N",
         help="passes over the data (%(default)s)",
     )
+    add("--grid-epochs", type=positive, metavar="N", help="those of the grid (as --epochs)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N", help="(%(default)s)")
     add(
         "--cells",
@@ -226,7 +235,7 @@ def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argpa
         metavar="NAME",
         help="of training.json",
     )
-    add("--processes", type=_positive, default=os.cpu_count(), metavar="N", help="on a CPU")
+    add("--processes", type=positive, default=os.cpu_count(), metavar="N", help="on a CPU")
     add("--output", type=Path, default=HERE / "results", metavar="DIR", help="(%(default)s)")
     add(
         "--runs",
@@ -236,12 +245,6 @@ def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argpa
         help="what is resumed (%(default)s)",
     )
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
 
 
 if __name__ == "__main__":

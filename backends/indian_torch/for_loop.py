@@ -2,8 +2,6 @@ r"""The for-loop implementation: one parameter at a time, for whatever PyTorch c
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from indian_core import Coefficients
@@ -22,7 +20,7 @@ def _single_tensor_indian(
     differentiable: bool,
     stochastic_rounding: bool,
 ) -> None:
-    by_scale: dict[Any, tuple[Coefficients, float]] = {}  # most parameters share theirs
+    by_scale: dict[float, tuple[Coefficients, float]] = {}  # most parameters share theirs
     for i, (param, buffer) in enumerate(zip(params, momentum_buffers, strict=True)):
         dtype = working_dtype(buffer.dtype)
         grad = grads[i].to(dtype)
@@ -32,9 +30,9 @@ def _single_tensor_indian(
         if isinstance(scale, Tensor):
             c, new_scale = step.on_buffer(scale, dtype)
         else:
-            if (scale, dtype) not in by_scale:
-                by_scale[scale, dtype] = step.on_buffer(scale, dtype)
-            c, new_scale = by_scale[scale, dtype]
+            if scale not in by_scale:
+                by_scale[scale] = step.on_buffer(scale, dtype)
+            c, new_scale = by_scale[scale]
 
         if on_host and param.dtype == buffer.dtype == dtype:
             if step.shrinks:

@@ -98,9 +98,9 @@ def _all_fit(
 ) -> bool:
     """Return whether all tensors are of one kind that the kernel takes in one call.
 
-    It says no more than `_fit` does of each parameter, but without a line of Python for each: on
-    a thousand small tensors that is what a step costs, and every question put to all of them costs
-    some hundredths of it. So few are asked: equal bytes in contiguous memory are what keeps the
+    It stands for `_fit` of each parameter, but without a line of Python for each: on a thousand
+    small tensors that is what a step costs, and every question put to all of them costs some
+    hundredths of it. So few are asked: equal bytes in contiguous memory are what keeps the
     kernel inside of it. Another dtype with as many bytes, or a gradient or buffer on another
     device than its parameter, it refuses by itself.
     """

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+from . import workers
+
 
 class Bar(Protocol):
     """What is needed of a tqdm progress bar."""
@@ -22,8 +24,8 @@ def environment(framework: str, device: str, keras_backend: str) -> dict[str, st
         variables["KERAS_BACKEND"] = keras_backend
     if device == "cpu":
         # Kernels of a few numbers are done before a second thread has been woken.
-        variables |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    return variables
+        variables["OMP_NUM_THREADS"] = "1"
+    return variables | workers.DEVICES[device]
 
 
 def call(

@@ -14,7 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .log import Result
+from .numbers import rounded
 from .runs import Run
+
+_DIGITS = 4  # of a loss in a file
 
 
 class Point(NamedTuple):
@@ -75,13 +78,14 @@ def best(table: dict[Point, float]) -> Point:
 def as_dict(table: dict[Point, float]) -> dict[str, Any]:
     """Return an optimizer's grid as JSON holds it."""
     rows = [
-        [*dict(point.choice).values(), point.lr, point.power, _digits(loss)]
+        [*dict(point.choice).values(), point.lr, point.power, rounded(loss, _DIGITS)]
         for point, loss in table.items()
     ]
     found = best(table)
     columns = [*dict(found.choice), "lr", "power", "loss"]
-    return {**found.as_dict(), "loss": _digits(table[found]), "columns": columns, "grid": rows}
-
-
-def _digits(loss: float) -> float | None:
-    return float(f"{loss:.4g}") if math.isfinite(loss) else None
+    return {
+        **found.as_dict(),
+        "loss": rounded(table[found], _DIGITS),
+        "columns": columns,
+        "grid": rows,
+    }

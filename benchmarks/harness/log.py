@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .numbers import rounded
 from .runs import Record, Run
 
 
@@ -86,7 +87,7 @@ def _digits(value: float) -> float | None:
     # Nine digits tell any two float32 numbers apart.
     if isinstance(value, int):
         return value
-    return float(f"{value:.9g}") if math.isfinite(value) else None
+    return rounded(value, 9)
 
 
 def _result(entry: dict[str, Any]) -> Result:

@@ -66,10 +66,8 @@ def optimizer(
     match rule:
         case "indian":
             return indian(learning_rate, h["alpha"], h["beta"], h["initial_speed"])
-        case "sgd":
-            return optax.sgd(learning_rate, momentum=h["momentum"])
-        case "nesterov":
-            return optax.sgd(learning_rate, momentum=h["momentum"], nesterov=True)
+        case "sgd" | "nesterov":
+            return optax.sgd(learning_rate, h["momentum"], nesterov=rule == "nesterov")
         case "adam":
             return optax.adam(learning_rate, b1=h["beta_1"], b2=h["beta_2"], eps=h["epsilon"])
         case "adamw":
@@ -90,7 +88,7 @@ def loss(
     layers: Sequence[Layer],
     images: jax.Array,
     labels: jax.Array,
-    key: jax.Array,
+    key: jax.Array | None = None,
     **options: Any,
 ) -> jax.Array:
     """Return the mean cross-entropy in training, where dropout has its say."""

@@ -65,10 +65,8 @@ def optimizer(run: Run) -> keras.optimizers.Optimizer:
     match run.rule:
         case "indian":
             return INDIAN(learning_rate, h["alpha"], h["beta"], h["initial_speed"])
-        case "sgd":
-            return keras.optimizers.SGD(learning_rate, momentum=h["momentum"])
-        case "nesterov":
-            return keras.optimizers.SGD(learning_rate, momentum=h["momentum"], nesterov=True)
+        case "sgd" | "nesterov":
+            return keras.optimizers.SGD(learning_rate, h["momentum"], run.rule == "nesterov")
         case "adam":
             return keras.optimizers.Adam(learning_rate, h["beta_1"], h["beta_2"], h["epsilon"])
         case "adamw":

@@ -32,7 +32,10 @@ class Trainer:
         self.model = network(layers, weights).to(DEVICE)
         self.optimizer = optimizer(run, self.model.parameters())
         self.scheduler = PowerDecayLR(self.optimizer, power=run.power)
-        self.images, self.labels = _channels_first(images), torch.from_numpy(labels).to(DEVICE)
+        self.images, self.labels = (
+            channels_first(images).to(DEVICE),
+            torch.from_numpy(labels).to(DEVICE),
+        )
 
     def train(self, batches: np.ndarray, on_step: Callable[[], None]) -> None:
         self.model.train()
@@ -47,7 +50,7 @@ class Trainer:
     @torch.no_grad()
     def logits(self, images: np.ndarray) -> np.ndarray:
         self.model.eval()
-        return self.model(_channels_first(images)).cpu().numpy()
+        return self.model(channels_first(images).to(DEVICE)).cpu().numpy()
 
 
 def optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -61,10 +64,9 @@ def optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optim
                 beta=h["beta"],
                 initial_speed=h["initial_speed"],
             )
-        case "sgd":
-            return torch.optim.SGD(parameters, lr=run.lr, momentum=h["momentum"])
-        case "nesterov":
-            return torch.optim.SGD(parameters, run.lr, momentum=h["momentum"], nesterov=True)
+        case "sgd" | "nesterov":
+            nesterov = run.rule == "nesterov"
+            return torch.optim.SGD(parameters, run.lr, h["momentum"], nesterov=nesterov)
         case "adam":
             betas = (h["beta_1"], h["beta_2"])
             return torch.optim.Adam(parameters, lr=run.lr, betas=betas, eps=h["epsilon"])
@@ -126,5 +128,6 @@ def _fill(module: nn.Conv2d | nn.Linear, weight: np.ndarray, bias: np.ndarray) -
         module.bias.copy_(torch.from_numpy(bias))
 
 
-def _channels_first(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(DEVICE)
+def channels_first(images: np.ndarray) -> torch.Tensor:
+    """Return images in PyTorch's layout."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

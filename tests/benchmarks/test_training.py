@@ -16,14 +16,14 @@ STUDIES = sorted(commands.RESULTS.glob("training-*.json"))
 SETTINGS = json.loads((commands.BENCHMARKS / "training.json").read_text())
 
 
-def study(folder):
+def study(folder, *options):
     (folder / "data").mkdir(exist_ok=True)
     write_folder(folder / "data", samples=(70, 20), size=(5, 4))
     process = commands.run(
         "training",
         folder,
         *("--data", folder / "data", "--runs", folder / "runs", "--network", "mlp"),
-        *("--epochs", 2, "--seeds", 3, 4, "--cells", *CELLS),
+        *("--epochs", 2, "--seeds", 3, 4, "--cells", *CELLS, *options),
     )
     assert process.returncode == 0, process.stderr
     text = (folder / "training-mlp-data.json").read_text()
@@ -55,6 +55,15 @@ def test_the_study_takes_the_best_of_each_grid_and_resumes(tmp_path):
     timeless = [entry["train_loss"] for entry in json.loads(log.read_text())["runs"][:-1]]
     assert timeless == [entry["train_loss"] for entry in content["runs"][1:]]
     assert json.loads(again)["cells"] == result["cells"]
+
+    # Longer runs with the step sizes of the same grid: they begin as the short ones.
+    longer = json.loads(study(tmp_path, "--epochs", 3, "--grid-epochs", 2)[0])
+    for cell, content in longer["cells"].items():
+        short = result["cells"][cell]
+        assert (content["grid"], content["lr"]) == (short["grid"], short["lr"])
+        for name in ("training loss", "test accuracy"):
+            assert [len(curve) for curve in content[name]] == [4, 4]
+            assert [curve[:3] for curve in content[name]] == short[name]
 
 
 def test_every_figure_is_of_cells_that_there_are_and_every_grid_as_large():

@@ -3,8 +3,7 @@
 A module `on_<framework>` has `VERSIONS` and a class `Training`. The momentum form is the adapter's
 own; the phase-space form is `indian_core.phase_space` on the framework's tensors, since no adapter
 runs it. That one computes a step in the larger precision of θ and ψ, at least in float32, and
-rounds each of them once, as `indian_optax` does with θ and w. `indian_torch` computes a step in the
-precision of w.
+rounds each of them once, as the adapters do with θ and w.
 """
 
 from __future__ import annotations

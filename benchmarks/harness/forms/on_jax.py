@@ -125,10 +125,6 @@ def optimizer(variant: Variant, rule: Rule, seed: int) -> optax.GradientTransfor
 def _programs(variant: Variant, rule: Rule, layers: tuple[Layer, ...]) -> tuple[Any, Any]:
     transformation = optimizer(variant, rule, seed=0)  # the state holds the key of the run
 
-    def loss(params: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
-        logits = on_jax.network(layers, params, images)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
     def apply(gradients: Any, params: Any, state: Any) -> tuple[Any, Any]:
         updates, state = transformation.update(gradients, state, params)
         return optax.apply_updates(params, updates), state
@@ -136,7 +132,7 @@ def _programs(variant: Variant, rule: Rule, layers: tuple[Layer, ...]) -> tuple[
     @jax.jit
     def train(params: Any, state: Any, images: Any, labels: Any, batches: Any) -> Any:
         def step(run: Any, batch: Any) -> Any:
-            gradients = jax.grad(loss)(run[0], images[batch], labels[batch])
+            gradients = jax.grad(on_jax.loss)(run[0], layers, images[batch], labels[batch])
             return apply(gradients, *run), None
 
         return jax.lax.scan(step, (params, state), batches)[0]

@@ -67,7 +67,10 @@ class Training:
         torch.manual_seed(seed)
         dtype, state = getattr(torch, variant.parameters), getattr(torch, variant.state)
         self._model = on_torch.network(layers, weights).to(dtype)
-        self._images, self._labels = _tensor(images).to(dtype), torch.from_numpy(labels)
+        self._images, self._labels = (
+            on_torch.channels_first(images).to(dtype),
+            torch.from_numpy(labels),
+        )
         self._optimizer: torch.optim.Optimizer
         if variant.form == "psi":
             self._optimizer = PhaseSpace(self._model.parameters(), rule, state)
@@ -112,9 +115,4 @@ class Training:
 
     @torch.no_grad()
     def logits(self, images: np.ndarray) -> np.ndarray:
-        return copy.deepcopy(self._model).double()(_tensor(images).double()).numpy()
-
-
-def _tensor(images: np.ndarray) -> Tensor:
-    # PyTorch's layout: channels before height and width.
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        return copy.deepcopy(self._model).double()(on_torch.channels_first(images).double()).numpy()
