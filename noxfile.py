@@ -6,9 +6,11 @@ Everything is installed by pip, pinned by constraints.txt. `nox -l` lists the se
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests", "together", "lint", "types", "imports", "wheel"]
@@ -55,6 +57,28 @@ def run_tests(session: nox.Session, name: str, folder: str, backend: str | None)
     session.run(
         "pytest", "-n", "auto", *where, "--adapter", name, *session.posargs, env=environment
     )
+
+
+@nox.session
+@nox.parametrize("adapter", [nox.param(name, id=name) for name in ADAPTERS])
+def minimums(session: nox.Session, adapter: str) -> None:
+    """Run an adapter's tests on the lowest versions that pyproject.toml allows."""
+    packages, name, folder, backend = ADAPTERS[adapter]
+    lowest = Path(session.create_tmp()).resolve() / "lowest.txt"
+    lowest.write_text("\n".join(lowest_versions()))
+    grouped = nox.project.dependency_groups(PYPROJECT, f"test-{name}")
+    session.install("-c", str(lowest), *packages, *grouped)
+    run_tests(session, name, folder, backend)
+
+
+def lowest_versions() -> Iterator[str]:
+    """Yield, for each "name>=version" of pyproject.toml, the constraint "name==version.*"."""
+    project, groups = PYPROJECT["project"], PYPROJECT["dependency-groups"]
+    extras = project["optional-dependencies"]
+    for listed in (project["dependencies"], *extras.values(), *groups.values()):
+        for requirement in (Requirement(line) for line in listed if isinstance(line, str)):
+            for specifier in requirement.specifier:
+                yield f"{requirement.name}=={specifier.version}.*"
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])

@@ -137,12 +137,12 @@ class _OnTorch(_Point):
             allow_unused=True,
             materialize_grads=True,
         )
-        # (force: PyTorch has zeros without storage, which Keras would not convert.)
-        return _flat([p.numpy(force=True) for p in products])
+        # PyTorch has zeros without storage, which Keras would not convert: their copies have it.
+        return _flat([p.clone() for p in products])
 
     def gradient(self, displacement: Array) -> Array:
         moved = [t.detach().requires_grad_() for t in self._moved(displacement)]
-        return _flat([g.numpy(force=True) for g in self._with_graph(moved)])
+        return _flat([g.clone() for g in self._with_graph(moved)])
 
 
 class _OnTensorFlow(_Point):

@@ -184,8 +184,9 @@ def _size(params: list[Tensor]) -> int:
 def _flat(tensors: Iterable[Tensor]) -> Array:
     """Return real numbers in one vector; a complex one is its real and its imaginary part."""
     real = (torch.view_as_real(t.resolve_conj()) if t.is_complex() else t for t in tensors)
-    # force: PyTorch has zeros without storage.
-    return np.concatenate([t.reshape(-1).to(torch.float64).numpy(force=True) for t in real])
+    # PyTorch has zeros without storage, where NumPy would see what lies in memory: copies have it.
+    wide = (t.reshape(-1).to(torch.float64, copy=True) for t in real)
+    return np.concatenate([t.numpy(force=True) for t in wide])
 
 
 def _like(params: list[Tensor], vector: Array) -> list[Tensor]:

@@ -101,4 +101,4 @@ def _on_device(step: Step, device: torch.device) -> Step:
 
 def _each(scalar: Any) -> Any:
     """Return a vector with one number per tensor as a list of scalars, and one number as it is."""
-    return list(scalar.unbind()) if isinstance(scalar, Tensor) else scalar
+    return list(scalar.unbind()) if isinstance(scalar, Tensor) and scalar.ndim else scalar

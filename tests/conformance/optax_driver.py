@@ -15,6 +15,7 @@ import optax
 from indian_core.problems import Problem
 from indian_optax import indian, psi, with_psi
 from tests.conformance.driver import Arrays, Settings
+from tests.x64 import enable_x64
 
 
 @functools.cache
@@ -52,7 +53,7 @@ class OptaxDriver:
             self._state = optimizer.init(self._params)
 
     def _precision(self) -> Any:
-        return jax.enable_x64(self._x64)
+        return enable_x64(self._x64)
 
     def step(self, gradients: Sequence[np.ndarray]) -> None:
         with self._precision():

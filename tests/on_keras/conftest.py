@@ -39,9 +39,9 @@ def float64() -> Iterator[None]:
     """Make Keras work in float64 throughout."""
     keras.config.set_floatx("float64")
     if BACKEND == "jax":
-        import jax
+        from tests.x64 import enable_x64
 
-        with jax.enable_x64(True):
+        with enable_x64(True):
             yield
     else:
         yield

@@ -20,7 +20,7 @@ def start(dtype: Any = float) -> Any:
         "layers": [
             {
                 "kernel": jnp.array(random.standard_normal((4, 8)), dtype),
-                "bias": jnp.linspace(0.5, 1.5, 8, dtype=dtype),
+                "bias": jnp.array(np.linspace(0.5, 1.5, 8), dtype),
             },
             {
                 "kernel": jnp.array(random.standard_normal((8, 2)), dtype),

@@ -14,6 +14,7 @@ from indian_core import problems
 from indian_core.stability import max_lr
 from indian_optax import indian
 from indian_optax.curvature import largest_curvature, suggest_lr
+from tests.x64 import enable_x64
 
 
 def network() -> tuple[Any, Any]:
@@ -46,7 +47,7 @@ def test_the_curvature_of_a_network_is_the_top_of_its_hessian() -> None:
 def test_single_precision_gives_the_same() -> None:
     found = []
     for x64 in (False, True):
-        with jax.enable_x64(x64):
+        with enable_x64(x64):
             params, loss_fn = network()
             found.append(largest_curvature(loss_fn, params))
     assert found[0] == pytest.approx(found[1], rel=2e-3)

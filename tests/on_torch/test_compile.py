@@ -86,7 +86,8 @@ def test_a_float_lr_is_one_only_once() -> None:
     counter = CompileCounter()
     step = torch.compile(optimizer.step, backend=counter)
     advance(optimizer, LRS, step=step)
-    assert counter.frame_count == 2  # Dynamo makes it an input when it sees it change
+    # Dynamo makes it an input when it sees it change, some versions at the second time.
+    assert 1 < counter.frame_count <= 3 < len(LRS)
 
 
 def test_compiled_and_eager_steps_and_checkpoints_mix() -> None:

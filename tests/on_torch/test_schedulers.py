@@ -97,6 +97,8 @@ SCHEDULERS: dict[str, Callable[[torch.optim.Optimizer], Any]] = {
 }
 
 
+# Older SequentialLRs call step(epoch) themselves.
+@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step:UserWarning")
 @pytest.mark.parametrize("name", SCHEDULERS)
 @pytest.mark.parametrize("options", [{"foreach": False}, {"fused": True}])
 def test_torchs_schedulers(name: str, options: dict[str, Any]) -> None:
