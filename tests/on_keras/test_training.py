@@ -119,6 +119,21 @@ def test_frozen_and_compiled_anew() -> None:
     assert len(made.optimizer.momentums) == 2
 
 
+@only_on("tensorflow", "torch")  # on JAX Keras's fit refuses any optimizer of other variables
+def test_frozen_and_thawed_under_the_same_optimizer() -> None:
+    made = model(INDIAN(0.25))
+    optimizer, hidden = made.optimizer, made.get_layer("hidden")
+    fit(made)
+    held = arrays([*hidden.weights, *optimizer.momentums[:2]])
+    for trainable in (False, True):
+        hidden.trainable = trainable
+        made.compile(optimizer=optimizer, loss=made.loss)
+        assert_same_bits([*hidden.weights, *optimizer.momentums[:2]], held)
+        losses = fit(made, epochs=3)
+        assert losses[-1] < losses[0]
+    assert not np.array_equal(array(hidden.weights[0]), held[0])
+
+
 @pytest.mark.skipif(
     not hasattr(keras.optimizers, "MultiOptimizer"), reason="this Keras has no MultiOptimizer"
 )
