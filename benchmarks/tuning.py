@@ -335,6 +335,9 @@ def main() -> None:
     parser.add_argument("--draw", action="store_true", help="measure nothing")
     options = parser.parse_args()
     if not options.draw:
+        held = RESULTS.exists() and json.loads(RESULTS.read_text())["fashion"]
+        if held and options.fashion is None:
+            parser.error(f"--fashion is needed: {RESULTS.name} holds its rows, now to be replaced")
         torch.set_num_threads(1)
         warnings.simplefilter("error")
         measure(options.fashion, options.only)

@@ -248,7 +248,8 @@ def test_a_compiled_fit_makes_the_same_steps_on_a_schedule(monkeypatch: Any) -> 
     try:
         compiled_run = trained(True)
     except torch._dynamo.exc.InternalTorchDynamoError as error:
-        if "indian_keras" in str(error):
+        version = tuple(map(int, keras.__version__.split(".")[:2]))
+        if version >= (3, 15) or "indian_keras" in str(error):
             raise
         pytest.skip("Dynamo does not get through the layers of this Keras")
     for compiled, eager in zip(compiled_run, trained(False), strict=True):

@@ -18,9 +18,6 @@ from tests.on_optax.problem import assert_close
 pytestmark = pytest.mark.skipif(
     jax.device_count() < 8, reason="needs eight devices: JAX was running before the tests set them"
 )
-with_shard_map = pytest.mark.skipif(
-    not hasattr(jax, "shard_map"), reason="this JAX has no jax.shard_map"
-)
 
 OPTIMIZER = indian(power_decay(0.1), weight_decay=0.01)
 SPECS = {"hidden": P(None, "model"), "out": P("model", None), "bias": P()}
@@ -100,7 +97,6 @@ def test_specs_from_tree_map_params(x64: None) -> None:
         assert placed.momentum[name].sharding.is_equivalent_to(expected, start()[name].ndim)
 
 
-@with_shard_map
 def test_shard_map(x64: None) -> None:
     """Each device makes the step of its own shard of θ and w, on averaged gradients."""
     devices = Mesh(np.array(jax.devices()[:8]), ("data",))
@@ -123,7 +119,6 @@ def test_shard_map(x64: None) -> None:
     assert_close(on_host((params, state)), on_host(on_one_device()))
 
 
-@with_shard_map
 def test_shard_map_of_the_optimizer_alone(x64: None) -> None:
     """Sharded as ZeRO does it: θ, w and the gradients are split, and no step communicates."""
     devices = Mesh(np.array(jax.devices()[:2]), ("model",))

@@ -3,7 +3,7 @@
 A module `on_<framework>` has `VERSIONS` and a class `Training`. The momentum form is the adapter's
 own; the phase-space form is `indian_core.phase_space` on the framework's tensors, since no adapter
 runs it. That one computes a step in the larger precision of θ and ψ, at least in float32, and
-rounds each of them once, as the adapters do with θ and w.
+rounds each of them once, as the adapters do where θ or w has 16 bits.
 """
 
 from __future__ import annotations
