@@ -19,6 +19,8 @@ nox.options.error_on_external_run = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
+# Modules are compiled when they are imported: most of a framework's never are.
+UNCOMPILED = "--no-compile"
 TENSORFLOW = nox.project.dependency_groups(PYPROJECT, "tensorflow")
 
 # What to install for an adapter, its --adapter for the conformance suite, its own tests, and the
@@ -36,7 +38,7 @@ ADAPTERS: dict[str, tuple[list[str], str, str, str | None]] = {
 def install(session: nox.Session, *packages: str, group: str | None = None) -> None:
     """Install packages, and a dependency group of pyproject.toml, as constraints.txt pins them."""
     grouped = nox.project.dependency_groups(PYPROJECT, group) if group else ()
-    session.install(*CONSTRAINTS, *packages, *grouped)
+    session.install(UNCOMPILED, *CONSTRAINTS, *packages, *grouped)
 
 
 @nox.session
@@ -67,7 +69,7 @@ def minimums(session: nox.Session, adapter: str) -> None:
     oldest = Path(session.create_tmp()).resolve() / "oldest.txt"
     oldest.write_text("\n".join(oldest_series()))
     grouped = nox.project.dependency_groups(PYPROJECT, f"test-{name}")
-    session.install("-c", str(oldest), *packages, *grouped)
+    session.install(UNCOMPILED, "-c", str(oldest), *packages, *grouped)
     run_tests(session, name, folder, backend)
 
 

@@ -6,20 +6,19 @@
 
 The folder holds MNIST's, Fashion-MNIST's or CIFAR's files. As in the paper (section 5.2), every
 optimizer gets a grid of as many step sizes and the one whose training loss is smallest after some
-epochs (--grid-epochs), then is run from several initial weights. The work can be stopped at any
-time: the same command goes on from the runs that are done. Leaves a JSON file and a PNG, and prints
-a table.
+epochs (--grid-epochs), averaged over some initial weights (--grid-seeds), then is run from all of
+them. The work can be stopped at any time: the same command goes on from the runs that are done.
+Leaves a JSON file and a PNG, and prints a table.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -70,23 +69,33 @@ def study(
     """
     cells = {cell: settings["cells"][cell] for cell in options.cells or settings["cells"]}
     searched = options.grid_epochs or options.epochs
+    grid_seeds = options.grid_seeds or options.seeds
+    # A cell's step sizes, for each seed.
     grids = {
-        cell: [_run(settings, options, cell, lr, searched) for lr in content["lr"]]
+        cell: [
+            [_run(settings, options, cell, lr, searched, seed) for lr in content["lr"]]
+            for seed in grid_seeds
+        ]
         for cell, content in cells.items()
     }
     options.runs.mkdir(parents=True, exist_ok=True)
     log_file = options.runs / f"training-{options.network}-{name}.json"
     log = Log(log_file, name, resume=True)
     steps = samples // settings["batch_size"]
-    # A run of the grid that is as long as the others is the first seed's.
-    made = options.seeds[searched == options.epochs :]
-    epochs = sum(searched * len(runs) + options.epochs * len(made) for runs in grids.values())
+    # A run of the grid that is as long as the others is one of them.
+    in_grid = grid_seeds if searched == options.epochs else []
+    made = [seed for seed in options.seeds if seed not in in_grid]
+    searches = [runs for of_cell in grids.values() for runs in of_cell]
+    epochs = searched * sum(map(len, searches)) + options.epochs * len(made) * len(cells)
     with tqdm(total=epochs * steps, unit="step", smoothing=0.02) as bar:
         crew = _Crew(options, log, bar, steps)
-        crew.make(grids.values())
+        crew.make(searches)
+        losses = {cell: _losses(log, of_cell) for cell, of_cell in grids.items()}
         chosen = {
-            cell: dataclasses.replace(_best(log, runs), epochs=options.epochs)
-            for cell, runs in grids.items()
+            cell: _run(
+                settings, options, cell, grid.best(table).lr, options.epochs, options.seeds[0]
+            )
+            for cell, table in losses.items()
         }
         crew.make(grid.with_seeds(run, made) for run in chosen.values())
 
@@ -96,7 +105,8 @@ def study(
             f"python benchmarks/training.py --data FOLDER --network {options.network} "
             f"--framework {options.framework} --device {options.device} "
             f"--epochs {options.epochs} --grid-epochs {searched} "
-            f"--seeds {' '.join(map(str, options.seeds))}"
+            f"--seeds {' '.join(map(str, options.seeds))} "
+            f"--grid-seeds {' '.join(map(str, grid_seeds))}"
         ),
         "network": options.network,
         "data": name,
@@ -105,10 +115,11 @@ def study(
         "software": some.software,
         "epochs": options.epochs,
         "grid epochs": searched,
+        "grid seeds": grid_seeds,
         "batch size": settings["batch_size"],
         "seeds": options.seeds,
         "cells": {
-            cell: _summary(log, grids[cell], grid.with_seeds(run, options.seeds))
+            cell: _summary(log, losses[cell], grid.with_seeds(run, options.seeds))
             for cell, run in chosen.items()
         },
     }
@@ -158,7 +169,12 @@ class _Crew:
 
 
 def _run(
-    settings: dict[str, Any], options: argparse.Namespace, cell: str, lr: float, epochs: int
+    settings: dict[str, Any],
+    options: argparse.Namespace,
+    cell: str,
+    lr: float,
+    epochs: int,
+    seed: int,
 ) -> Run:
     content = settings["cells"][cell]
     return Run(
@@ -171,24 +187,24 @@ def _run(
         network=settings["networks"][options.network],
         batch_size=settings["batch_size"],
         epochs=epochs,
-        seed=options.seeds[0],
+        seed=seed,
     )
 
 
-def _best(log: Log, runs: Sequence[Run]) -> Run:
-    (table,) = grid.losses(log[run] for run in runs).values()
-    point = grid.best(table)
-    return next(run for run in runs if grid.Point.of(run) == point)
+def _losses(log: Log, searches: Iterable[Sequence[Run]]) -> dict[grid.Point, float]:
+    """Return a cell's mean training loss over the seeds at each of its step sizes."""
+    (table,) = grid.losses(log[run] for runs in searches for run in runs).values()
+    return table
 
 
-def _summary(log: Log, searched: Sequence[Run], final: Sequence[Run]) -> dict[str, Any]:
+def _summary(log: Log, losses: dict[grid.Point, float], final: Sequence[Run]) -> dict[str, Any]:
     results = [log[run] for run in final]
     return {
         "rule": final[0].rule,
         "hyperparameters": final[0].hyperparameters,
         "power": final[0].power,
         "lr": final[0].lr,
-        "grid": [[run.lr, rounded(log[run].records[-1].train_loss, _DIGITS)] for run in searched],
+        "grid": [[point.lr, rounded(loss, _DIGITS)] for point, loss in losses.items()],
         "training loss": [
             [rounded(r.train_loss, _DIGITS) for r in result.records] for result in results
         ],
@@ -228,6 +244,7 @@ def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argpa
     )
     add("--grid-epochs", type=positive, metavar="N", help="those of the grid (as --epochs)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N", help="(%(default)s)")
+    add("--grid-seeds", type=int, nargs="+", metavar="N", help="those of the grid (as --seeds)")
     add(
         "--cells",
         nargs="+",

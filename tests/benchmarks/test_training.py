@@ -40,11 +40,12 @@ def test_the_study_takes_the_best_of_each_grid_and_resumes(tmp_path):
         assert [lr for lr, _ in content["grid"]] == SETTINGS["cells"][cell]["lr"]
         losses = {lr: loss for lr, loss in content["grid"] if loss is not None}
         assert content["lr"] == min(losses, key=losses.get)
-        # A curve for each seed from before the first epoch on; the first is the grid's own.
+        # A curve for each seed from before the first epoch on; the grid has their mean.
         assert [len(curve) for curve in content["training loss"]] == [3, 3]
         assert [len(curve) for curve in content["test accuracy"]] == [3, 3]
-        assert content["training loss"][0][-1] == losses[content["lr"]]
-        assert content["training loss"][0] != content["training loss"][1]
+        finals = [curve[-1] for curve in content["training loss"]]
+        assert sum(finals) / 2 == pytest.approx(losses[content["lr"]], rel=1e-4)
+        assert finals[0] != pytest.approx(finals[1], rel=1e-3)
         assert cell in process.stdout
 
     log = next((tmp_path / "runs").glob("*.json"))
@@ -55,6 +56,16 @@ def test_the_study_takes_the_best_of_each_grid_and_resumes(tmp_path):
     timeless = [entry["train_loss"] for entry in json.loads(log.read_text())["runs"][:-1]]
     assert timeless == [entry["train_loss"] for entry in content["runs"][1:]]
     assert json.loads(again)["cells"] == result["cells"]
+
+    # A grid of the second seed alone needs no run that is not there.
+    alone = json.loads(study(tmp_path, "--grid-seeds", 4)[0])
+    entries = json.loads(log.read_text())["runs"]
+    assert len(entries) == len(content["runs"])
+    (grid,) = (cell["grid"] for cell in alone["cells"].values())
+    at_second = [entry for entry in entries if entry["run"]["seed"] == 4]
+    assert dict(grid) == {
+        entry["run"]["lr"]: pytest.approx(entry["train_loss"][-1], rel=1e-4) for entry in at_second
+    }
 
     # Longer runs with the step sizes of the same grid: they begin as the short ones.
     longer = json.loads(study(tmp_path, "--epochs", 3, "--grid-epochs", 2)[0])
