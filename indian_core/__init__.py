@@ -21,8 +21,8 @@ from indian_core.hyperparameters import (
     BETA,
     INITIAL_SPEED,
     LR,
-    check,
-    check_hyperparameters,
+    checked,
+    checked_hyperparameters,
 )
 from indian_core.momentum import (
     SMALLEST_DECAY,
@@ -54,8 +54,8 @@ __all__ = [
     "QHMHyperparameters",
     "SGDHyperparameters",
     "as_nesterov_sgd",
-    "check",
-    "check_hyperparameters",
+    "checked",
+    "checked_hyperparameters",
     "coefficients",
     "from_gradient_descent",
     "from_new_momentum",

@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from indian_core.hyperparameters import check
+from indian_core.hyperparameters import checked
 
 
 class IndianHyperparameters(NamedTuple):
@@ -74,8 +74,8 @@ def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
         >>> from_gradient_descent(lr=0.25, beta=0.5)
         IndianHyperparameters(lr=0.5, alpha=2.0, beta=0.5, initial_speed=0.5)
     """
-    check("lr", lr, positive=True)
-    check("beta", beta, positive=True)
+    lr = checked("lr", lr, positive=True)
+    beta = checked("beta", beta, positive=True)
     if lr >= 2 * beta**2:
         raise ValueError(f"Invalid beta: {beta} (it must be greater than sqrt(lr/2) with lr={lr})")
     return IndianHyperparameters(lr=lr / beta, alpha=1 / beta, beta=beta, initial_speed=beta)
@@ -100,8 +100,8 @@ def from_sgd(lr: float, momentum: float = 0.0, nesterov: bool = False) -> Indian
         >>> from_sgd(lr=0.25, momentum=0.75, nesterov=True)
         IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.875, initial_speed=0.875)
     """
-    check("lr", lr, positive=True)
-    check("momentum", momentum)
+    lr = checked("lr", lr, positive=True)
+    momentum = checked("momentum", momentum)
     if momentum > 1:
         raise ValueError(f"Invalid momentum: {momentum} (it must be at most 1)")
     if nesterov and momentum == 0:
@@ -131,9 +131,9 @@ def to_sgd(lr: float, alpha: float, beta: float, tolerance: float = 1e-12) -> SG
         >>> to_sgd(lr=0.5, alpha=0.5, beta=0.875)
         SGDHyperparameters(lr=0.25, momentum=0.75, nesterov=True)
     """
-    check("lr", lr, positive=True)
-    check("alpha", alpha)
-    check("beta", beta, positive=True)
+    lr = checked("lr", lr, positive=True)
+    alpha = checked("alpha", alpha)
+    beta = checked("beta", beta, positive=True)
     momentum = 1 - alpha * lr
     if math.isclose(alpha * beta, 1, rel_tol=tolerance):
         return SGDHyperparameters(lr * beta, 0.0, nesterov=False)
@@ -167,9 +167,9 @@ def from_qhm(lr: float, momentum: float, nu: float) -> IndianHyperparameters:
         >>> from_qhm(lr=1.0, momentum=0.75, nu=1.0)
         IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.5, initial_speed=0.5)
     """
-    check("lr", lr, positive=True)
-    check("momentum", momentum)
-    check("nu", nu)
+    lr = checked("lr", lr, positive=True)
+    momentum = checked("momentum", momentum)
+    nu = checked("nu", nu)
     if momentum >= 1:
         raise ValueError(f"Invalid momentum: {momentum} (it must be less than 1)")
     if nu * momentum >= 1:
@@ -198,9 +198,9 @@ def to_qhm(lr: float, alpha: float, beta: float) -> QHMHyperparameters:
         >>> to_qhm(lr=0.5, alpha=0.5, beta=0.5)
         QHMHyperparameters(lr=1.0, momentum=0.75, nu=1.0)
     """
-    check("lr", lr, positive=True)
-    check("alpha", alpha, positive=True)
-    check("beta", beta, positive=True)
+    lr = checked("lr", lr, positive=True)
+    alpha = checked("alpha", alpha, positive=True)
+    beta = checked("beta", beta, positive=True)
     momentum = 1 - alpha * lr
     if momentum == 0:
         raise ValueError(f"No QHM equals INDIAN with alpha*lr = 1 (lr={lr}, alpha={alpha})")

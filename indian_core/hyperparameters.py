@@ -1,7 +1,7 @@
-"""The defaults, and one check and one error text for each hyperparameter of every adapter.
+"""The hyperparameters: defaults, bounds, and one check and one error text for every adapter.
 
-The defaults are the paper's: (α, β) = (0.5, 0.1) "might be a good default choice" (section 5.2.2)
-and an initial velocity of minus the gradient, s = 1 (section 5.2.1).
+INDIAN's defaults are the paper's: (α, β) = (0.5, 0.1) "might be a good default choice" (section
+5.2.2) and an initial velocity of minus the gradient, s = 1 (section 5.2.1).
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import numbers
 from typing import Any
+
+import numpy as np
 
 LR = 0.1
 ALPHA = 0.5
@@ -18,47 +20,78 @@ INITIAL_SPEED = 1.0
 # What the error texts call an argument, where that is not its name: torch's own wording, which
 # the users of every framework understand.
 _WORDS = {"lr": "learning rate", "learning_rate": "learning rate"}
+_POSITIVE = {"beta"}
+_LONGEST = 60  # characters of a value in an error text
 
 
-def check_hyperparameters(**values: Any) -> None:
-    """Raise at once if a hyperparameter cannot be used.
+def checked_hyperparameters(**values: Any) -> dict[str, float]:
+    """Return hyperparameters as Python floats, or raise at once if one cannot be used.
 
     Args:
         **values: Any of ``lr``, ``learning_rate``, ``alpha``, ``beta``, ``initial_speed``,
             ``weight_decay``, ``initial_lr`` and ``power``, each a real number. All must be finite;
             ``beta`` must be positive and the others must not be negative.
 
+    Returns:
+        The same names with the values as floats.
+
     Raises:
         TypeError: If a value is not a real number (a bool is not taken for one).
         ValueError: If a value is NaN, infinite or out of range.
 
     Example:
-        >>> check_hyperparameters(lr=0.1, alpha=0.5, beta=0.1)
-        >>> check_hyperparameters(beta=0.0)
+        >>> from fractions import Fraction
+        >>> checked_hyperparameters(lr=Fraction(1, 4), alpha=1)
+        {'lr': 0.25, 'alpha': 1.0}
+        >>> checked_hyperparameters(beta=0.0)
         Traceback (most recent call last):
         ValueError: Invalid beta: 0.0 (it must be finite and > 0)
     """
-    for name, value in values.items():
-        check(name, value, positive=name == "beta")
+    return {name: checked(name, value) for name, value in values.items()}
 
 
-def check(name: str, value: Any, *, positive: bool = False) -> None:
-    """Raise unless ``value`` is a finite real number ≥ 0, or > 0 if ``positive``.
+def checked(name: str, value: Any, *, positive: bool | None = None) -> float:
+    """Return a finite real number ≥ 0, or > 0 if ``positive``, as a Python float.
+
+    A float, so that what is worked out with it is worked out in double precision: a NumPy scalar
+    would bring a precision of its own, and a Fraction is nothing that a tensor is multiplied by.
 
     Args:
         name: The argument's name, for the error text.
-        value: What the user gave.
-        positive: Whether zero is refused as well.
+        value: What the user gave: any real number, or a NumPy array without dimensions.
+        positive: Whether zero is refused as well. None: as it is for a hyperparameter of this name.
+
+    Returns:
+        The value.
 
     Raises:
         TypeError: If the value is not a real number.
-        ValueError: If it is NaN, infinite or out of range.
+        ValueError: If it is NaN, infinite (as a float) or out of range.
+
+    Example:
+        >>> checked("lr", 1)
+        1.0
     """
     word = _WORDS.get(name, name)
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        value = value.item()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(
-            f"Invalid {word}: {value!r} (it must be a real number, not {type(value).__name__})"
+            f"Invalid {word}: {_short(repr(value))} "
+            f"(it must be a real number, not {type(value).__name__})"
         )
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+    if positive is None:
+        positive = name in _POSITIVE
+    try:
+        number = float(value)
+    except OverflowError:  # an integer or a Fraction beyond what a float holds
+        number = math.inf
+    # (A Fraction may be positive and a float zero.)
+    if not math.isfinite(number) or number < 0 or (positive and number == 0):
         bound = "> 0" if positive else ">= 0"
-        raise ValueError(f"Invalid {word}: {value} (it must be finite and {bound})")
+        raise ValueError(f"Invalid {word}: {_short(str(value))} (it must be finite and {bound})")
+    return number
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

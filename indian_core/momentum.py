@@ -26,6 +26,9 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 
 def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any) -> Any:
     r"""Return the paper's ψ = (1 − αβ) θ + β w.
@@ -189,7 +192,9 @@ class NesterovSGD(NamedTuple):
     scale: float
 
 
-def as_nesterov_sgd(step: Coefficients, scale: float, fresh: bool = False) -> NesterovSGD | None:
+def as_nesterov_sgd(
+    step: Coefficients, scale: float, fresh: bool = False, *, dtype: npt.DTypeLike = np.float64
+) -> NesterovSGD | None:
     r"""Return the step as one SGD call on a buffer that holds ``scale`` times w.
 
     SGD with dampening has three scalars and INDIAN's step four; the scale of the buffer is the
@@ -206,6 +211,9 @@ def as_nesterov_sgd(step: Coefficients, scale: float, fresh: bool = False) -> Ne
         scale: σ ≠ 0: the buffer holds σ w. Use 1.0 for a new buffer.
         fresh: Whether the buffer is known to be zero, as on a parameter's first step; the scale
             is then free and no step is out of reach.
+        dtype: What the kernel computes in. It rounds `momentum` to that, and the new scale is the
+            one that the buffer has after the rounded product, or it would part from the buffer
+            where C σ'/σ is near one: a little at each step.
 
     Returns:
         The call, or None where no single call exists or its scalars would lose digits:
@@ -245,10 +253,12 @@ def as_nesterov_sgd(step: Coefficients, scale: float, fresh: bool = False) -> Ne
     negate = (lr < 0) != (scale < 0)
     if negate:
         scale = -scale
-    new_scale = math.copysign(math.sqrt(-a * scale / lr) / abs(c), lr)
+    exact_scale = math.copysign(math.sqrt(-a * scale / lr) / abs(c), lr)
+    momentum = float(np.asarray(c * exact_scale / scale, dtype))
+    new_scale = momentum * scale / c
     return NesterovSGD(
         lr=lr,
-        momentum=c * new_scale / scale,
+        momentum=momentum,
         dampening=1 - new_scale * d,
         nesterov=True,
         negate=negate,

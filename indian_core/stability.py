@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indian_core.equivalences import IndianHyperparameters
-from indian_core.hyperparameters import check
+from indian_core.hyperparameters import checked
 
 Array = npt.NDArray[np.float64]
 
@@ -29,9 +29,8 @@ def _checked(name: str, value: npt.ArrayLike, *, positive: bool = False) -> Arra
     array = np.asarray(value)
     if array.size == 0:
         raise ValueError(f"Invalid {name}: an empty array")
-    for number in array.ravel():
-        check(name, number.item() if isinstance(number, np.generic) else number, positive=positive)
-    return array.astype(np.float64)
+    numbers = [checked(name, number, positive=positive) for number in array.ravel()]
+    return np.array(numbers).reshape(array.shape)
 
 
 def _rates(curvature: Array, alpha: Array, beta: Array) -> tuple[Array, Array, Array, Array]:
@@ -143,8 +142,8 @@ def optimal_hyperparameters(smallest: float, largest: float) -> IndianHyperparam
         >>> optimal_hyperparameters(smallest=1.0, largest=9.0)
         IndianHyperparameters(lr=0.5, alpha=1.5, beta=0.5, initial_speed=0.5)
     """
-    check("smallest", smallest, positive=True)
-    check("largest", largest, positive=True)
+    smallest = checked("smallest", smallest, positive=True)
+    largest = checked("largest", largest, positive=True)
     if largest < smallest:
         raise ValueError(
             f"Invalid largest: {largest} (it must not be less than smallest={smallest})"

@@ -8,6 +8,7 @@ first steps it rises. docs/tuning.md has the measurements behind the default.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from indian_core.curvature import Array, largest_eigenvalue
-from indian_core.hyperparameters import ALPHA, BETA, check, check_hyperparameters
+from indian_core.hyperparameters import ALPHA, BETA, checked
 from indian_core.stability import max_lr
 
 SAFETY = 0.5
@@ -86,9 +87,9 @@ def from_curvature(
         suggestion         lr=0.02065  (safety 0.5)
                            initial_speed=0.5  (from rest)
     """
-    check_hyperparameters(alpha=alpha, beta=beta)
-    check("safety", safety, positive=True)
-    check("curvature", abs(curvature))
+    alpha, beta = checked("alpha", alpha), checked("beta", beta)
+    safety = checked("safety", safety, positive=True)
+    curvature = math.copysign(checked("curvature", abs(curvature)), curvature)
     of_curvature = float(max_lr(max(curvature, 0.0), alpha, beta))
     of_alpha = float(max_lr(0.0, alpha, beta))
     limit = min(of_alpha, of_curvature)
@@ -149,8 +150,8 @@ def from_loss(
         >>> round(found.limit, 6)
         0.041292
     """
-    check_hyperparameters(alpha=alpha, beta=beta)
-    check("safety", safety, positive=True)
+    alpha, beta = checked("alpha", alpha), checked("beta", beta)
+    safety = checked("safety", safety, positive=True)
     here = gradient(np.zeros(size))
     if not np.isfinite(here).all():
         raise ValueError("Invalid loss: its gradient is NaN or infinite")

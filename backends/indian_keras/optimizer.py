@@ -16,7 +16,7 @@ from indian_core import (
     INITIAL_SPEED,
     LR,
     Coefficients,
-    check_hyperparameters,
+    checked_hyperparameters,
     coefficients,
     from_sgd,
     momentum_from_psi,
@@ -102,9 +102,9 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         name: str = "indian",
         **kwargs: Any,
     ) -> None:
-        check_hyperparameters(alpha=alpha, beta=beta, initial_speed=initial_speed)
+        checked_hyperparameters(alpha=alpha, beta=beta, initial_speed=initial_speed)
         if weight_decay is not None:
-            check_hyperparameters(weight_decay=weight_decay)
+            checked_hyperparameters(weight_decay=weight_decay)
             weight_decay = float(weight_decay)
         _check_learning_rate(learning_rate)
         super().__init__(
@@ -419,7 +419,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
 def _check_learning_rate(learning_rate: Any) -> None:
     """Raise if a number cannot be a learning rate; Keras itself judges all that is no number."""
     if isinstance(learning_rate, numbers.Real | np.generic):
-        check_hyperparameters(learning_rate=learning_rate)
+        checked_hyperparameters(learning_rate=learning_rate)
 
 
 def _check_shape(gradient: Any, variable: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from indian_core import POWER, check_hyperparameters, power_decay
+from indian_core import POWER, checked_hyperparameters, power_decay
 
 
 @keras.saving.register_keras_serializable(package="indian")
@@ -36,7 +36,7 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: igno
     """
 
     def __init__(self, initial_learning_rate: float, power: float = POWER) -> None:
-        check_hyperparameters(learning_rate=initial_learning_rate, power=power)
+        checked_hyperparameters(learning_rate=initial_learning_rate, power=power)
         self.initial_learning_rate = float(initial_learning_rate)
         self.power = float(power)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 import indian_core
-from indian_core import ALPHA, BETA, INITIAL_SPEED, check
+from indian_core import ALPHA, BETA, INITIAL_SPEED, checked
 from indian_optax import hyperparameters
 from indian_optax.hyperparameters import Scalar, as_scalar_or_schedule, at_count
 from indian_optax.transform import checked_state, scale_by_indian
@@ -217,7 +217,7 @@ def from_sgd(
       <https://arxiv.org/abs/1810.06801>`_, 2019: the method that both are cases of, see
       :mod:`indian_core.equivalences`
     """
-    check("added_damping", added_damping)
+    checked("added_damping", added_damping)
     lr, alpha, beta, _ = indian_core.from_sgd(
         learning_rate, 0.0 if momentum is None else momentum, nesterov
     )

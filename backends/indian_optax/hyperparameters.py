@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from indian_core import check_hyperparameters
+from indian_core import checked_hyperparameters
 
 Scalar: TypeAlias = Any  # a float, or a scalar array, traced or not
 ScalarOrSchedule: TypeAlias = Any
@@ -37,9 +37,9 @@ def as_scalar(name: str, value: Any) -> Scalar:
         if value.ndim != 0:
             raise ValueError(f"Invalid {name}: an array of shape {value.shape}, not a scalar")
         if _is_known(value):
-            check_hyperparameters(**{name: np.asarray(jax.device_get(value)).item()})
+            checked_hyperparameters(**{name: np.asarray(jax.device_get(value)).item()})
         return value
-    check_hyperparameters(**{name: value})
+    checked_hyperparameters(**{name: value})
     return float(value)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import indian_core
-from indian_core import POWER, check
+from indian_core import POWER, checked
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,6 @@ def power_decay(init_value: float, power: float = POWER) -> PowerDecay:
       Castera et al, `An Inertial Newton Algorithm for Deep Learning
       <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, Assumption 1 and section 5
     """
-    check("init_value", init_value)
-    check("power", power)
+    checked("init_value", init_value)
+    checked("power", power)
     return PowerDecay(float(init_value), float(power))

@@ -1,6 +1,6 @@
 r"""What a parameter group holds, and the checks of it.
 
-The errors of the hyperparameters are `indian_core.check_hyperparameters`'s, and those of the
+The errors of the hyperparameters are `indian_core.checked_hyperparameters`'s, and those of the
 options torch's own where it has them.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from indian_core import check_hyperparameters
+from indian_core import checked_hyperparameters
 
 HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
 
@@ -43,7 +43,7 @@ def check_lr_and_others(group: dict[str, Any]) -> None:
         if values["lr"].numel() != 1:
             raise ValueError("Tensor lr must be 1-element")
         values["lr"] = values["lr"].item()
-    check_hyperparameters(**values)
+    checked_hyperparameters(**values)
 
 
 def check_group(group: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from indian_core import check_hyperparameters
+from indian_core import checked_hyperparameters
 from indian_torch.groups import check_lr_and_others
 from indian_torch.optimizer import INDIAN, check_psi
 from indian_torch.schedule import PowerDecayLR
@@ -92,7 +92,7 @@ def _checked(
         if missing:
             raise ValueError(f"state_dict is not of the authors' code: no {missing[0]!r}")
         check_lr_and_others(theirs | {"initial_speed": theirs["beta"]})
-        check_hyperparameters(power=theirs["decaypower"])
+        checked_hyperparameters(power=theirs["decaypower"])
         powers.append(theirs["decaypower"])
         for number, param in zip(theirs["params"], group["params"], strict=True):
             state = state_dict["state"].get(number, {})

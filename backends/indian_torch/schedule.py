@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from indian_core import POWER, check_hyperparameters, power_decay
+from indian_core import POWER, checked_hyperparameters, power_decay
 
 
 class PowerDecayLR(LRScheduler):
@@ -38,7 +38,7 @@ class PowerDecayLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, power: float = POWER, last_epoch: int = -1) -> None:
-        check_hyperparameters(power=power)
+        checked_hyperparameters(power=power)
         self.power = power
         super().__init__(optimizer, last_epoch)
 

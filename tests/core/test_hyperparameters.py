@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
-from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, check, check_hyperparameters
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, checked, checked_hyperparameters
 
 
 def test_the_defaults_are_the_papers() -> None:
     assert (ALPHA, BETA, INITIAL_SPEED) == (0.5, 0.1, 1.0)
-    check_hyperparameters(lr=LR, alpha=ALPHA, beta=BETA, initial_speed=INITIAL_SPEED)
+    checked_hyperparameters(lr=LR, alpha=ALPHA, beta=BETA, initial_speed=INITIAL_SPEED)
 
 
-@pytest.mark.parametrize("value", [0, 0.0, 1, 2.5, np.float32(0.5), np.int64(3), Fraction(1, 3)])
-def test_real_numbers_pass(value: Any) -> None:
-    check("alpha", value)
+@pytest.mark.parametrize(
+    "value",
+    [0, 0.0, 1, 2.5, np.float32(0.1), np.uint8(3), np.longdouble(2), np.array(0.5), Fraction(1, 3)],
+)
+def test_real_numbers_become_floats(value: Any) -> None:
+    number = checked("alpha", value)
+    assert type(number) is float
+    assert number == float(value)
+    assert checked_hyperparameters(lr=value) == {"lr": number}
+
+
+@pytest.mark.parametrize("value", [10**400, Fraction(10**400, 3)])
+def test_what_no_float_holds_is_refused_by_name(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^Invalid alpha: [0-9]{60}\.\.\. \(it must be finite"):
+        checked("alpha", value)
+
+
+def test_what_underflows_is_not_positive() -> None:
+    with pytest.raises(ValueError, match=r"^Invalid beta: .* \(it must be finite and > 0\)$"):
+        checked("beta", Fraction(1, 10**400))
 
 
 @pytest.mark.parametrize("name", ["lr", "learning_rate", "alpha", "initial_speed", "weight_decay"])
@@ -26,16 +44,18 @@ def test_real_numbers_pass(value: Any) -> None:
 def test_out_of_range_is_a_value_error_that_names_both(name: str, value: float) -> None:
     word = "learning rate" if name in {"lr", "learning_rate"} else name
     with pytest.raises(ValueError, match=rf"^Invalid {word}: {value} \(it must be finite and >= 0"):
-        check_hyperparameters(**{name: value})
+        checked_hyperparameters(**{name: value})
 
 
 @pytest.mark.parametrize("value", [0, -0.0, -1.0, float("nan"), float("inf")])
 def test_beta_must_be_positive(value: float) -> None:
     with pytest.raises(ValueError, match=rf"^Invalid beta: {value} \(it must be finite and > 0\)$"):
-        check_hyperparameters(alpha=0.5, beta=value)
+        checked_hyperparameters(alpha=0.5, beta=value)
 
 
-@pytest.mark.parametrize("value", ["0.1", None, [0.1], 1j, True, np.array([0.1])])
+@pytest.mark.parametrize(
+    "value", ["0.1", None, [0.1], 1j, True, np.True_, timedelta(1), np.array([0.1])]
+)
 def test_what_is_no_number_is_a_type_error_that_names_it(value: Any) -> None:
     with pytest.raises(TypeError, match=r"^Invalid alpha: .* \(it must be a real number, not "):
-        check("alpha", value)
+        checked("alpha", value)
