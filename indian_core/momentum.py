@@ -172,10 +172,14 @@ def from_new_momentum(step: Coefficients) -> NewMomentumCoefficients:
     )
 
 
+# How far off a scale is set anew where nothing decays: at most 2^8 times as γ moves by a factor e.
+_FAR = 2.0**-8
+
+
 class NesterovSGD(NamedTuple):
     """One step as one call of SGD with dampening: `as_nesterov_sgd` makes it.
 
-    The kernel holds buffer = scale · w. If `negate` is set, negate the buffer first; then
+    The kernel holds buffer = scale · w. If `factor` is not 1, multiply the buffer by it first; then
 
         buffer ← momentum · buffer + (1 − dampening) · v
         θ ← θ − lr · (v + momentum · buffer)    if nesterov
@@ -188,7 +192,7 @@ class NesterovSGD(NamedTuple):
     momentum: float
     dampening: float
     nesterov: bool
-    negate: bool
+    factor: float
     scale: float
 
 
@@ -206,23 +210,27 @@ def as_nesterov_sgd(
     negated once. Where lr is zero (γ = β) the step is the heavy ball's, with σ' = σ,
     momentum = C and lr = −A/(C σ). At constant γ the scale settles at 1/((1 − αγ)(β − γ)).
 
+    Where nothing decays, since 1 − αγ rounds to 1, w must not change either by what rounding makes
+    of thousands of products with numbers near 1: there momentum = 1 and σ' = σ = −A/lr.
+
     Args:
         step: The `Coefficients` of the step, as Python floats.
         scale: σ ≠ 0: the buffer holds σ w. Use 1.0 for a new buffer.
         fresh: Whether the buffer is known to be zero, as on a parameter's first step; the scale
             is then free and no step is out of reach.
         dtype: What the kernel computes in. It rounds `momentum` to that, and the new scale is the
-            one that the buffer has after the rounded product, or it would part from the buffer
-            where C σ'/σ is near one: a little at each step.
+            one that the buffer has after the rounded product, or it would part from the buffer a
+            little at each step.
 
     Returns:
-        The call, or None where no single call exists or its scalars would lose digits:
-        γ = 0 or |1 − αγ| < `SMALLEST_DECAY`. Do that step as `coefficients` says, on w = buffer/σ.
+        The call, or None where no single call exists or it would lose digits: γ = 0,
+        |1 − αγ| < `SMALLEST_DECAY`, or a slowly moving γ where nothing decays. Do that step as
+        `coefficients` says, on w = buffer/σ.
 
     Example:
         >>> call = as_nesterov_sgd(coefficients(lr=0.1, alpha=0.5, beta=0.1), scale=1.0)
-        >>> call.nesterov, call.negate, call.scale
-        (False, False, 1.0)
+        >>> call.nesterov, call.factor, call.scale
+        (False, 1.0, 1.0)
     """
     a, b, c, d = (float(value) for value in step)
     if fresh:
@@ -233,7 +241,7 @@ def as_nesterov_sgd(
             momentum=1.0,
             dampening=1 - scale * d,
             nesterov=True,
-            negate=False,
+            factor=1.0,
             scale=scale,
         )
     if a == 0 or abs(c) < SMALLEST_DECAY:
@@ -247,12 +255,13 @@ def as_nesterov_sgd(
             momentum=c,
             dampening=1 - scale * d,
             nesterov=False,
-            negate=False,
+            factor=1.0,
             scale=scale,
         )
-    negate = (lr < 0) != (scale < 0)
-    if negate:
-        scale = -scale
+    if float(np.asarray(c, dtype)) == 1:
+        return _without_decay(-a / lr, lr, d, scale, float(np.finfo(dtype).eps))
+    factor = 1.0 if (lr < 0) == (scale < 0) else -1.0
+    scale *= factor
     exact_scale = math.copysign(math.sqrt(-a * scale / lr) / abs(c), lr)
     momentum = float(np.asarray(c * exact_scale / scale, dtype))
     new_scale = momentum * scale / c
@@ -261,6 +270,25 @@ def as_nesterov_sgd(
         momentum=momentum,
         dampening=1 - new_scale * d,
         nesterov=True,
-        negate=negate,
+        factor=factor,
         scale=new_scale,
+    )
+
+
+def _without_decay(
+    target: float, lr: float, d: float, scale: float, eps: float
+) -> NesterovSGD | None:
+    """Return the call with momentum 1, at the one scale that it goes with, or None.
+
+    A scale that is far off is set at once. One that is near is left alone, however often γ moves:
+    each setting rounds the buffer.
+    """
+    factor = target / scale
+    if abs(factor - 1) <= 4 * eps:
+        factor = 1.0
+    elif abs(factor - 1) < _FAR:
+        return None
+    scale *= factor
+    return NesterovSGD(
+        lr=lr, momentum=1.0, dampening=1 - scale * d, nesterov=True, factor=factor, scale=scale
     )

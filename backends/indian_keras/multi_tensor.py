@@ -117,7 +117,7 @@ def _fused_step(step: Coefficients, theta: Tensors, w: Tensors, v: Tensors) -> N
         momentum=new.momentum_momentum,
         dampening=1 - new.momentum_gradient,
         nesterov=False,
-        negate=False,
+        factor=1.0,
         scale=1.0,
     )
     if abs(rest) <= rounding * abs(step.theta_gradient):

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.optimizer import _foreach_supported_types
@@ -28,6 +29,7 @@ from indian_torch.scalars import Step
 _AUTOMATIC_DEVICES = ("cpu", "cuda")
 _AUTOMATIC_DTYPES = (torch.float32,)
 _DTYPES = (torch.float32, torch.float64)
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 _NATIVE = frozenset(_foreach_supported_types)  # no subclasses: they may be anything
 _BYTES = operator.attrgetter("nbytes")
 _DTYPE = operator.attrgetter("dtype")
@@ -70,7 +72,9 @@ def _fused_indian(
     for (device, dtype, scale), indices in buckets.items():
         call = None
         if (not automatic or device.type in _AUTOMATIC_DEVICES) and _kernel_works(device, dtype):
-            call = as_nesterov_sgd(step.on_momentum(scale == 0), scale or 1.0, fresh=scale == 0)
+            call = as_nesterov_sgd(
+                step.on_momentum(scale == 0), scale or 1.0, scale == 0, dtype=_NUMPY[dtype]
+            )
         # The CUDA kernel refuses a negative momentum (αγ > 1).
         if call is None or call.momentum <= 0:
             left += indices
@@ -82,8 +86,8 @@ def _fused_indian(
             )
         if step.shrinks:
             torch._foreach_mul_(some_params, 1 - step.shrinkage)
-        if call.negate:
-            torch._foreach_neg_(some_buffers)
+        if call.factor != 1:
+            torch._foreach_mul_(some_buffers, call.factor)
         _kernel(some_params, some_grads, some_buffers, call, step.l2)
         for i in indices:
             scales[i] = call.scale

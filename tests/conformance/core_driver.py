@@ -58,14 +58,14 @@ class CoreDriver:
     ) -> tuple[Arrays, Arrays]:
         number = np.dtype(self.dtype).type
         if self.variant == "SGD call":
-            call = as_nesterov_sgd(scalars, self.scale, fresh=self.first)
+            call = as_nesterov_sgd(scalars, self.scale, fresh=self.first, dtype=self.dtype)
             if call is not None:
-                sign = -1 if call.negate else 1
-                m, undamped, lr = (
-                    number(value) for value in (call.momentum, 1 - call.dampening, call.lr)
+                factor, m, undamped, lr = (
+                    number(value)
+                    for value in (call.factor, call.momentum, 1 - call.dampening, call.lr)
                 )
                 buffers = [
-                    m * (sign * b) + undamped * v
+                    m * (factor * b) + undamped * v
                     for b, v in zip(self.buffers, gradients, strict=True)
                 ]
                 moves = [

@@ -113,11 +113,10 @@ def test_one_sgd_call_on_a_scaled_buffer_is_the_same_step(
         size = max(abs(x) for x in (Fraction(position), a * momentum, b * v, c * momentum, d * v))
         if call is None:
             assert k > 0
-            assert lr == 0 or abs(c) < SMALLEST_DECAY
+            assert lr == 0 or abs(c) < SMALLEST_DECAY or c == 1
             position, buffer = float(expected[0]), float(expected[1]) * scale
             continue
-        if call.negate:
-            buffer = -buffer
+        buffer *= call.factor
         gradient = float(v)
         buffer = call.momentum * buffer + (1 - call.dampening) * gradient
         position -= call.lr * (gradient + call.momentum * buffer if call.nesterov else buffer)
@@ -153,10 +152,47 @@ def test_the_buffer_is_negated_once_when_the_rate_crosses_beta() -> None:
     for k, lr in enumerate(np.linspace(0.2, 0.05, 40)):
         call = as_nesterov_sgd(coefficients(float(lr), 0.5, 0.1, 1.0, k == 0), scale, k == 0)
         assert call is not None
-        negations.append(call.negate)
+        negations.append(call.factor == -1)
         scale = call.scale
     # Once into the sign of γ > β, after the free first step, and once across.
     assert sum(negations) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("decay", [0.0, 1e-4])
+def test_the_scale_follows_the_buffer_that_the_kernel_rounds(dtype: type, decay: float) -> None:
+    """Without gradients w only decays: as much by the kernel's product as by the scale's."""
+    buffer = dtype(0.7)
+    scale, w = 1.0, 0.7
+    for k in range(3000):
+        lr = (200_000 + k) ** -0.5
+        step = coefficients(lr, decay / lr, 0.1)
+        call = as_nesterov_sgd(step, scale, dtype=dtype)
+        w *= step.momentum_momentum
+        if call is None:
+            assert decay == 0
+            continue
+        assert dtype(call.momentum) == call.momentum
+        buffer = dtype(call.momentum) * (dtype(call.factor) * buffer)
+        scale = call.scale
+    unit = float(np.finfo(dtype).eps) / 2
+    # Where nothing decays, nothing happens; else a product with a constant near 1 may be rounded
+    # the same way each time, in the plain order too.
+    assert buffer / scale == pytest.approx(w, rel=(3000 if decay else 4) * unit)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_without_decay_a_constant_rate_has_a_call_and_a_jump_of_it_too(dtype: type) -> None:
+    scale = 1.0
+    for lr in [0.01] * 5 + [0.03] * 5 + [0.2] * 5:
+        step = coefficients(lr, 0.0, 0.1)
+        call = as_nesterov_sgd(step, scale, dtype=dtype)
+        assert call is not None
+        assert call.momentum == 1
+        a = -call.lr * call.scale
+        assert a == pytest.approx(step.theta_momentum, rel=4 * float(np.finfo(dtype).eps))
+        assert (1 - call.dampening) / call.scale == pytest.approx(step.momentum_gradient, rel=1e-12)
+        scale = call.scale
 
 
 @pytest.mark.parametrize("lr", [0.0, 0.5 / 0.25])
