@@ -1,0 +1,52 @@
+"""Does it hold? Inputs refused in words, a million steps, and a process that is killed.
+
+    python -m benchmarks.reliability refusals --framework torch
+    python -m benchmarks.reliability drift --framework torch
+    python -m benchmarks.reliability killed --framework torch
+
+Frameworks: torch, jax, and keras on the backend that KERAS_BACKEND names. Prints a table, and
+leaves its figures as reliability-STUDY-FRAMEWORK.json in the output folder. The exit status is 1
+if anything failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+STUDIES = ("refusals", "drift", "killed")
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("--framework", choices=("torch", "jax", "keras"), required=True)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--steps", type=int, default=1_000_000, help="of drift")
+    parser.add_argument("--kills", type=int, default=20, help="of killed")
+    options = parser.parse_args(arguments)
+    name = options.framework
+    if name == "keras":
+        name += f"-{os.environ.get('KERAS_BACKEND', 'tensorflow')}"
+    study = import_module(f".{options.study}", __package__)
+    adapter = import_module(f".on_{options.framework}", __package__)
+    figures, failed = study.measure(adapter, options)
+    options.output.mkdir(parents=True, exist_ok=True)
+    content = {
+        "made by": f"python -m benchmarks.reliability {options.study} "
+        f"--framework {options.framework}",
+        "software": adapter.VERSIONS,
+    } | figures
+    path = options.output / f"reliability-{options.study}-{name}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""indian_torch: where inputs go in, and the two runs of the other studies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from indian_torch import INDIAN, PowerDecayLR, load_authors_state_dict, suggest_lr
+
+from . import drift, killed
+from .refusals import FailsLaterError, Trial, mangled
+from .values import Value, general, usable
+
+VERSIONS = {"torch": torch.__version__}
+NAMES = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
+WORDS = {"lr": ("learning rate", "lr"), "sgd_lr": ("learning rate", "lr")}
+IMPLEMENTATIONS = ({}, {"foreach": True}, {"foreach": False}, {"fused": True})
+
+
+def trials() -> Iterator[Trial]:
+    """Yield all inputs."""
+    values = general() + _tensors()
+    for value in values:
+        for name in NAMES:
+            for where, run in _PLACES.items():
+                yield _trial(f"{where}", name, value, run)
+            for implementation in IMPLEMENTATIONS:
+                yield _in_mid_run(name, value, implementation)
+            yield _loaded(name, value)
+        for name, run in _FUNCTIONS.items():
+            yield _trial("functions", name, value, run)
+    yield from _state_dicts()
+
+
+def _tensors() -> list[Value]:
+    def value(tensor: torch.Tensor, number: float | None) -> Value:
+        return Value(f"tensor {tensor!r}", tensor, number, exact=False)
+
+    return [
+        *(value(torch.tensor(x, dtype=torch.float64), x) for x in (0.3, -0.3, math.nan, math.inf)),
+        value(torch.tensor([0.25]), 0.25),
+        value(torch.tensor([0.1, 0.2]), None),
+        value(torch.tensor([]), None),
+        value(torch.tensor(1j), None),
+    ]
+
+
+def _run(optimizer: INDIAN) -> list[np.ndarray]:
+    for group in optimizer.param_groups:
+        for param in group["params"]:
+            param.grad = torch.linspace(-1, 1, 3, dtype=torch.float64)
+    for _ in range(2):
+        optimizer.step()
+    return [p.detach().numpy() for group in optimizer.param_groups for p in group["params"]]
+
+
+def _param() -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
+
+
+def _added(name: str, value: Any) -> Any:
+    optimizer = INDIAN([_param()])
+    optimizer.add_param_group({"params": [_param()], name: value})
+    return _run(optimizer)
+
+
+_PLACES: dict[str, Callable[[str, Any], Any]] = {
+    "constructor": lambda name, value: _run(INDIAN([_param()], **{name: value})),
+    "parameter group": lambda name, value: _run(INDIAN([{"params": [_param()], name: value}])),
+    "add_param_group": _added,
+}
+
+
+def _suggested(**arguments: Any) -> float:
+    theta = torch.ones(2, dtype=torch.float64, requires_grad=True)
+
+    def loss() -> torch.Tensor:
+        return (theta**2).sum()
+
+    return suggest_lr(loss, [theta], **arguments).lr
+
+
+_FUNCTIONS: dict[str, Callable[[str, Any], Any]] = {
+    "power": lambda _, value: PowerDecayLR(INDIAN([_param()]), value).get_last_lr(),
+    "safety": lambda _, value: _suggested(safety=value),
+    "alpha": lambda _, value: _suggested(alpha=value),
+    "beta": lambda _, value: _suggested(beta=value),
+    "sgd_lr": lambda _, value: _run(INDIAN.from_sgd([_param()], value, 0.5)),
+    "momentum": lambda _, value: _run(INDIAN.from_sgd([_param()], 0.1, value)),
+}
+
+
+def _usable(name: str, value: Value, *, tensors: bool) -> bool | None:
+    if isinstance(value.value, torch.Tensor) and not tensors:
+        # Where a tensor may stand for a number is for the adapter to say.
+        return None if usable(name, value.number) else False
+    if name == "initial_speed" and value.value is None:
+        return None
+    return usable(name, value.number)
+
+
+def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) -> Trial:
+    can = _usable(name, value, tensors=name == "lr")
+    return Trial(
+        where,
+        f"{name} = {value.label}",
+        # (Numbers beyond all reason lead to a run, or a limit, that is not finite.)
+        None if value.number is not None and abs(value.number) > 1e200 and can else can,
+        WORDS.get(name, (name,)),
+        lambda: run(name, value.value),
+        (lambda: run(name, value.number)) if value.exact else None,
+    )
+
+
+def _watched(optimizer: INDIAN) -> Callable[[], Any]:
+    def watched() -> Any:
+        groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+        params = [p.detach() for g in optimizer.param_groups for p in g["params"]]
+        return params, [p.grad for p in params], groups, optimizer.state_dict()["state"]
+
+    return watched
+
+
+def _two_groups(options: dict[str, Any]) -> INDIAN:
+    optimizer = INDIAN([{"params": [_param()]}, {"params": [_param(), _param()]}], **options)
+    _run(optimizer)
+    return optimizer
+
+
+def _in_mid_run(name: str, value: Value, options: dict[str, Any]) -> Trial:
+    optimizer = _two_groups(options)
+    optimizer.param_groups[1][name] = value.value
+
+    def expected() -> Any:
+        other = _two_groups(options)
+        other.param_groups[1][name] = value.number
+        return _run(other)
+
+    can = _usable(name, value, tensors=name == "lr")
+    return Trial(
+        "in mid-run, second group",
+        f"{name} = {value.label}, {options or 'default'}",
+        can,
+        WORDS.get(name, (name,)),
+        lambda: _run(optimizer),
+        expected if value.exact else None,
+        _watched(optimizer),
+    )
+
+
+def _loaded(name: str, value: Value) -> Trial:
+    optimizer = _two_groups({})
+    state_dict = _two_groups({}).state_dict()
+    state_dict["param_groups"][1][name] = value.value
+    return Trial(
+        "load_state_dict, groups",
+        f"{name} = {value.label}",
+        _usable(name, value, tensors=name == "lr"),
+        WORDS.get(name, (name,)),
+        lambda: optimizer.load_state_dict(state_dict),
+        None,
+        _watched(optimizer),
+    )
+
+
+def _bad_entries(entry: Any) -> Iterator[tuple[str, Any]]:
+    for other in (None, "x", -1, math.nan, math.inf, 1e300, 1j, [], {}, (), True, object):
+        yield repr(other), other
+    yield "tensor (2, 2)", torch.ones(2, 2)
+    yield "tensor 1j", torch.tensor(1j)
+    if isinstance(entry, torch.Tensor):
+        yield "the same as integers", entry.long()
+        yield "the same, sparse", entry.to_sparse() if entry.ndim else entry[None].to_sparse()
+        yield "the same on meta", entry.to("meta")
+    if isinstance(entry, float):
+        yield "zero", 0.0
+        yield "tiny", 5e-324
+
+
+def _strangers() -> Iterator[tuple[str, Any]]:
+    for other in (torch.optim.Adam, torch.optim.SGD, torch.optim.Adagrad, torch.optim.LBFGS):
+        param = _param()
+        optimizer = other([param], lr=0.1)
+        param.grad = torch.ones(3, dtype=torch.float64)
+        optimizer.step(lambda: torch.tensor(0.0))
+        yield f"of {other.__name__}", optimizer.state_dict()
+    larger = torch.nn.Parameter(torch.ones(4, dtype=torch.float64))
+    optimizer = INDIAN([larger])
+    larger.grad = torch.ones(4, dtype=torch.float64)
+    optimizer.step()
+    yield "of another model", optimizer.state_dict()
+    yield "of no model", {}
+
+
+def _state_dicts() -> Iterator[Trial]:
+    for options in IMPLEMENTATIONS:
+        good = _two_groups(options).state_dict()
+        for what, state_dict in (*mangled(good, _bad_entries), *_strangers()):
+            optimizer = _two_groups(options)
+            yield Trial(
+                "load_state_dict",
+                what,
+                None,
+                (),
+                lambda o=optimizer, s=state_dict: _load_and_step(o, s),
+                None,
+                _watched(optimizer),
+            )
+    theirs = {
+        "state": {0: {"step": 3, "psi": torch.ones(3)}},
+        "param_groups": [
+            {"lr": 0.1, "alpha": 0.5, "beta": 0.1, "decaypower": 0.5, "weight_decay": 0.0}
+            | {"params": [0]}
+        ],
+    }
+    for what, state_dict in mangled(theirs, _bad_entries):
+        optimizer = INDIAN([_param()])
+        _run(optimizer)
+        yield Trial(
+            "load_authors_state_dict",
+            what,
+            None,
+            (),
+            lambda o=optimizer, s=state_dict: load_authors_state_dict(o, s),
+            None,
+            _watched(optimizer),
+        )
+
+
+def _load_and_step(optimizer: INDIAN, state_dict: Any) -> None:
+    """Load, and if that passes, step: what was loaded must not be of the kind that fails later."""
+    optimizer.load_state_dict(state_dict)
+    try:
+        _run(optimizer)
+    except Exception as error:
+        raise FailsLaterError(f"loaded, but the next step failed: {error!r}") from error
+
+
+def variants() -> dict[str, Callable[[np.ndarray, str], Any]]:
+    """Return the implementations by name: each starts a run of `drift`."""
+    names = {"default": {}, "fused": {"fused": True}, "foreach": {"foreach": True}}
+    names |= {"for-loop": {"foreach": False}}
+    return {
+        name: lambda theta, dtype, options=options: _Run(theta, dtype, options)
+        for name, options in names.items()
+    }
+
+
+class _Run:
+    def __init__(self, theta: np.ndarray, dtype: str, options: dict[str, Any]) -> None:
+        self._param = torch.nn.Parameter(torch.tensor(theta, dtype=getattr(torch, dtype)))
+        self._param.grad = torch.zeros_like(self._param)
+        settings = {"alpha": drift.ALPHA, "beta": drift.BETA, "initial_speed": drift.BETA}
+        self._optimizer = INDIAN([self._param], lr=drift.rates(0, 1)[0], **settings, **options)
+
+    def go_on(self, lrs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Make a step for each rate, and return θ."""
+        param, optimizer = self._param, self._optimizer
+        (group,) = optimizer.param_groups
+        curvature = torch.tensor(drift.CURVATURE, dtype=param.dtype)
+        for lr, target in zip(lrs.tolist(), targets.tolist(), strict=True):
+            torch.sub(param.detach(), target, out=param.grad).mul_(curvature)
+            group["lr"] = lr
+            optimizer.step()
+        return param.detach().numpy().astype(np.float64)
+
+
+def train(folder: Path, steps: int, announce: Callable[[], None]) -> bytes:
+    """Train to the end, from the last checkpoint in the folder if there is one."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Dropout(0.1), torch.nn.Linear(16, 1)
+    )
+    optimizer = INDIAN(model.parameters(), lr=0.2, alpha=0.5, beta=0.3)
+    scheduler = PowerDecayLR(optimizer, 0.25)
+    path = folder / "checkpoint.pt"
+    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    if path.exists():
+        saved = torch.load(path)
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+        torch.set_rng_state(saved["generator"])
+    announce()
+    for step in range(scheduler.last_epoch, steps):
+        x = torch.randn(32, 8)
+        optimizer.zero_grad()
+        (model(x) - x.sum(1, keepdim=True)).square().mean().backward()
+        optimizer.step()
+        scheduler.step()
+        if step % 7 == 0:
+            saved = {name: part.state_dict() for name, part in parts.items()}
+            saved["generator"] = torch.get_rng_state()
+            killed.write(path, lambda file, saved=saved: torch.save(saved, file))
+    return b"".join(p.detach().numpy().tobytes() for p in model.parameters())

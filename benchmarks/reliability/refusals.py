@@ -1,0 +1,177 @@
+"""Thousands of inputs, good and bad: each is used as the number that it is, or refused in words."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+# What may become of an input. All but the first two are faults.
+GOOD = ("used", "refused in words")
+FAULTS = (
+    "used, though it cannot be",
+    "refused, though it can be used",
+    "used as another number",
+    "refused without its name",
+    "another exception",
+    "half changed",
+)
+OUTCOMES = (*GOOD, *FAULTS)
+
+
+class FailsLaterError(Exception):
+    """An input was taken, and what follows fails on it."""
+
+
+class Trial(NamedTuple):
+    """One input.
+
+    Attributes:
+        where: Where it goes in.
+        what: What it is.
+        usable: Whether it can be used; None where both answers are right.
+        words: Of these the refusal names at least one.
+        attempt: Hands it over, and returns what the run comes to: arrays, or None.
+        expected: What it should come to; None where any will do.
+        watched: Returns all that must be as before if the input is refused.
+    """
+
+    where: str
+    what: str
+    usable: bool | None
+    words: tuple[str, ...]
+    attempt: Callable[[], Any]
+    expected: Callable[[], Any] | None = None
+    watched: Callable[[], Any] = tuple
+
+
+def outcome(trial: Trial) -> tuple[str, str]:
+    """Return what became of an input, one of OUTCOMES, and in which words."""
+    before = copy.deepcopy(trial.watched())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            result = trial.attempt()
+        except Exception as error:
+            changed = not same(before, trial.watched())
+            return _of_refusal(trial, error, changed), f"{type(error).__name__}: {error}"
+        if trial.usable is False:
+            return "used, though it cannot be", ""
+        if trial.expected is not None and not same(result, trial.expected()):
+            return "used as another number", f"{result}"
+    return "used", ""
+
+
+def _of_refusal(trial: Trial, error: Exception, changed: bool) -> str:
+    if changed:
+        return "half changed"
+    # (RuntimeError: PyTorch's own for options that exclude each other.)
+    if not isinstance(error, ValueError | TypeError | RuntimeError):
+        return "another exception"
+    if trial.usable:
+        return "refused, though it can be used"
+    if trial.words and not any(word in str(error) for word in trial.words):
+        return "refused without its name"
+    return "refused in words"
+
+
+def count(trials: Iterable[Trial]) -> tuple[dict[str, Counter[str]], list[dict[str, str]]]:
+    """Return how often each outcome came about at each place, and the faults."""
+    table: dict[str, Counter[str]] = {}
+    faults = []
+    for trial in trials:
+        found, words = outcome(trial)
+        table.setdefault(trial.where, Counter())[found] += 1
+        if found in FAULTS:
+            faults.append(
+                {"where": trial.where, "what": trial.what, "outcome": found, "text": words}
+            )
+    return table, faults
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two trees of containers and arrays hold the same, NaN being itself."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if hasattr(one, "shape") or hasattr(other, "shape"):
+        a, b = np.asarray(one), np.asarray(other)
+        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    return bool(one == other) or (one != one and other != other)  # noqa: PLR0124
+
+
+def mangled(
+    tree: Any, bad: Callable[[Any], Iterable[tuple[str, Any]]]
+) -> Iterator[tuple[str, Any]]:
+    """Yield copies of nested dicts and lists in which one entry is missing, extra or another.
+
+    Args:
+        tree: A state dict.
+        bad: Returns what may stand in the place of an entry, with labels.
+    """
+    for path in _paths(tree):
+        name = "".join(f"[{key!r}]" for key in path)
+        here = _at(tree, path)
+        for label, value in bad(here):
+            yield f"{name} = {label}", _with(tree, path, value)
+        if path:
+            yield f"{name} missing", _with(tree, path, _MISSING)
+        if isinstance(here, dict):
+            yield f"{name} with a stranger", _with(tree, path, {**here, "stranger": 1})
+        if isinstance(here, list) and here:
+            yield f"{name} twice as long", _with(tree, path, here + here)
+
+
+_MISSING = object()
+
+
+def _paths(tree: Any) -> Iterator[tuple[Any, ...]]:
+    yield ()
+    children = tree.items() if isinstance(tree, dict) else ()
+    children = enumerate(tree) if isinstance(tree, list) else children
+    for key, child in children:
+        for path in _paths(child):
+            yield (key, *path)
+
+
+def _at(tree: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def _with(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    changed = copy.deepcopy(tree)
+    parent = _at(changed, path[:-1])
+    if value is _MISSING:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = value
+    return changed
+
+
+def measure(adapter: Any, options: Any) -> tuple[dict[str, Any], bool]:
+    """Try all inputs of an adapter, and print the table."""
+    del options
+    table, faults = count(tqdm(adapter.trials(), unit=" inputs", disable=None))
+    totals: Counter[str] = sum(table.values(), Counter())
+    for fault in faults:
+        print(f"{fault['where']}: {fault['what'][:80]}: {fault['outcome']}: {fault['text'][:160]}")
+    print(f"{'':32}" + "".join(f"{short:>10}" for short in ("used", "refused", "faults")))
+    for where, counts in [*table.items(), ("all", totals)]:
+        wrong = sum(counts[fault] for fault in FAULTS)
+        print(f"{where:32}{counts['used']:>10}{counts['refused in words']:>10}{wrong:>10}")
+    figures = {
+        "inputs": sum(totals.values()),
+        "outcomes": {where: dict(counts) for where, counts in table.items()},
+        "faults": faults,
+    }
+    return figures, bool(faults)
