@@ -73,9 +73,12 @@ def checked(name: str, value: Any, *, positive: bool | None = None) -> float:
         1.0
     """
     word = _WORDS.get(name, name)
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    # (NumPy takes a time for an integer.)
+    if isinstance(value, np.generic) and not isinstance(value, np.timedelta64):
         value = value.item()
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, bool | np.timedelta64) or not isinstance(value, numbers.Real):
         raise TypeError(
             f"Invalid {word}: {_short(repr(value))} "
             f"(it must be a real number, not {type(value).__name__})"

@@ -129,7 +129,7 @@ def _states() -> Iterator[Trial]:
     other_params += [{"a": jnp.ones((2, 1)), "b": jnp.array(3.0)}, {"a": jnp.ones(1), "b": 1.0}]
     strangers = [
         *(o.init(PARAMS) for o in (optax.sgd(0.1, 0.9), optax.adam(0.1), optax.lion(0.1))),
-        *(optax.chain(optax.clip(1.0), optimizer).init(PARAMS), None, (), {}, 1.0, "state"),
+        *(optax.chain(optax.clip(1.0), optimizer).init(PARAMS), (), {}, 1.0, "state"),
         *(optimizer.init(params) for params in other_params),
     ]
     strangers += [

@@ -54,7 +54,8 @@ def test_beta_must_be_positive(value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["0.1", None, [0.1], 1j, True, np.True_, timedelta(1), np.array([0.1])]
+    "value",
+    ["0.1", None, [0.1], 1j, True, np.True_, timedelta(1), np.timedelta64(1), np.array([0.1])],
 )
 def test_what_is_no_number_is_a_type_error_that_names_it(value: Any) -> None:
     with pytest.raises(TypeError, match=r"^Invalid alpha: .* \(it must be a real number, not "):

@@ -1,0 +1,259 @@
+"""indian_keras on the backend of this process: where inputs go in, and the two runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from indian_keras import INDIAN, PowerDecay, suggest_lr
+
+from . import drift, killed
+from .refusals import FailsLaterError, Trial, mangled
+from .values import Value, general, usable
+
+BACKEND = keras.backend.backend()
+if BACKEND == "jax":
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+keras.config.set_floatx("float64")
+
+VERSIONS = {"keras": keras.__version__, "backend": BACKEND}
+NAMES = ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay")
+WORDS = {
+    "learning_rate": ("learning rate", "learning_rate"),
+    "sgd_lr": ("learning rate", "learning_rate", "lr"),
+}
+
+
+def trials() -> Iterator[Trial]:
+    """Yield all inputs."""
+    for value in general() + _tensors():
+        for name in NAMES:
+            for where, run in _PLACES.items():
+                yield _trial(where, name, value, run)
+            yield _in_mid_run(name, value)
+        for name, run in _FUNCTIONS.items():
+            yield _trial("functions", name, value, run)
+    yield from _files()
+
+
+def _tensors() -> list[Value]:
+    def value(tensor: Any, number: float | None) -> Value:
+        return Value(f"tensor {tensor!r}", tensor, number, exact=False)
+
+    return [
+        *(value(ops.convert_to_tensor(x), x) for x in (0.3, -0.3, math.nan, math.inf)),
+        *(value(ops.convert_to_tensor(x), None) for x in ([0.1], [0.1, 0.2])),
+    ]
+
+
+def _variables() -> list[Any]:
+    return [keras.Variable([1.0, -2.0], name="a"), keras.Variable(3.0, name="b")]
+
+
+def _run(optimizer: INDIAN, variables: list[Any] | None = None) -> list[np.ndarray]:
+    variables = _variables() if variables is None else variables
+    for _ in range(2):
+        optimizer.apply([ops.convert_to_tensor([-1.0, 0.5]), ops.convert_to_tensor(0.3)], variables)
+    return [_array(v) for v in variables]
+
+
+def _array(variable: Any) -> np.ndarray:
+    return np.array(ops.convert_to_numpy(variable))
+
+
+def _from_config(name: str, value: Any) -> Any:
+    return _run(INDIAN.from_config(INDIAN().get_config() | {name: value}))
+
+
+_PLACES: dict[str, Callable[[str, Any], Any]] = {
+    "constructor": lambda name, value: _run(INDIAN(**{name: value})),
+    "from_config": _from_config,
+}
+
+
+def _suggested(**arguments: Any) -> float:
+    theta = keras.Variable([1.0, 1.0])
+    return suggest_lr(lambda: ops.sum(theta**2), [theta], **arguments).lr
+
+
+_FUNCTIONS: dict[str, Callable[[str, Any], Any]] = {
+    "initial_learning_rate": lambda _, value: float(PowerDecay(value)(1)),
+    "power": lambda _, value: float(PowerDecay(0.1, value)(1)),
+    "safety": lambda _, value: _suggested(safety=value),
+    "sgd_lr": lambda _, value: _run(INDIAN.from_sgd(value, 0.5)),
+    "momentum": lambda _, value: _run(INDIAN.from_sgd(0.1, value)),
+}
+
+
+def _can(name: str, value: Value, where: str) -> bool | None:
+    can: bool | None = usable(name, value.number)
+    if value.value is None and name in ("initial_speed", "weight_decay", "learning_rate"):
+        return None
+    if name == "learning_rate" and (callable(value.value) or isinstance(value.value, dict)):
+        return None  # a schedule, if a poor one, or the config of one
+    if can and not value.exact:
+        return True if name == "learning_rate" and where != "from_config" else None
+    if can and abs(value.number or 0) > 1e200:
+        return None  # what follows is not finite
+    return can
+
+
+def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) -> Trial:
+    can = _can(name, value, where)
+    return Trial(
+        where,
+        f"{name} = {value.label}",
+        can,
+        WORDS.get(name, (name,)) if can is not None else (),
+        lambda: run(name, value.value),
+        (lambda: run(name, value.number)) if value.exact and can else None,
+    )
+
+
+def _in_mid_run(name: str, value: Value) -> Trial:
+    optimizer, variables = INDIAN(weight_decay=0.1), _variables()
+    _run(optimizer, variables)
+
+    def attempt(given: Any) -> Any:
+        setattr(optimizer, name, given)
+        return _run(optimizer, variables)
+
+    can = _can(name, value, "in mid-run")
+    return Trial(
+        "in mid-run",
+        f"{name} = {value.label}",
+        can,
+        WORDS.get(name, (name,)) if can is not None else (),
+        lambda: attempt(value.value),
+        None,
+        lambda: [_array(v) for v in (*variables, *optimizer.variables)],
+    )
+
+
+def _bad_entries(entry: Any) -> Iterator[tuple[str, Any]]:
+    for other in (None, "x", 1j, [], {}, object(), np.array("x"), np.ones((7, 7)), np.array(1j)):
+        yield repr(other), other
+    if hasattr(entry, "shape"):
+        yield "as strings", np.full(entry.shape, "x")
+        yield "as objects", np.full(entry.shape, None)
+
+
+def _files() -> Iterator[Trial]:
+    def built() -> tuple[INDIAN, list[Any]]:
+        optimizer, variables = INDIAN(), _variables()
+        _run(optimizer, variables)
+        return optimizer, variables
+
+    optimizer, _ = built()
+    good: dict[str, Any] = {}
+    optimizer.save_own_variables(good)
+    for what, store in mangled(good, _bad_entries):
+        if not isinstance(store, dict) or set(store) != set(good):
+            continue  # of which Keras warns, and loads nothing
+        optimizer, variables = built()
+        yield Trial(
+            "load_own_variables",
+            what,
+            None,
+            (),
+            lambda o=optimizer, s=store, v=variables: _load_and_step(o, s, v),
+            None,
+            lambda o=optimizer, v=variables: [_array(x) for x in (*v, *o.variables)],
+        )
+
+
+def _load_and_step(optimizer: INDIAN, store: Any, variables: list[Any]) -> None:
+    optimizer.load_own_variables(store)
+    try:
+        _run(optimizer, variables)
+    except Exception as error:
+        raise FailsLaterError(f"loaded, but the next step failed: {error!r}") from error
+
+
+def variants() -> dict[str, Callable[[np.ndarray, str], Any]]:
+    """Return the implementations by name: each starts a run of `drift`."""
+    return {"eager" if BACKEND == "torch" else "compiled": _Run}
+
+
+class _Run:
+    def __init__(self, theta: np.ndarray, dtype: str) -> None:
+        keras.config.set_floatx(dtype)
+        self._theta = keras.Variable(theta, dtype=dtype)
+        self._optimizer = INDIAN(drift.LOWEST, drift.ALPHA, drift.BETA, drift.BETA)
+        self._optimizer.build([self._theta])
+        self._curvature = ops.convert_to_tensor(drift.CURVATURE, dtype)
+        self._dtype = dtype
+        keras.config.set_floatx("float64")
+
+    def _step(self, lr: Any, target: Any) -> None:
+        gradient = self._curvature * (ops.convert_to_tensor(self._theta) - target)
+        self._optimizer._learning_rate.assign(lr)
+        self._optimizer.apply([gradient], [self._theta])
+
+    def _compiled(self) -> Callable[[Any, Any], None]:
+        if BACKEND == "tensorflow":
+            import tensorflow as tf  # noqa: PLC0415
+
+            @tf.function
+            def steps(lrs: Any, targets: Any) -> None:
+                for k in tf.range(tf.shape(lrs)[0]):
+                    self._step(lrs[k], targets[k])
+
+            return steps
+        variables = [self._theta, *self._optimizer.variables]
+
+        def scanned(values: Any, given: Any) -> Any:
+            with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
+                self._step(*given)
+            return [scope.get_current_value(v) for v in variables], None
+
+        program = jax.jit(lambda values, given: jax.lax.scan(scanned, values, given)[0])
+
+        def steps_on_jax(lrs: Any, targets: Any) -> None:
+            values = program([v.value for v in variables], (lrs, targets))
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+
+        return steps_on_jax
+
+    def go_on(self, lrs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Make a step for each rate, and return θ."""
+        given = [ops.convert_to_tensor(x, self._dtype) for x in (lrs, targets)]
+        if BACKEND == "torch":
+            for lr, target in zip(*given, strict=True):
+                self._step(lr, target)
+        else:
+            self._steps = getattr(self, "_steps", None) or self._compiled()
+            self._steps(*given)
+        return _array(self._theta).astype(np.float64)
+
+
+def train(folder: Path, steps: int, announce: Callable[[], None]) -> bytes:
+    """Train to the end, from the last checkpoint in the folder if there is one."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((8,)), keras.layers.Dense(16, "tanh"), keras.layers.Dense(1)]
+    )
+    model.compile(INDIAN(PowerDecay(0.2, 0.25), 0.5, 0.3), "mse")
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
+    path = folder / "checkpoint.weights.h5"
+    if path.exists():
+        model.load_weights(path)
+    announce()
+    for step in range(int(optimizer.iterations), steps):
+        x = np.random.default_rng(step).standard_normal((32, 8))
+        model.train_on_batch(x, x.sum(1, keepdims=True))
+        if step % 7 == 0:
+            part = folder / "part.weights.h5"
+            model.save_weights(part)
+            killed.write(path, lambda file, part=part: file.write(part.read_bytes()))
+    return b"".join(_array(v).tobytes() for v in model.trainable_variables)
