@@ -6,6 +6,12 @@
 problems that all adapters are compared on.
 """
 
+from indian_core.adam import (
+    AdamHyperparameters,
+    InnapropHyperparameters,
+    from_adam,
+    to_adam,
+)
 from indian_core.equivalences import (
     IndianHyperparameters,
     QHMHyperparameters,
@@ -47,8 +53,10 @@ __all__ = [
     "LR",
     "POWER",
     "SMALLEST_DECAY",
+    "AdamHyperparameters",
     "Coefficients",
     "IndianHyperparameters",
+    "InnapropHyperparameters",
     "NesterovSGD",
     "NewMomentumCoefficients",
     "QHMHyperparameters",
@@ -57,6 +65,7 @@ __all__ = [
     "checked",
     "checked_hyperparameters",
     "coefficients",
+    "from_adam",
     "from_gradient_descent",
     "from_new_momentum",
     "from_qhm",
@@ -66,6 +75,7 @@ __all__ = [
     "power_decay",
     "psi_from_momentum",
     "step",
+    "to_adam",
     "to_qhm",
     "to_sgd",
 ]

@@ -13,13 +13,14 @@ $$\gamma = \sqrt{\eta (1 - m)}, \quad \alpha = \sqrt{(1 - m)/\eta}, \quad
 $$\eta = \gamma/\alpha, \quad m = 1 - \alpha\gamma, \quad
   \nu = (1 - \alpha\beta)/(1 - \alpha\gamma).$$
 
-SGD as the frameworks write it is QHM with η = lr/(1 − m): the heavy ball for ν = 1, which is
-β = γ, and Nesterov's for ν = m, which is β = γ (1 + m). So a tuned SGD run can be reproduced
-exactly, and β then turned up from there: the Newton damping that a run has beyond the heavy
-ball's is β − γ.
+SGD as the frameworks write it is QHM with η = lr/(1 − m). What is left to choose is d = αβ, the
+share of the newest gradient in a step: 1 − m for the heavy ball (ν = 1, β = γ), 1 − m² for
+Nesterov's momentum (ν = m, β = γ (1 + m)), and 1 for gradient descent. So a tuned SGD run can be
+reproduced exactly, and d then turned up from there at the same η.
 
-The identities hold step by step only while the step size is constant: SGD's lr is γ², and a
-schedule changes γ in two places at once.
+The identities hold step by step while the step size is constant. η = γ/α is linear in γ: a schedule
+of SGD's lr, given to γ as it is, scales η as it does SGD's, and d stays; the memory, 1/(αγ) steps,
+grows as γ falls.
 """
 
 from __future__ import annotations
@@ -81,24 +82,31 @@ def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
     return IndianHyperparameters(lr=lr / beta, alpha=1 / beta, beta=beta, initial_speed=beta)
 
 
-def from_sgd(lr: float, momentum: float = 0.0, nesterov: bool = False) -> IndianHyperparameters:
-    """Return the INDIAN that is this SGD: γ = √lr, αγ = 1 − m, β = γ or γ (1 + m).
+def from_sgd(
+    lr: float, momentum: float = 0.0, nesterov: bool = False, damping: float | None = None
+) -> IndianHyperparameters:
+    """Return the INDIAN that is this SGD: γ = √lr, α = (1 − m)/γ, β = d/α, from rest.
 
     Args:
         lr: SGD's learning rate, > 0.
         momentum: SGD's momentum m, 0 ≤ m ≤ 1.
-        nesterov: Whether SGD uses Nesterov's momentum.
+        nesterov: Whether SGD uses Nesterov's momentum, d = 1 − m².
+        damping: d = αβ, in the place of SGD's own: from 1 − m, the heavy ball's, to 1, gradient
+            descent's.
 
     Returns:
         INDIAN's hyperparameters.
 
     Raises:
-        ValueError: If lr is not positive, m is outside [0, 1], or Nesterov's momentum is asked
-            for with m = 0.
+        TypeError: If an argument is not a real number.
+        ValueError: If lr is not positive, m or d is outside its range, or Nesterov's momentum is
+            asked for with m = 0, or with a damping, which says the same.
 
     Example:
         >>> from_sgd(lr=0.25, momentum=0.75, nesterov=True)
         IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.875, initial_speed=0.875)
+        >>> from_sgd(lr=0.25, momentum=0.75, damping=0.5)
+        IndianHyperparameters(lr=0.5, alpha=0.5, beta=1.0, initial_speed=1.0)
     """
     lr = checked("lr", lr, positive=True)
     momentum = checked("momentum", momentum)
@@ -107,8 +115,15 @@ def from_sgd(lr: float, momentum: float = 0.0, nesterov: bool = False) -> Indian
     if nesterov and momentum == 0:
         raise ValueError("Nesterov momentum requires a momentum > 0")
     gamma = math.sqrt(lr)
-    beta = gamma * (1 + momentum) if nesterov else gamma
-    return IndianHyperparameters(gamma, (1 - momentum) / gamma, beta, initial_speed=beta)
+    if damping is None:
+        beta = gamma * (1 + momentum) if nesterov else gamma
+        return IndianHyperparameters(gamma, (1 - momentum) / gamma, beta, initial_speed=beta)
+    if nesterov or momentum == 1:
+        other = "nesterov=True, which is 1 - momentum**2" if nesterov else "momentum=1"
+        raise ValueError(f"Invalid damping: {damping} (it cannot be given with {other})")
+    damping = checked_damping(momentum, damping, nesterov=False)
+    alpha = (1 - momentum) / gamma
+    return IndianHyperparameters(gamma, alpha, damping / alpha, initial_speed=damping / alpha)
 
 
 def to_sgd(lr: float, alpha: float, beta: float, tolerance: float = 1e-12) -> SGDHyperparameters:
@@ -205,3 +220,26 @@ def to_qhm(lr: float, alpha: float, beta: float) -> QHMHyperparameters:
     if momentum == 0:
         raise ValueError(f"No QHM equals INDIAN with alpha*lr = 1 (lr={lr}, alpha={alpha})")
     return QHMHyperparameters(lr / alpha, momentum, (1 - alpha * beta) / momentum)
+
+
+def checked_damping(momentum: float, damping: float | None, *, nesterov: bool) -> float:
+    """Return d, or raise if there is no such momentum method.
+
+    Args:
+        momentum: m, 0 ≤ m ≤ 1.
+        damping: d, 1 − m ≤ d ≤ 1, or None for the heavy ball's 1 − m or Nesterov's 1 − m².
+        nesterov: Which of the two None stands for.
+
+    Raises:
+        TypeError: If d is not a real number.
+        ValueError: If it is outside of its range.
+    """
+    if damping is None:
+        return 1 - momentum**2 if nesterov else 1 - momentum
+    damping = checked("damping", damping)
+    # (1 − m as users write it may be an ulp below what it is in binary.)
+    if damping > 1 or damping < (1 - momentum) * (1 - 1e-12):
+        raise ValueError(
+            f"Invalid damping: {damping} (it must be from 1 - momentum = {1 - momentum:.6g} to 1)"
+        )
+    return damping

@@ -21,6 +21,7 @@ INITIAL_SPEED = 1.0
 # the users of every framework understand.
 _WORDS = {"lr": "learning rate", "learning_rate": "learning rate"}
 _POSITIVE = {"beta"}
+_BELOW = {"sigma": 1.0}
 _LONGEST = 60  # characters of a value in an error text
 
 
@@ -29,8 +30,8 @@ def checked_hyperparameters(**values: Any) -> dict[str, float]:
 
     Args:
         **values: Any of ``lr``, ``learning_rate``, ``alpha``, ``beta``, ``initial_speed``,
-            ``weight_decay``, ``initial_lr`` and ``power``, each a real number. All must be finite;
-            ``beta`` must be positive and the others must not be negative.
+            ``weight_decay``, ``eps``, ``sigma`` and others, each a real number. All must be finite
+            and not negative; ``beta`` must be positive, and ``sigma`` less than 1.
 
     Returns:
         The same names with the values as floats.
@@ -50,7 +51,9 @@ def checked_hyperparameters(**values: Any) -> dict[str, float]:
     return {name: checked(name, value) for name, value in values.items()}
 
 
-def checked(name: str, value: Any, *, positive: bool | None = None) -> float:
+def checked(
+    name: str, value: Any, *, positive: bool | None = None, below: float | None = None
+) -> float:
     """Return a finite real number ≥ 0, or > 0 if ``positive``, as a Python float.
 
     A float, so that what is worked out with it is worked out in double precision: a NumPy scalar
@@ -60,6 +63,7 @@ def checked(name: str, value: Any, *, positive: bool | None = None) -> float:
         name: The argument's name, for the error text.
         value: What the user gave: any real number, or a NumPy array without dimensions.
         positive: Whether zero is refused as well. None: as it is for a hyperparameter of this name.
+        below: What the value must be less than. None: likewise, which is infinity for most.
 
     Returns:
         The value.
@@ -85,14 +89,17 @@ def checked(name: str, value: Any, *, positive: bool | None = None) -> float:
         )
     if positive is None:
         positive = name in _POSITIVE
+    if below is None:
+        below = _BELOW.get(name, math.inf)
     try:
         number = float(value)
     except OverflowError:  # an integer or a Fraction beyond what a float holds
         number = math.inf
     # (A Fraction may be positive and a float zero.)
-    if not math.isfinite(number) or number < 0 or (positive and number == 0):
+    if not 0 <= number < below or (positive and number == 0):
         bound = "> 0" if positive else ">= 0"
-        raise ValueError(f"Invalid {word}: {_short(str(value))} (it must be finite and {bound})")
+        bound = f"finite and {bound}" if below == math.inf else f"{bound} and < {below:g}"
+        raise ValueError(f"Invalid {word}: {_short(str(value))} (it must be {bound})")
     return number
 
 

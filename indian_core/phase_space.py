@@ -62,3 +62,36 @@ def step(theta: Any, psi: Any, gradient: Any, lr: Any, alpha: Any, beta: Any) ->
     """
     drift = (1 / beta - alpha) * theta - psi / beta
     return theta + lr * (drift - beta * gradient), psi + lr * drift
+
+
+def innaprop_step(theta: Any, psi: Any, u: Any, lr: Any, alpha: Any, beta: Any) -> tuple[Any, Any]:
+    r"""Return (θ_{k+1}, ψ_{k+1}) after one step of INNAprop, as it is published.
+
+    $$\psi_{k+1} = (1 - \gamma_k/\beta)\,\psi_k + \gamma_k (1/\beta - \alpha)\,\theta_k$$
+    $$\theta_{k+1} = \left(1 + \frac{\gamma_k(1 - \alpha\beta)}{\beta - \gamma_k}\right)\theta_k
+        - \frac{\gamma_k}{\beta - \gamma_k}\,\psi_{k+1} - \gamma_k\beta\, u_k$$
+
+    In exact arithmetic it is `step` on u in place of the gradient, from rest, ψ_0 = (1 − αβ) θ_0;
+    but it is 0/0 at γ = β, and loses digits near there.
+
+    Args:
+        theta: θ_k, the parameters after weight decay: a number or an array.
+        psi: ψ_k, the auxiliary variable, of θ's shape.
+        u: u_k, the scaled gradient (`indian_core.rms`), of θ's shape.
+        lr: γ_k > 0, the step size, not β.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+
+    Returns:
+        The pair (θ_{k+1}, ψ_{k+1}).
+
+    Source: Bolte, Boustany, Pauwels, Purica, *A second-order-like optimizer with adaptive gradient
+    scaling for deep learning*, arXiv:2410.05871, Algorithm 1.
+
+    Example:
+        >>> innaprop_step(2.0, 1.0, 1.0, lr=0.5, alpha=0.5, beta=1.0)
+        (1.5, 1.0)
+    """
+    psi = (1 - lr / beta) * psi + lr * (1 / beta - alpha) * theta
+    kept = 1 + lr * (1 - alpha * beta) / (beta - lr)
+    return kept * theta - lr / (beta - lr) * psi - lr * beta * u, psi

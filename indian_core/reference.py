@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from indian_core import phase_space
+from indian_core import phase_space, rms
 from indian_core.hyperparameters import ALPHA, BETA, INITIAL_SPEED
 from indian_core.problems import Problem
 
@@ -93,6 +93,83 @@ class ReferenceINDIAN:
         self.psi = tuple(
             psi + (1 - self.alpha * self.beta) * d for psi, d in zip(self.psi, shift, strict=True)
         )
+
+
+class ReferenceINNAprop(ReferenceINDIAN):
+    """INNAprop as its paper states it, over a tuple of arrays: from rest, on the scaled gradient.
+
+    Args:
+        theta_0: The initial parameters θ_0, float64 arrays. They are copied.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+        sigma: σ, 0 ≤ σ < 1, the decay of V.
+        eps: ε ≥ 0, outside of the root.
+        weight_decay: λ ≥ 0: θ ← (1 − γλ) θ before each step.
+        authors_decay: Whether ψ takes no notice of that, as in the authors' code: then the velocity
+            does. False: the velocity takes none, and ψ moves along.
+
+    Attributes:
+        squares: V, a tuple of arrays.
+
+    Example:
+        >>> optimizer = ReferenceINNAprop([np.array([2.0])], alpha=0.5, beta=1.0, eps=1.0)
+        >>> optimizer.step([np.array([1.0])], lr=0.5)
+        >>> optimizer.theta, optimizer.psi
+        ((array([1.75]),), (array([1.]),))
+    """
+
+    def __init__(
+        self,
+        theta_0: Sequence[Array],
+        alpha: Any,
+        beta: Any,
+        sigma: Any = 0.999,
+        eps: Any = 1e-8,
+        weight_decay: Any = 0,
+        *,
+        authors_decay: bool = False,
+    ) -> None:
+        super().__init__(theta_0, alpha, beta, beta, weight_decay)
+        self.sigma = sigma
+        self.eps = eps
+        self.authors_decay = authors_decay
+        self.squares: tuple[Array, ...] = tuple(np.zeros_like(t) for t in self.theta)
+        self.psi = tuple((1 - alpha * beta) * t for t in self.theta)
+        self._t = 0
+
+    def step(self, gradients: Sequence[Array], lr: Any) -> None:
+        """Make one step of the published recursion.
+
+        Args:
+            gradients: v_k, arrays of θ's shapes.
+            lr: γ_k > 0, not β.
+        """
+        assert self.psi is not None
+        self._t += 1
+        correction = rms.bias_correction(self.sigma, self._t)
+        psi = self.psi
+        self._decay(lr)
+        if self.authors_decay:
+            self.psi = psi
+        self.squares = tuple(
+            rms.second_moment(squares, v, self.sigma)
+            for squares, v in zip(self.squares, gradients, strict=True)
+        )
+        points = [
+            phase_space.innaprop_step(
+                theta,
+                psi,
+                rms.scaled_gradient(v, squares, correction, self.eps),
+                lr,
+                self.alpha,
+                self.beta,
+            )
+            for theta, psi, v, squares in zip(
+                self.theta, self.psi, gradients, self.squares, strict=True
+            )
+        ]
+        self.theta = tuple(theta for theta, _ in points)
+        self.psi = tuple(psi for _, psi in points)
 
 
 def open_loop(

@@ -6,6 +6,7 @@ The goldens that nobody here wrote, the frameworks' own SGD, are in the adapters
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,3 +116,36 @@ def test_sgd_is_a_special_qhm() -> None:
 def test_what_has_no_counterpart_is_refused(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]
+
+
+@given(positive, momenta, st.floats(0, 1))
+def test_damping_is_quasi_hyperbolic(lr: float, momentum: float, share: float) -> None:
+    """d = αβ at SGD's η = lr/(1 − m): QHM with ν = (1 − d)/m."""
+    damping = min(1.0, 1 - momentum + share * momentum)
+    hyperparameters = from_sgd(lr, momentum, damping=damping)
+    nu = (1 - damping) / momentum
+    np.testing.assert_allclose(
+        indian(hyperparameters), qhm(lr / (1 - momentum), momentum, nu), rtol=1e-10, atol=1e-10
+    )
+
+
+def test_damping_holds_the_heavy_ball_nesterov_and_gradient_descent() -> None:
+    heavy_ball, nesterov = from_sgd(0.01, 0.9), from_sgd(0.01, 0.9, nesterov=True)
+    assert from_sgd(0.01, 0.9, damping=1 - 0.9) == pytest.approx(heavy_ball)
+    assert from_sgd(0.01, 0.9, damping=1 - 0.81) == pytest.approx(nesterov)
+    assert to_sgd(*from_sgd(0.01, 0.9, damping=1)[:3]) == pytest.approx((0.1, 0.0, False))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"damping": 0.05}, r"Invalid damping: 0.05 \(it must be from 1 - momentum = 0.1 to 1\)"),
+        ({"damping": 1.01}, r"Invalid damping: 1.01"),
+        ({"damping": float("nan")}, r"Invalid damping: nan"),
+        ({"damping": 0.5, "nesterov": True}, r"Invalid damping: 0.5 \(it cannot .* nesterov=True"),
+        ({"damping": 0.5, "momentum": 1}, r"Invalid damping: 0.5 \(it cannot .* momentum=1"),
+    ],
+)
+def test_a_damping_that_is_none_is_refused(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{text}"):
+        from_sgd(**{"lr": 0.1, "momentum": 0.9, **arguments})
