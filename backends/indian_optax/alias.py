@@ -10,11 +10,9 @@ import jax.numpy as jnp
 import optax
 
 import indian_core
-from indian_core import ALPHA, BETA, INITIAL_SPEED, checked
-from indian_optax import hyperparameters
-from indian_optax.hyperparameters import Scalar, as_scalar_or_schedule, at_count
-from indian_optax.transform import checked_state, scale_by_indian
-from indian_optax.trees import is_none, leaves_like
+from indian_core import ALPHA, BETA, INITIAL_SPEED
+from indian_optax.hyperparameters import as_scalar
+from indian_optax.transform import transformation
 
 
 def indian(
@@ -53,9 +51,13 @@ def indian(
     \psi/\beta` of its Theorem 14 in place of :math:`\psi`; :func:`indian_optax.psi` and
     :func:`indian_optax.with_psi` convert.
 
-    A parameter whose gradient is None rests. All parameters share one count: where the first
+    A parameter whose gradient is None rests. All parameters begin together: where the first
     gradient comes later than in the first step, the parameter starts from rest, :math:`w = 0`,
-    and the initial speed has no part.
+    and the initial speed has no part. A step with a learning rate of 0 is no first step; and the
+    count, which schedules follow, may be set to 0 in mid-run without making another one.
+
+    A step is computed in the widest of gradient, momentum, parameter (where ``params`` are given)
+    and float32. The updates have the wider dtype of gradient and parameter.
 
     Args:
       learning_rate: :math:`\gamma > 0`, the step size: a scalar, or a schedule of the step count,
@@ -73,7 +75,7 @@ def indian(
         leaves/subtrees you want to apply the weight decay to, and ``False`` for those you want to
         skip. Note that the INDIAN step is made for all parameters.
       accumulator_dtype: Optional ``dtype`` of the momentum. With ``None`` it is the parameter's
-        own, but float32 for 16-bit parameters.
+        own, but float32 for narrower parameters.
 
     Returns:
       The corresponding :class:`optax.GradientTransformationExtraArgs`. Its state is an
@@ -119,48 +121,28 @@ def indian(
       Under :func:`optax.inject_hyperparams`, name the arguments that are functions or dtypes but
       no schedules: ``static_args=("mask", "accumulator_dtype")``.
     """
-    step = scale_by_indian(
-        learning_rate, alpha, beta, initial_speed, accumulator_dtype=accumulator_dtype
+    step = transformation(
+        learning_rate,
+        alpha,
+        beta,
+        initial_speed,
+        weight_decay,
+        mask,
+        accumulator_dtype=accumulator_dtype,
     )
-    if weight_decay is None:
-        return optax.with_extra_args_support(step)
-    weight_decay = as_scalar_or_schedule("weight_decay", weight_decay)
-
-    def update_fn(
-        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, optax.OptState]:
-        # The decay shares the step's count, so that it needs no state of its own.
-        k = jnp.maximum(checked_state(state).count, 0)
-        lr, strength = at_count(learning_rate, k), at_count(weight_decay, k)
-        updates, state = step.update(updates, state, params)
-        return _decayed(updates, params, lr, strength, mask), state
-
-    return optax.with_extra_args_support(optax.GradientTransformation(step.init, update_fn))
+    return optax.with_extra_args_support(step)
 
 
 inna = indian
 
 
-def _decayed(
-    updates: optax.Updates, params: optax.Params | None, lr: Scalar, strength: Scalar, mask: Any
-) -> optax.Updates:
-    """Return the updates with −lr · strength · θ added where the mask allows."""
-    if params is not None:  # Without them optax's decay says so.
-        leaves, treedef = jax.tree.flatten(updates, is_leaf=is_none)
-        leaves_like(treedef, leaves, params, "updates", "the parameters")
-    # In the widest float at hand, whatever θ's dtype: a product in float16 might underflow.
-    lr, strength = hyperparameters.cast(float, lr, strength)
-    # optax's own decay, with a negative strength, since these are updates and not gradients.
-    decay = optax.add_decayed_weights(jnp.asarray(-lr * strength, float), mask)
-    decayed, _ = decay.update(updates, decay.init(params), params)
-    return optax.tree.cast_like(decayed, updates)
-
-
 def from_sgd(
-    learning_rate: float,
-    momentum: float | None = None,
+    learning_rate: jax.typing.ArrayLike,
+    momentum: jax.typing.ArrayLike | None = None,
     nesterov: bool = False,
-    added_damping: float = 0.0,
+    damping: jax.typing.ArrayLike | None = None,
+    weight_decay: float | None = None,
+    mask: Any | Callable[[optax.Params], Any] | None = None,
     *,
     accumulator_dtype: Any | None = None,
 ) -> optax.GradientTransformationExtraArgs:
@@ -170,25 +152,29 @@ def from_sgd(
 
     .. math::
 
-      \gamma = \sqrt{lr}, \quad \alpha\gamma = 1 - m, \quad
-      \beta = \gamma \text{ or, with Nesterov's momentum, } \gamma (1 + m)
+      \gamma = \sqrt{lr}, \quad \alpha = (1 - m)/\gamma, \quad \beta = d/\alpha
 
-    makes the very steps of ``optax.sgd(lr, momentum=m, nesterov=...)``. From there :math:`\beta`
-    can be turned up, at once or in mid-run: the state stays the same.
+    makes the very steps of ``optax.sgd(lr, momentum=m, nesterov=...)``: with :math:`d = 1 - m` of
+    the heavy ball, with :math:`d = 1 - m^2` of Nesterov's momentum, and :math:`d = 1` is gradient
+    descent. What is between, at the same learning rate, is more Newton damping.
 
     Args:
-      learning_rate: SGD's learning rate, > 0, a number.
-      momentum: SGD's momentum, between 0 and 1; ``None`` is 0.
+      learning_rate: SGD's learning rate, > 0: a number, or a scalar array that may be injected.
+      momentum: SGD's momentum :math:`m`, between 0 and 1; ``None`` is 0.
       nesterov: Whether SGD uses Nesterov momentum.
-      added_damping: Newton damping on top of SGD's own: it is added to :math:`\beta`.
+      damping: :math:`d = \alpha\beta`, in the place of SGD's own, from :math:`1 - m` to 1.
+      weight_decay: :math:`\lambda`: :math:`\lambda\theta` is added to the gradient, as by
+        :func:`optax.add_decayed_weights` before ``optax.sgd``.
+      mask: What is decayed, see :func:`indian_optax.indian`.
       accumulator_dtype: See :func:`indian_optax.indian`.
 
     Returns:
       The corresponding :class:`optax.GradientTransformationExtraArgs`.
 
     Raises:
-      TypeError: If an argument is not a number.
-      ValueError: If an argument is out of range, or Nesterov momentum is asked for without any.
+      TypeError: If an argument is not a number or an array.
+      ValueError: If an argument is out of range, or Nesterov momentum is asked for without any, or
+        with a damping.
 
     Examples:
       >>> import optax
@@ -207,19 +193,29 @@ def from_sgd(
       ...  print('Objective function: {:.2E}'.format(f(params)))
       Objective function: 7.86E+00
       Objective function: 7.86E+00
-      >>> more_damped = from_sgd(0.01, 0.9, added_damping=0.1)
+      >>> more_damped = from_sgd(0.01, 0.9, damping=0.3)
       >>> params, opt_state = run(more_damped, params, opt_state)
       >>> print('Objective function: {:.2E}'.format(f(params)))
-      Objective function: 1.01E+00
+      Objective function: 1.22E+00
 
     References:
       Ma et al, `Quasi-hyperbolic momentum and Adam for deep learning
       <https://arxiv.org/abs/1810.06801>`_, 2019: the method that both are cases of, see
       :mod:`indian_core.equivalences`
     """
-    checked("added_damping", added_damping)
-    lr, alpha, beta, _ = indian_core.from_sgd(
-        learning_rate, 0.0 if momentum is None else momentum, nesterov
-    )
-    beta += added_damping
-    return indian(lr, alpha, beta, initial_speed=beta, accumulator_dtype=accumulator_dtype)
+    given = {"learning_rate": learning_rate, "momentum": 0.0 if momentum is None else momentum}
+    if damping is not None:
+        given["damping"] = damping
+    values = {name: as_scalar(name, value) for name, value in given.items()}
+    lr, m, d = values["learning_rate"], values["momentum"], values.get("damping")
+    if all(isinstance(value, float) for value in values.values()):
+        gamma, alpha, beta, _ = indian_core.from_sgd(lr, m, nesterov, d)
+    else:  # Injected: what is traced cannot be checked.
+        gamma = jnp.sqrt(lr)
+        alpha = (1 - m) / gamma
+        beta = gamma * (1 + m * nesterov) if d is None else d / alpha
+    step = indian(gamma, alpha, beta, initial_speed=beta, accumulator_dtype=accumulator_dtype)
+    if weight_decay is None:
+        return step
+    strength = indian_core.checked("weight_decay", weight_decay)
+    return optax.chain(optax.add_decayed_weights(strength, mask), step)

@@ -9,16 +9,12 @@ import jax.numpy as jnp
 import optax
 
 from indian_core.energy import lyapunov_energy
-from indian_optax.hyperparameters import as_scalar
-from indian_optax.transform import IndianState
+from indian_optax.dtypes import standard_promotion, working_dtype
+from indian_optax.states import indian_states
 
 
-def energy(
-    state: optax.OptState,
-    loss: jax.typing.ArrayLike,
-    alpha: jax.typing.ArrayLike,
-    beta: jax.typing.ArrayLike,
-) -> jax.Array:
+@standard_promotion
+def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
     r"""Compute the Lyapunov energy of a run, the loss and the kinetic energy together.
 
     .. math::
@@ -31,18 +27,17 @@ def energy(
 
     Args:
       state: The state of :func:`indian_optax.indian`, or one that holds it: of a chain, a wrapper,
-        or :func:`optax.partition` with several, whose momenta are added.
+        or :func:`optax.partition` with several. Where these differ in :math:`\alpha` and
+        :math:`\beta`, what falls is :math:`2J + \sum_i \|w_i\|^2/(1 + \alpha_i\beta_i)`, which is
+        returned times the first one's :math:`1 + \alpha\beta`.
       loss: :math:`J(\theta)`, a scalar.
-      alpha: :math:`\alpha`, the viscous damping of the run.
-      beta: :math:`\beta`, the Newton damping of the run.
 
     Returns:
       :math:`E`, a scalar. Before the first step, where :math:`w_0` is not yet known, it is that of
       a start from rest.
 
     Raises:
-      TypeError: If α or β is not a number or an array.
-      ValueError: If α or β is out of range, the loss is not a scalar, or the state holds no
+      ValueError: If the loss is not a real scalar, or the state holds no
         :class:`indian_optax.IndianState`.
 
     Examples:
@@ -57,7 +52,7 @@ def energy(
       >>> state = solver.init(params)
       >>> for _ in range(3):
       ...   value, gradients = jax.value_and_grad(loss)(params)
-      ...   print(round(float(energy(state, value, alpha=0.5, beta=1.0)), 3))
+      ...   print(round(float(energy(state, value)), 3))
       ...   updates, state = solver.update(gradients, state)
       ...   params = optax.apply_updates(params, updates)
       15.0
@@ -68,21 +63,20 @@ def energy(
       Castera et al, `An Inertial Newton Algorithm for Deep Learning
       <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, Lemmas 9 and 10
     """
-    alpha, beta = as_scalar("alpha", alpha), as_scalar("beta", beta)
-    if jnp.size(loss) != 1:
-        raise ValueError(f"Invalid loss: shape {jnp.shape(loss)} (it must be a scalar)")
-    states = [s for s in jax.tree.leaves(state, is_leaf=_is_indian) if _is_indian(s)]
-    if not states:
+    loss = jnp.asarray(loss)
+    if loss.size != 1 or jnp.iscomplexobj(loss):
         raise ValueError(
-            f"The state holds no IndianState, so there is no energy: {jax.tree.structure(state)}"
+            f"Invalid loss: shape {loss.shape}, {loss.dtype} (it must be a real scalar)"
         )
-    squares = [
-        jnp.sum(jnp.square(jnp.abs(w.astype(jnp.promote_types(w.dtype, jnp.float32)))))
-        for s in states
-        for w in jax.tree.leaves(s.momentum)
-    ]
-    return jnp.asarray(lyapunov_energy(jnp.reshape(loss, ()), sum(squares, 0.0), alpha, beta))
+    states = indian_states(state, "energy")
+    first = states[0]
+    weight = 1 + first.alpha * first.beta
+    kinetic = sum(_squared(s.momentum) * (weight / (1 + s.alpha * s.beta)) for s in states)
+    loss = loss.reshape(()).astype(working_dtype(loss.dtype))
+    return jnp.asarray(lyapunov_energy(loss, kinetic, first.alpha, first.beta))
 
 
-def _is_indian(node: Any) -> bool:
-    return isinstance(node, IndianState)
+def _squared(momentum: optax.Updates) -> Any:
+    """Return ‖w‖², in float32 at least."""
+    leaves = [jnp.abs(w.astype(working_dtype(w.dtype))) for w in jax.tree.leaves(momentum)]
+    return sum((jnp.sum(jnp.square(w)) for w in leaves), jnp.zeros([]))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from indian_core import checked_hyperparameters
+from indian_core import checked
 
 Scalar: TypeAlias = Any  # a float, or a scalar array, traced or not
 ScalarOrSchedule: TypeAlias = Any
@@ -37,10 +37,9 @@ def as_scalar(name: str, value: Any) -> Scalar:
         if value.ndim != 0:
             raise ValueError(f"Invalid {name}: an array of shape {value.shape}, not a scalar")
         if _is_known(value):
-            checked_hyperparameters(**{name: np.asarray(jax.device_get(value)).item()})
+            checked(name, np.asarray(jax.device_get(value)))
         return value
-    checked_hyperparameters(**{name: value})
-    return float(value)
+    return checked(name, value)
 
 
 def _is_known(value: jax.Array | np.ndarray) -> bool:
@@ -55,9 +54,23 @@ def as_scalar_or_schedule(name: str, value: Any) -> ScalarOrSchedule:
     return value if callable(value) else as_scalar(name, value)
 
 
-def at_count(value: ScalarOrSchedule, count: jax.Array) -> Scalar:
-    """Return the value of a scalar or schedule at this step count."""
-    return value(count) if callable(value) else value
+def at_count(name: str, value: ScalarOrSchedule, count: jax.Array) -> Scalar:
+    """Return the value of a scalar or schedule at this step count.
+
+    Raises:
+      TypeError: If a schedule returns no number.
+      ValueError: If it returns anything but a scalar.
+    """
+    if not callable(value):
+        return value
+    found = value(count)
+    try:
+        found = jnp.asarray(found)
+    except TypeError:
+        raise TypeError(f"Invalid {name}: the schedule returned {found!r}, not a number") from None
+    if found.shape:
+        raise ValueError(f"Invalid {name}: the schedule returned shape {found.shape}, not a scalar")
+    return found
 
 
 def cast(dtype: Any, *values: Scalar) -> list[Scalar]:
@@ -66,4 +79,4 @@ def cast(dtype: Any, *values: Scalar) -> list[Scalar]:
     Cast before any arithmetic, a float32 hyperparameter of float64 parameters costs its own
     rounding and no more.
     """
-    return [x if isinstance(x, float) else jnp.asarray(x, dtype) for x in values]
+    return [x if isinstance(x, float) else jnp.asarray(x).astype(dtype) for x in values]

@@ -10,17 +10,15 @@ import numpy as np
 import optax
 
 from indian_core import momentum_from_psi, psi_from_momentum
-from indian_optax.hyperparameters import as_scalar, cast
+from indian_optax.dtypes import standard_promotion, working_dtype
+from indian_optax.hyperparameters import cast
+from indian_optax.states import is_indian, states_with_these_params
 from indian_optax.transform import IndianState
 from indian_optax.trees import leaves_like
 
 
-def psi(
-    state: optax.OptState,
-    params: optax.Params,
-    alpha: jax.typing.ArrayLike,
-    beta: jax.typing.ArrayLike,
-) -> optax.Params:
+@standard_promotion
+def psi(state: optax.OptState, params: optax.Params) -> optax.Params:
     r"""Compute the paper's auxiliary variable of every parameter.
 
     .. math::
@@ -30,8 +28,6 @@ def psi(
       state: The state of :func:`indian_optax.indian`, or one that holds it: of a chain, a wrapper,
         or :func:`optax.partition` with several.
       params: :math:`\theta`, the parameters that belong to the state.
-      alpha: :math:`\alpha`, the viscous damping of the run.
-      beta: :math:`\beta`, the Newton damping of the run.
 
     Returns:
       :math:`\psi`, a tree like ``params``, in the momentum's precision. Where a parameter has no
@@ -40,40 +36,37 @@ def psi(
       known before the first gradient.
 
     Raises:
-      TypeError: If α or β is not a number or an array.
-      ValueError: If α or β is out of range, the state holds no :class:`indian_optax.IndianState`,
-        or it is not these parameters' state.
+      ValueError: If the state holds no :class:`indian_optax.IndianState`, or it is not these
+        parameters' state, or a wrapper keeps the optimizer's parameters for itself.
 
     Examples:
       >>> import jax.numpy as jnp
       >>> from indian_optax import indian, psi
       >>> solver = indian(0.5, alpha=0.5, beta=1.0)
       >>> params = jnp.array([1., 2.])
-      >>> print(psi(solver.init(params), params, alpha=0.5, beta=1.0))
+      >>> print(psi(solver.init(params), params))
       [0.5 1. ]
 
     References:
       Castera et al, `An Inertial Newton Algorithm for Deep Learning
       <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, equation (11)
     """
-    alpha, beta = as_scalar("alpha", alpha), as_scalar("beta", beta)
     treedef: Any
     theta, treedef = jax.tree.flatten(params)
     found: list[Any] = [optax.MaskedNode()] * len(theta)
-    for indian_state in _indian_states(state):
+    for indian_state in states_with_these_params(state):
         for i, w in enumerate(_momentum_leaves(indian_state, params)):
             if not _is_masked(w):
-                a, b, p = _in_precision(w, alpha, beta, theta[i])
+                a, b, p = _in_precision(w, indian_state, theta[i])
                 found[i] = psi_from_momentum(p, w.astype(p.dtype), a, b)
     return treedef.unflatten(found)
 
 
+@standard_promotion
 def with_psi(
     state: optax.OptState,
     params: optax.Params,
     psi: optax.Params,
-    alpha: jax.typing.ArrayLike,
-    beta: jax.typing.ArrayLike,
 ) -> optax.OptState:
     r"""Return the state whose auxiliary variable is this one, to continue a run from.
 
@@ -81,23 +74,21 @@ def with_psi(
       w = (\psi - (1 - \alpha\beta)\,\theta)/\beta
 
     The next step is then an ordinary one: a :math:`\psi` given before the first step is the
-    initial one, and ``initial_speed`` has no part. (The state's ``count`` is then -1; schedules
-    still start at 0.)
+    initial one, and ``initial_speed`` has no part. :math:`\alpha` and :math:`\beta` are those of
+    the state: of its last step, or of the optimizer that made it.
 
     Args:
       state: The state of :func:`indian_optax.indian`, or one that holds it; it is left as it is.
       params: :math:`\theta`, the parameters that belong to the state.
       psi: :math:`\psi`, a tree like ``params``. :class:`optax.MaskedNode` may stand where a
         parameter has no momentum.
-      alpha: :math:`\alpha`, the viscous damping of the run.
-      beta: :math:`\beta`, the Newton damping of the run.
 
     Returns:
       A new state.
 
     Raises:
-      TypeError: If α or β is not a number or an array.
-      ValueError: If α or β is out of range, the state holds no :class:`indian_optax.IndianState`,
+      TypeError: If :math:`\psi` is complex where its parameter is not.
+      ValueError: If the state holds no :class:`indian_optax.IndianState`,
         or the trees or shapes do not match.
 
     Examples:
@@ -105,16 +96,15 @@ def with_psi(
       >>> from indian_optax import indian, psi, with_psi
       >>> solver = indian(0.5, alpha=0.5, beta=1.0)
       >>> params = jnp.array([1., 2.])
-      >>> state = with_psi(solver.init(params), params, jnp.array([3., 4.]), alpha=0.5, beta=1.0)
-      >>> print(psi(state, params, alpha=0.5, beta=1.0))
+      >>> state = with_psi(solver.init(params), params, jnp.array([3., 4.]))
+      >>> print(psi(state, params))
       [3. 4.]
 
     References:
       Castera et al, `An Inertial Newton Algorithm for Deep Learning
       <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, equation (11)
     """
-    alpha, beta = as_scalar("alpha", alpha), as_scalar("beta", beta)
-    _indian_states(state)
+    states_with_these_params(state)
     theta, treedef = jax.tree.flatten(params)
 
     def momentum(indian_state: IndianState) -> optax.Updates:
@@ -123,47 +113,38 @@ def with_psi(
         wanted = [None if _is_masked(w) else p for w, p in zip(old, theta, strict=True)]
         given = leaves_like(treedef, wanted, psi, "parameters", "psi")
         new = iter(
-            _momentum_like(w, p, y, alpha, beta)
+            _momentum_like(w, p, y, indian_state)
             for w, p, y in zip(old, theta, given, strict=True)
             if not _is_masked(w)
         )
         return jax.tree.map(lambda _: next(new), indian_state.momentum)
 
     def replace(node: Any) -> Any:
-        if not _is_indian(node):
+        if not is_indian(node):
             return node
-        return IndianState(jnp.where(node.count == 0, -1, node.count), momentum(node))
+        return node._replace(begun=jnp.ones_like(node.begun), momentum=momentum(node))
 
-    return jax.tree.map(replace, state, is_leaf=_is_indian)
-
-
-def _momentum_like(w: jax.Array, theta: Any, psi: Any, alpha: Any, beta: Any) -> Any:
-    alpha, beta, theta = _in_precision(w, alpha, beta, theta)
-    return momentum_from_psi(theta, jnp.asarray(psi, theta.dtype), alpha, beta).astype(w.dtype)
+    return jax.tree.map(replace, state, is_leaf=is_indian)
 
 
-def _in_precision(w: jax.Array, alpha: Any, beta: Any, theta: Any) -> tuple[Any, Any, jax.Array]:
+def _momentum_like(w: jax.Array, theta: Any, psi: Any, state: IndianState) -> Any:
+    psi = jnp.asarray(psi)
+    if jnp.iscomplexobj(psi) and not jnp.iscomplexobj(w):
+        raise TypeError(f"Invalid psi: {psi.dtype} (the momentum is {w.dtype})")
+    alpha, beta, theta = _in_precision(w, state, theta)
+    return momentum_from_psi(theta, psi.astype(theta.dtype), alpha, beta).astype(w.dtype)
+
+
+def _in_precision(w: jax.Array, state: IndianState, theta: Any) -> tuple[Any, Any, jax.Array]:
     """Return α, β and θ in the momentum's precision, but at least float32."""
-    dtype = jnp.promote_types(w.dtype, jnp.float32)
-    alpha, beta = cast(np.finfo(dtype).dtype, alpha, beta)
-    return alpha, beta, jnp.asarray(theta, dtype)
-
-
-def _is_indian(node: Any) -> bool:
-    return isinstance(node, IndianState)
+    dtype = working_dtype(w.dtype)
+    alpha, beta = cast(np.finfo(dtype).dtype, state.alpha, state.beta)
+    return alpha, beta, jnp.asarray(theta).astype(dtype)
 
 
 def _is_masked(node: Any) -> bool:
-    return isinstance(node, optax.MaskedNode)
-
-
-def _indian_states(state: optax.OptState) -> list[IndianState]:
-    found = [node for node in jax.tree.leaves(state, is_leaf=_is_indian) if _is_indian(node)]
-    if not found:
-        raise ValueError(
-            f"The state holds no IndianState, so there is no psi: {jax.tree.structure(state)}"
-        )
-    return found
+    # (None: what Equinox's filter leaves of a leaf that is no array.)
+    return isinstance(node, optax.MaskedNode) or node is None
 
 
 def _momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
@@ -173,7 +154,7 @@ def _momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
     try:
         # A mask may be a prefix: then one MaskedNode stands for a subtree of parameters.
         expanded = jax.tree.map(
-            lambda w, p: jax.tree.map(lambda _: w, p) if _is_masked(w) else w,
+            lambda w, p: jax.tree.map(lambda _: optax.MaskedNode(), p) if _is_masked(w) else w,
             state.momentum,
             params,
             is_leaf=_is_masked,

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import indian_core
 from indian_core import POWER, checked
 
 
-@dataclass(frozen=True)
-class PowerDecay:
-    """The schedule that `power_decay` makes.
-
-    Attributes:
-      max_value: γ_0, which no γ_k exceeds.
-      power: q.
-    """
-
-    max_value: float
-    power: float
-
-    def __call__(self, count: Any) -> Any:
-        """Return γ_k at the step count k."""
-        return indian_core.power_decay(count, self.max_value, self.power)
-
-
-def power_decay(init_value: float, power: float = POWER) -> PowerDecay:
+def power_decay(init_value: float, power: float = POWER) -> Callable[[Any], Any]:
     r"""Construct the paper's schedule, which decays with a power of the iteration.
 
     .. math::
@@ -41,8 +24,7 @@ def power_decay(init_value: float, power: float = POWER) -> PowerDecay:
       power: :math:`q \geq 0`. With 0 the step size is constant.
 
     Returns:
-      A function of the step count that returns the step size. Its attribute ``max_value`` tells
-      :func:`scale_by_indian` that the step size never exceeds ``init_value``.
+      A function of the step count that returns the step size.
 
     Raises:
       TypeError: If an argument is not a real number.
@@ -57,6 +39,5 @@ def power_decay(init_value: float, power: float = POWER) -> PowerDecay:
       Castera et al, `An Inertial Newton Algorithm for Deep Learning
       <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, Assumption 1 and section 5
     """
-    checked("init_value", init_value)
-    checked("power", power)
-    return PowerDecay(float(init_value), float(power))
+    init_value, power = checked("init_value", init_value), checked("power", power)
+    return lambda count: indian_core.power_decay(count, init_value, power)

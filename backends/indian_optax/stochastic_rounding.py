@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from indian_optax.dtypes import standard_promotion
 from indian_optax.trees import is_none, leaves_like
 
 
@@ -16,13 +17,18 @@ class StochasticRoundingState(NamedTuple):
     """State of `stochastic_rounding`.
 
     Attributes:
-      rng_key: The random key of the next step.
+      rng_key: The data of the next step's random key (`jax.random.key_data`): numbers, which any
+        checkpoint can hold.
+      inner_state: The state of the optimizer inside.
     """
 
     rng_key: jax.Array
+    inner_state: optax.OptState
 
 
-def stochastic_rounding(key: jax.Array | int) -> optax.GradientTransformation:
+def stochastic_rounding(
+    inner: optax.GradientTransformation, key: jax.Array | int
+) -> optax.GradientTransformationExtraArgs:
     r"""Round 16-bit parameters up or down at random, in proportion, when updates are applied.
 
     With :math:`\lfloor x \rfloor` and :math:`\lceil x \rceil` the parameter dtype's numbers on
@@ -35,25 +41,27 @@ def stochastic_rounding(key: jax.Array | int) -> optax.GradientTransformation:
 
     so that its expectation is :math:`x`. Rounded to nearest, an update below half a unit in the
     last place of its parameter is lost every time, and training in pure bfloat16 or float16 stalls
-    when steps become small. It must be the last transformation of a chain, and needs ``params``.
+    when steps become small. The optimizer inside sees gradients and parameters of 16 bits as
+    float32, so that nothing is rounded before; put it around the whole chain.
 
     Args:
+      inner: The optimizer, any :class:`optax.GradientTransformation`.
       key: Random key, as made by :func:`jax.random.key`, or an integer seed.
 
     Returns:
-      A :class:`optax.GradientTransformation` object. The updates of bfloat16 and float16 parameters
-      are float32 and lead :func:`optax.apply_updates` to the rounded value; the other updates pass
-      unchanged.
+      The corresponding :class:`optax.GradientTransformationExtraArgs`. The updates of bfloat16 and
+      float16 parameters are of their dtype and lead :func:`optax.apply_updates` to the rounded
+      value; the other updates pass unchanged.
 
     Raises:
-      TypeError: If ``key`` is neither a random key nor an integer.
+      TypeError: If ``key`` is neither a random key nor an integer, or ``inner`` no optimizer.
       ValueError: ``update`` raises it without ``params``, or if the trees do not match.
 
     Examples:
       >>> import optax
       >>> import jax.numpy as jnp
       >>> from indian_optax import indian, stochastic_rounding
-      >>> solver = optax.chain(indian(0.01, initial_speed=0.1), stochastic_rounding(key=0))
+      >>> solver = stochastic_rounding(indian(0.01, initial_speed=0.1), key=0)
       >>> params = jnp.ones(10_000, jnp.bfloat16)
       >>> updates, state = solver.update(jnp.ones_like(params), solver.init(params), params)
       >>> params = optax.apply_updates(params, updates)  # to nearest, the step of -0.001 is lost
@@ -66,42 +74,70 @@ def stochastic_rounding(key: jax.Array | int) -> optax.GradientTransformation:
       Gupta et al, `Deep Learning with Limited Numerical Precision
       <https://arxiv.org/abs/1502.02551>`_, 2015
     """
+    if not isinstance(inner, optax.GradientTransformation):
+        raise TypeError(f"Invalid inner: {inner!r} (it must be a GradientTransformation)")
     first_key = _as_key(key)
+    implementation = jax.random.key_impl(first_key)
+    inner = optax.with_extra_args_support(inner)
 
     def init_fn(params: optax.Params) -> StochasticRoundingState:
-        del params
-        return StochasticRoundingState(first_key)
+        return StochasticRoundingState(jax.random.key_data(first_key), inner.init(params))
 
     def update_fn(
-        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+        updates: optax.Updates,
+        state: optax.OptState,
+        params: optax.Params | None = None,
+        **extra_args: Any,
     ) -> tuple[optax.Updates, StochasticRoundingState]:
         if params is None:
             raise ValueError("stochastic_rounding needs `params`: update(updates, state, params)")
+        if not isinstance(state, StochasticRoundingState):
+            raise TypeError(
+                f"The state must be a StochasticRoundingState, not {type(state).__name__}"
+            )
         treedef: Any
-        leaves, treedef = jax.tree.flatten(updates, is_leaf=is_none)
+        found, inner_state = inner.update(
+            jax.tree.map(_widened, updates),
+            state.inner_state,
+            jax.tree.map(_widened, params),
+            **extra_args,
+        )
+        leaves, treedef = jax.tree.flatten(found, is_leaf=is_none)
         theta = leaves_like(treedef, leaves, params, "updates", "the parameters")
-        rng_key, step_key = jax.random.split(cast(StochasticRoundingState, state).rng_key)
+        rng_key, step_key = jax.random.split(
+            jax.random.wrap_key_data(state.rng_key, impl=implementation)
+        )
         keys = jax.random.split(step_key, len(leaves))
         rounded = [_rounded(u, p, k) for u, p, k in zip(leaves, theta, keys, strict=True)]
-        return treedef.unflatten(rounded), StochasticRoundingState(rng_key)
+        new_state = StochasticRoundingState(jax.random.key_data(rng_key), inner_state)
+        return treedef.unflatten(rounded), new_state
 
-    return optax.GradientTransformation(init_fn, update_fn)
+    return optax.GradientTransformationExtraArgs(init_fn, standard_promotion(update_fn))
 
 
 def _as_key(key: Any) -> jax.Array:
-    """Return the key of an integer seed, or a key, typed or of the old kind, as it is."""
+    """Return a typed key of an integer seed, or of a key, typed or of the old kind."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return jax.random.key(key)
-    if isinstance(key, jax.Array | np.ndarray) and (
-        jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32
-    ):
-        return cast(jax.Array, key)
+    if isinstance(key, jax.Array | np.ndarray):
+        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+            return cast(jax.Array, key)
+        if key.dtype == jnp.uint32:
+            return jax.random.wrap_key_data(key)
     raise TypeError(f"Invalid key: {key!r} (it must be a random key or an integer seed)")
 
 
+def _has_16_bits(x: Any) -> bool:
+    return jnp.result_type(x) in (jnp.bfloat16, jnp.float16)
+
+
+def _widened(x: Any) -> Any:
+    return jnp.asarray(x, jnp.float32) if _has_16_bits(x) else x
+
+
 def _rounded(update: jax.Array | None, theta: jax.Array, key: jax.Array) -> jax.Array | None:
-    """Return the update that takes θ to a number of its own dtype."""
-    if update is None or theta.dtype not in (jnp.bfloat16, jnp.float16):
+    """Return the update, of θ's dtype, that takes θ to the rounded sum."""
+    if update is None or not _has_16_bits(theta):
         return update
     start = theta.astype(jnp.float32)
     exact = start + update.astype(jnp.float32)
@@ -112,4 +148,16 @@ def _rounded(update: jax.Array | None, theta: jax.Array, key: jax.Array) -> jax.
     chance = (exact - near) / (far - near)
     # Written so that a NaN chance, of what is not finite, leaves the nearest.
     moved = jax.random.uniform(key, exact.shape) < chance
-    return jnp.where(moved, far, near) - start
+    target = jnp.where(moved, far, near)
+    # The difference has a digit too many at times: then one of its neighbours is meant.
+    difference = (target - start).astype(theta.dtype)
+    for end in (jnp.inf, -jnp.inf):
+        other = jnp.nextafter(difference, jnp.asarray(end, theta.dtype))
+        better = (_landing(start, difference) != target) & (_landing(start, other) == target)
+        difference = jnp.where(better, other, difference)
+    return difference
+
+
+def _landing(start: jax.Array, difference: jax.Array) -> jax.Array:
+    """Return where `optax.apply_updates` comes to, as float32."""
+    return (start + difference.astype(jnp.float32)).astype(difference.dtype).astype(jnp.float32)

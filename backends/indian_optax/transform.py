@@ -21,20 +21,34 @@ from indian_core import (
     from_new_momentum,
 )
 from indian_optax import hyperparameters
+from indian_optax.dtypes import (
+    checked_dtype,
+    momentum_dtype,
+    standard_promotion,
+    update_dtype,
+    working_dtype,
+)
 from indian_optax.hyperparameters import Scalar, ScalarOrSchedule
-from indian_optax.trees import is_none, leaves_like
+from indian_optax.in_place import after
+from indian_optax.trees import is_none, leaves_like, masked_leaves
 
 
 class IndianState(NamedTuple):
     """State of `scale_by_indian`.
 
     Attributes:
-      count: The number of steps made, an int32 scalar. It is -1 for a state that has made none
-        but was given its ψ, by `with_psi`: its next step is not a first one.
+      count: The number of steps made, an int32 scalar: where schedules are. It may be set.
+      begun: Whether there was a first step, or a ψ was given: a boolean scalar. The initial speed
+        has a part in the first step alone. A step with a learning rate of 0 is no first one.
+      alpha: α of the last step, a scalar: `psi` and `energy` need it.
+      beta: β of the last step, likewise.
       momentum: w, a tree like the parameters.
     """
 
     count: jax.Array  # type: ignore[assignment]  # as in optax, it hides tuple.count
+    begun: jax.Array
+    alpha: jax.Array
+    beta: jax.Array
     momentum: optax.Updates
 
 
@@ -60,18 +74,21 @@ def scale_by_indian(
       beta: :math:`\beta > 0`, the Newton damping.
       initial_speed: :math:`s \geq 0`, the initial speed in units of the first gradient.
       accumulator_dtype: Optional ``dtype`` of the momentum. With ``None`` it is the parameter's
-        own, but float32 for 16-bit parameters.
+        own, but float32 for narrower parameters.
 
     Returns:
-      A :class:`optax.GradientTransformation` object. Its state is an :class:`IndianState`, its
-      updates have the gradients' dtypes, and it needs no ``params``.
+      A :class:`optax.GradientTransformation` object. Its state is an :class:`IndianState`. It needs
+      no ``params``; with them, updates have the wider dtype of gradient and parameter, and on CPUs
+      XLA updates parameters and momentum in place, without a temporary copy, if the buffers are
+      donated and :func:`optax.apply_updates` is what follows.
 
     Raises:
       TypeError: If a hyperparameter is not a number, an array or (``learning_rate``) a schedule,
         or ``accumulator_dtype`` no floating-point dtype. ``update`` raises it if the state is not
         an :class:`IndianState`.
       ValueError: If a number is out of range, or an array is not a scalar. ``update`` raises it if
-        the gradients' tree or shapes are not those of the parameters.
+        the gradients' tree or shapes are not those of the parameters, or a gradient is complex and
+        its parameter is not.
 
     Examples:
       >>> import optax
@@ -83,52 +100,100 @@ def scale_by_indian(
       >>> updates, state = solver.update(jnp.array([0.5, 4.]), solver.init(params))
       >>> print(updates)
       [-0.25 -0.5 ]
-
-    .. note::
-      On CPUs XLA updates parameters and momentum in place, without a temporary copy, if it is
-      known beforehand that :math:`1 - \alpha\gamma` is not near zero: for numbers, and for
-      schedules with an attribute ``max_value``, as :func:`indian_optax.power_decay` has. (One can
-      be added to any function: ``schedule.max_value = 0.1``.)
     """
+    return transformation(
+        learning_rate, alpha, beta, initial_speed, accumulator_dtype=accumulator_dtype
+    )
+
+
+def transformation(
+    learning_rate: Any,
+    alpha: Any,
+    beta: Any,
+    initial_speed: Any,
+    weight_decay: Any = None,
+    mask: Any = None,
+    *,
+    accumulator_dtype: Any | None = None,
+) -> optax.GradientTransformation:
+    """Return the step, with decoupled weight decay unless that is None."""
     learning_rate = hyperparameters.as_scalar_or_schedule("learning_rate", learning_rate)
     alpha = hyperparameters.as_scalar("alpha", alpha)
     beta = hyperparameters.as_scalar("beta", beta)
     initial_speed = hyperparameters.as_scalar("initial_speed", initial_speed)
+    if weight_decay is not None:
+        weight_decay = hyperparameters.as_scalar_or_schedule("weight_decay", weight_decay)
     if accumulator_dtype is not None:
-        accumulator_dtype = _floating_dtype("accumulator_dtype", accumulator_dtype)
-    from_new = _decay_is_large(learning_rate, alpha)
+        accumulator_dtype = checked_dtype("accumulator_dtype", accumulator_dtype)
+    decay_is_large = _decay_is_large(learning_rate, alpha)
 
     def init_fn(params: optax.Params) -> IndianState:
         momentum = jax.tree.map(
-            lambda p: jnp.zeros_like(p, dtype=_momentum_dtype(p, accumulator_dtype)), params
+            lambda p: jnp.zeros_like(p, dtype=momentum_dtype(p, accumulator_dtype)), params
         )
-        return IndianState(jnp.zeros([], jnp.int32), momentum)
+        return IndianState(
+            jnp.zeros([], jnp.int32), jnp.zeros([], bool), *_remembered(alpha, beta), momentum
+        )
 
+    @standard_promotion
     def update_fn(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, IndianState]:
-        del params
-        count, momentum = checked_state(state)
-        k = jnp.maximum(count, 0)
-        values = (hyperparameters.at_count(learning_rate, k), alpha, beta, initial_speed)
-        scalars = functools.cache(functools.partial(_scalars, values, count == 0, from_new))
-
-        def leaf(v: Any, w: Any) -> tuple[Any, Any]:
-            if v is None:  # No gradient, as in optax.trace: the parameter rests.
-                return None, w
-            v = jnp.asarray(v)
-            dtype = jnp.promote_types(w.dtype, jnp.float32)
-            update, new_w = _step(scalars(np.finfo(dtype).dtype), v.astype(dtype), w.astype(dtype))
-            return update.astype(v.dtype), new_w.astype(w.dtype)
+        count, begun, _, _, momentum = checked_state(state)
+        lr = hyperparameters.at_count("learning_rate", learning_rate, count)
+        strength = hyperparameters.at_count("weight_decay", weight_decay, count)
+        # Where γ is 0 nothing begins.
+        moving = jnp.not_equal(lr, jnp.zeros_like(lr))
+        first = jnp.logical_and(jnp.logical_not(begun), moving)
+        # Without θ nothing can be ordered: what is known beforehand may be read in place all the
+        # same, from the new w.
+        from_new = params is None and decay_is_large
+        values = (lr, alpha, beta, initial_speed)
+        scalars = functools.cache(functools.partial(_scalars, values, first, from_new))
 
         treedef: Any
         gradients, treedef = jax.tree.flatten(updates, is_leaf=is_none)
         old_w = leaves_like(treedef, gradients, momentum, "gradients", "the momentum")
-        pairs = [leaf(v, w) for v, w in zip(gradients, old_w, strict=True)]
-        return (
-            treedef.unflatten(update for update, _ in pairs),
-            IndianState(optax.safe_increment(k), treedef.unflatten(w for _, w in pairs)),
+        theta: list[Any] = [None] * len(gradients)
+        decays: list[Any] = theta
+        if params is not None:
+            theta = leaves_like(treedef, gradients, params, "gradients", "the parameters")
+        if weight_decay is not None:
+            decays = masked_leaves(mask, params, treedef)
+
+        shrinkage = functools.cache(functools.partial(_shrinkage, lr, strength))
+
+        def leaf(v: Any, w: Any, p: Any, decayed: Any) -> tuple[Any, Any]:
+            if v is None:  # No gradient, as in optax.trace: the parameter rests.
+                return None, w
+            v, p = jnp.asarray(v), None if p is None else jnp.asarray(p)
+            if jnp.iscomplexobj(v) and not jnp.iscomplexobj(w):
+                raise ValueError(f"Invalid gradients: {v.dtype} (the momentum is {w.dtype})")
+            stand_in = w.dtype if p is None else p.dtype
+            wide = working_dtype(v.dtype, w.dtype, stand_in)
+            precision = np.finfo(wide).dtype
+            step, v_wide, w_wide = scalars(precision), v.astype(wide), w.astype(wide)
+            if from_new:
+                new_w = step.momentum_momentum * w_wide + step.momentum_gradient * v_wide
+                update = step.theta_momentum * new_w + step.theta_gradient * v_wide
+            else:
+                update = step.theta_momentum * w_wide + step.theta_gradient * v_wide
+            if weight_decay is not None and decayed:
+                update -= shrinkage(precision) * p.astype(wide)
+            update = update.astype(update_dtype(v.dtype, stand_in))
+            if not from_new:
+                decay = after(step.momentum_momentum, p, update, count)
+                new_w = decay * w_wide + step.momentum_gradient * v_wide
+            return update, new_w.astype(w.dtype)
+
+        pairs = [leaf(*each) for each in zip(gradients, old_w, theta, decays, strict=True)]
+        new_state = IndianState(
+            optax.safe_increment(count),
+            jnp.logical_or(begun, moving),
+            *_remembered(alpha, beta),
+            treedef.unflatten(w for _, w in pairs),
         )
+        return treedef.unflatten(update for update, _ in pairs), new_state
 
     return optax.GradientTransformation(init_fn, update_fn)
 
@@ -140,40 +205,16 @@ def checked_state(state: optax.OptState) -> IndianState:
     return state
 
 
-def _floating_dtype(name: str, dtype: Any) -> Any:
-    """Return the dtype as JAX has it, or raise TypeError if it cannot hold a momentum."""
-    error = TypeError(f"Invalid {name}: {dtype!r} (it must be a floating-point or complex dtype)")
-    try:
-        canonical = jax.dtypes.canonicalize_dtype(dtype)
-    except TypeError:
-        raise error from None
-    if not jnp.issubdtype(canonical, jnp.inexact):
-        raise error
-    return canonical
-
-
-def _momentum_dtype(param: Any, dtype: Any | None) -> Any:
-    """Return the dtype asked for, or θ's but at least float32; complex where θ is."""
-    theta_dtype = jnp.result_type(param)
-    if dtype is None:
-        return jnp.promote_types(theta_dtype, jnp.float32)
-    if jnp.issubdtype(theta_dtype, jnp.complexfloating):
-        return jnp.promote_types(dtype, jnp.complex64)
-    return dtype
+def _remembered(*values: Scalar) -> list[jax.Array]:
+    """Return hyperparameters as a state holds them: in the widest float at hand."""
+    return [jnp.asarray(value, float) for value in values]
 
 
 def _decay_is_large(learning_rate: ScalarOrSchedule, alpha: Scalar) -> bool:
-    """Return whether |1 − αγ| is known to allow θ to be written from the new w at every step.
-
-    Nothing can be decided on the device: where both readings are in the program, or a
-    `jax.lax.cond`, XLA on CPUs makes the copies that the new reading is there to avoid.
-    """
-    if not isinstance(alpha, float):
+    """Return whether |1 − αγ| is known to allow θ to be written from the new w at every step."""
+    if not isinstance(alpha, float) or not isinstance(learning_rate, float):
         return False
-    if isinstance(learning_rate, float):
-        return abs(1 - alpha * learning_rate) >= SMALLEST_DECAY
-    max_value = getattr(learning_rate, "max_value", None)
-    return max_value is not None and bool(1 - alpha * max_value >= SMALLEST_DECAY)
+    return abs(1 - alpha * learning_rate) >= SMALLEST_DECAY
 
 
 def _scalars(
@@ -195,10 +236,7 @@ def _scalars(
     return type(start)(*map(select, start, scalars(first=False)))
 
 
-def _step(
-    scalars: Coefficients | NewMomentumCoefficients, v: jax.Array, w: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Return θ's update and the new w."""
-    new_w = scalars.momentum_momentum * w + scalars.momentum_gradient * v
-    read = new_w if isinstance(scalars, NewMomentumCoefficients) else w
-    return scalars.theta_momentum * read + scalars.theta_gradient * v, new_w
+def _shrinkage(lr: Scalar, strength: Scalar, dtype: Any) -> jax.Array:
+    """Return γλ in the leaf's precision."""
+    lr, strength = hyperparameters.cast(dtype, lr, strength)
+    return jnp.asarray(lr * strength, dtype)

@@ -49,3 +49,34 @@ def leaves_like(
                 f"{other_name} {jnp.shape(y)}"
             )
     return other_leaves
+
+
+def masked_leaves(mask: Any, params: Any, treedef: Any) -> list[bool]:
+    """Return for each leaf whether a mask lets it through.
+
+    Args:
+      mask: A tree of booleans like the parameters, or a prefix of theirs, or a function of them
+        that returns one; None lets all through.
+      params: The parameters.
+      treedef: The structure of the updates, with as many leaves as are asked for.
+
+    Raises:
+      ValueError: If there are no parameters, or the mask does not fit them.
+    """
+    if params is None:
+        raise ValueError("weight_decay needs `params`: update(updates, state, params)")
+    if mask is None:
+        return [True] * treedef.num_leaves
+    tree = mask(params) if callable(mask) else mask
+    try:
+        # (A parameter without a gradient may be None in neither, one or both of the trees.)
+        expanded = jax.tree.map(
+            lambda m, sub: jax.tree.map(lambda _: m, sub, is_leaf=is_none), tree, params
+        )
+        leaves: list[bool] = treedef.flatten_up_to(expanded)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"The tree of the mask, {jax.tree.structure(tree)}, does not fit that of the "
+            f"parameters, {jax.tree.structure(params)}"
+        ) from error
+    return leaves

@@ -27,8 +27,8 @@ class OptaxDriver:
     """One optax run.
 
     The variants: "eager" and "jit" (its buffers donated) hand γ over as a number where it is
-    constant, as users do, else as any function of the count; "scheduled" always as a schedule that
-    states its maximum, as `power_decay` does; "injected" hands γ, α, β and s over as arrays, by
+    constant, as users do, else as any function of the count; "scheduled" always as a schedule;
+    "injected" hands γ, α, β and s over as arrays, by
     `optax.inject_hyperparams`, inside a chain.
     """
 
@@ -79,14 +79,12 @@ class OptaxDriver:
 
     def psi(self) -> Arrays:
         with self._precision():
-            found = psi(self._state, self._params, self._settings.alpha, self._settings.beta)
+            found = psi(self._state, self._params)
         return [np.array(y, np.float64) for y in found]
 
     def set_psi(self, psi: Sequence[np.ndarray]) -> None:
         with self._precision():
-            self._state = with_psi(
-                self._state, self._params, list(psi), self._settings.alpha, self._settings.beta
-            )
+            self._state = with_psi(self._state, self._params, list(psi))
 
     def save(self) -> bytes:
         return pickle.dumps(jax.device_get((self._params, self._state)))
@@ -109,9 +107,7 @@ def _compiled(
         return jnp.asarray(lrs)[count]
 
     learning_rate: Any = schedule
-    if variant == "scheduled":
-        schedule.max_value = max(lrs)  # type: ignore[attr-defined]
-    elif variant in ("eager", "jit") and len(set(lrs)) == 1:
+    if variant in ("eager", "jit") and len(set(lrs)) == 1:
         learning_rate = lrs[0]
     factory = optax.inject_hyperparams(indian) if variant == "injected" else indian
     optimizer = factory(learning_rate, alpha, beta, initial_speed, weight_decay or None)

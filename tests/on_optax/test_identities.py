@@ -56,21 +56,40 @@ def test_weight_decay_is_adamw_s(x64: None, nesterov: bool) -> None:
     assert_close(actual, expected)
 
 
-def test_added_damping_is_added_to_beta(x64: None) -> None:
+def test_damping_is_alpha_times_beta_at_the_same_learning_rate(x64: None) -> None:
     gamma = 0.05**0.5
-    beta = gamma + 0.2
+    beta = 0.3 * gamma / 0.1
     expected, _ = run(indian(gamma, 0.1 / gamma, beta, initial_speed=beta), start())
-    actual, _ = run(from_sgd(0.05, 0.9, added_damping=0.2), start())
+    actual, _ = run(from_sgd(0.05, 0.9, damping=0.3), start())
     assert_close(actual, expected)
+    descent, _ = run(optax.sgd(0.05 / (1 - 0.9)), start())
+    actual, _ = run(from_sgd(0.05, 0.9, damping=1), start())
+    assert_close(actual, descent)
 
 
 def test_damping_turned_up_in_mid_run(x64: None) -> None:
     """The state of the one is the state of the other, and does not begin anew."""
     params, state = run(from_sgd(0.05, 0.9), start(), steps=range(4))
     gamma = 0.05**0.5
-    later = indian(gamma, 0.1 / gamma, gamma + 0.2, initial_speed=7.0)
+    later = indian(gamma, 0.1 / gamma, 3 * gamma, initial_speed=7.0)
     expected, _ = run(later, params, state, range(4, 8))
-    actual, _ = run(from_sgd(0.05, 0.9, added_damping=0.2), params, state, range(4, 8))
+    actual, _ = run(from_sgd(0.05, 0.9, damping=0.3), params, state, range(4, 8))
+    assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_weight_decay_is_that_of_a_chain_with_sgd(nesterov: bool, x64: None) -> None:
+    decayed = optax.chain(optax.add_decayed_weights(0.1), optax.sgd(0.05, 0.9, nesterov))
+    expected, _ = run(decayed, start())
+    actual, _ = run(from_sgd(0.05, 0.9, nesterov, weight_decay=0.1), start())
+    assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"nesterov": True}, {"damping": 0.3}])
+def test_injected(arguments: dict[str, Any], x64: None) -> None:
+    expected, _ = run(from_sgd(0.05, 0.9, **arguments), start())
+    injected = optax.inject_hyperparams(from_sgd, static_args="nesterov")
+    actual, _ = run(injected(0.05, 0.9, **arguments), start())
     assert_close(actual, expected)
 
 
@@ -80,7 +99,10 @@ def test_damping_turned_up_in_mid_run(x64: None) -> None:
         ((-0.1, 0.9), ValueError, "lr|learning rate"),
         ((0.1, 1.1), ValueError, "Invalid momentum: 1.1"),
         ((0.1, None, True), ValueError, "Nesterov momentum requires a momentum"),
-        ((0.1, 0.9, False, -0.5), ValueError, "Invalid added_damping: -0.5"),
+        ((0.1, 0.9, False, -0.5), ValueError, "Invalid damping: -0.5"),
+        ((0.1, 0.9, False, 0.05), ValueError, "Invalid damping: 0.05 .*1 - momentum = 0.1"),
+        ((0.1, 0.9, True, 0.5), ValueError, "Invalid damping: 0.5 .*nesterov"),
+        ((lambda k: 0.1, 0.9), TypeError, "Invalid learning rate: <function"),
         (("0.1", 0.9), TypeError, "learning rate"),
     ],
 )

@@ -74,7 +74,7 @@ def test_equinox() -> None:
         values.append(float(value))
     assert values[-1] < 0.5 * values[0]
     params = eqx.filter(model, eqx.is_inexact_array)
-    same = with_psi(state, params, psi(state, params, 0.5, 0.1), 0.5, 0.1)
+    same = with_psi(state, params, psi(state, params))
     assert_close(
         eqx.filter(optax.tree.get(same, "momentum"), eqx.is_array),
         eqx.filter(optax.tree.get(state, "momentum"), eqx.is_array),

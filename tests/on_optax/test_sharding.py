@@ -122,7 +122,9 @@ def test_shard_map(x64: None) -> None:
 def test_shard_map_of_the_optimizer_alone(x64: None) -> None:
     """Sharded as ZeRO does it: θ, w and the gradients are split, and no step communicates."""
     devices = Mesh(np.array(jax.devices()[:2]), ("model",))
-    state_specs = OPTIMIZER.init(start())._replace(count=P(), momentum=SPECS)
+    state_specs = OPTIMIZER.init(start())._replace(
+        count=P(), begun=P(), alpha=P(), beta=P(), momentum=SPECS
+    )
     update = jax.jit(
         jax.shard_map(
             OPTIMIZER.update,

@@ -55,7 +55,7 @@ def test_accumulator_dtype(x64: None, dtype: str) -> None:
     params = all_dtypes()
     state = optimizer.init(params)
     for _ in range(2):
-        updates, state = optimizer.update(params, state)
+        updates, state = optimizer.update(params, state, params)
     for name, momentum in state.momentum.items():
         expected = jnp.promote_types(dtype, "complex64") if "complex" in name else dtype
         assert momentum.dtype == expected
@@ -155,15 +155,21 @@ def test_weight_decay_is_scheduled_with_the_rate(x64: None) -> None:
     assert_same_bits(state.momentum, zero)
 
 
-def test_weight_decay_without_params_raises_optax_s_error() -> None:
-    params = jnp.ones(2)
-    with pytest.raises(ValueError) as of_optax:  # noqa: PT011
-        optax.add_decayed_weights(0.1).update(params, optax.EmptyState(), None)
-    optimizer = indian(0.1, weight_decay=0.1)
-    with pytest.raises(ValueError, match="params") as of_ours:
+@pytest.mark.parametrize("mask", [None, [True, False], lambda _: [True, False]])
+def test_weight_decay_needs_params(mask: Any) -> None:
+    params = [jnp.ones(2), jnp.ones(3)]
+    optimizer = indian(0.1, weight_decay=0.1, mask=mask)
+    with pytest.raises(ValueError, match="weight_decay needs `params`"):
         optimizer.update(params, optimizer.init(params))
-    assert str(of_ours.value) == str(of_optax.value)
     indian(0.1).update(params, indian(0.1).init(params))
+
+
+@pytest.mark.parametrize("mask", [[True], {"a": True}, lambda _: (True, True, True)])
+def test_a_mask_that_does_not_fit_is_refused(mask: Any) -> None:
+    params = [jnp.ones(2), jnp.ones(3)]
+    optimizer = indian(0.1, weight_decay=0.1, mask=mask)
+    with pytest.raises(ValueError, match="tree of the mask"):
+        optimizer.update(params, optimizer.init(params), params)
 
 
 @pytest.mark.parametrize(
@@ -189,11 +195,11 @@ def test_trees_that_do_not_match(gradients: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("params", "text"),
     [
-        ({"a": jnp.ones(2)}, "tree of the updates"),
-        ([jnp.ones(2), jnp.ones(3)], "tree of the updates"),
-        ({"a": jnp.ones(2), "b": None}, "tree of the updates"),
-        ({"a": jnp.ones(2), "b": jnp.asarray(1.0)}, r"updates\['b'\] have shape \(3,\), .*\(\)"),
-        ({"a": jnp.ones((2, 2)), "b": jnp.ones(3)}, r"updates\['a'\] have shape \(2,\)"),
+        ({"a": jnp.ones(2)}, "tree of the gradients"),
+        ([jnp.ones(2), jnp.ones(3)], "tree of the gradients"),
+        ({"a": jnp.ones(2), "b": None}, "tree of the gradients"),
+        ({"a": jnp.ones(2), "b": jnp.asarray(1.0)}, r"gradients\['b'\] have shape \(3,\), .*\(\)"),
+        ({"a": jnp.ones((2, 2)), "b": jnp.ones(3)}, r"gradients\['a'\] have shape \(2,\)"),
     ],
 )
 def test_decayed_params_that_do_not_match(params: Any, text: str) -> None:
