@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from indian_torch.groups import OPTIONS, check_group
+from indian_torch.groups import OPTIONS, checked_group
 from indian_torch.precision import momentum_dtype_of
 
 StateDict = dict[str, Any]
@@ -44,7 +44,7 @@ def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
     if sizes != saved_sizes:
         return  # torch has its own words for that, and says them before it changes anything
     for group in saved_groups:
-        check_group(OPTIONS | group)
+        checked_group(OPTIONS | group)
 
     params = dict(_numbered(optimizer, saved_groups))
     for number, state in state_dict["state"].items():

@@ -3,34 +3,35 @@ r"""INDIAN as a `torch.optim.Optimizer`."""
 from __future__ import annotations
 
 import itertools
-import operator
+from collections import defaultdict
 from collections.abc import Callable
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import (
-    Optimizer,
-    ParamsT,
-    _device_dtype_check_for_fused,
-    _use_grad_for_differentiable,
-)
+from torch.optim.optimizer import Optimizer, ParamsT
 
 import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
-from indian_torch.checkpoints import (
-    StateDict,
-    check_state_dict,
-    restore_state,
-)
+from indian_torch import _private
+from indian_torch.checkpoints import STATE_KEYS, StateDict, check_state_dict, restore_state
 from indian_torch.energy import energy
-from indian_torch.functional import indian
-from indian_torch.groups import OPTIONS, check_group
+from indian_torch.functional import Options, Part, checked_part, make
+from indian_torch.groups import OPTIONS, checked_group, checked_step
 from indian_torch.precision import momentum_dtype_of
 from indian_torch.scalars import Scale, moved
+from indian_torch.tensors import Examiner, examine
 
-_IS_SPARSE = operator.attrgetter("is_sparse")
+_NO_STATE: StateDict = {}
+
+
+class _GroupStep(NamedTuple):
+    """A group's part of a step, and what it belongs to: the user's parameters and their states."""
+
+    part: Part
+    params: list[Tensor]
+    states: list[StateDict]
 
 
 class INDIAN(Optimizer):
@@ -140,8 +141,8 @@ class INDIAN(Optimizer):
             "momentum_dtype": momentum_dtype,
             "stochastic_rounding": stochastic_rounding,
         }
-        check_group(defaults)
-        super().__init__(params, defaults)
+        self._examiners: dict[int, Examiner] = defaultdict(Examiner)
+        super().__init__(params, checked_group(defaults))
 
     @classmethod
     def from_sgd(
@@ -201,6 +202,7 @@ class INDIAN(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self._examiners = defaultdict(Examiner)  # not part of what is pickled
         for group in self.param_groups:
             for name, value in OPTIONS.items():
                 group.setdefault(name, value)
@@ -216,7 +218,8 @@ class INDIAN(Optimizer):
             TypeError: Likewise.
         """
         if isinstance(param_group, dict):
-            check_group(self.defaults | param_group)
+            checked = checked_group(self.defaults | param_group)
+            param_group = {name: checked[name] for name in param_group}
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: StateDict) -> None:
@@ -257,65 +260,60 @@ class INDIAN(Optimizer):
         grads: list[Tensor],
         momentum_buffers: list[Tensor],
         scales: list[Scale],
-        states: list[StateDict] | None,
-        idle: bool,
-    ) -> bool:
-        """Fill the lists with what the step works on, and return whether a gradient is sparse.
+    ) -> None:
+        """Fill the lists with what a compiled step works on, making what is missing.
 
         torch.compile calls this by its name, outside of the graph.
-
-        Args:
-            group: The parameter group.
-            params: Filled with its parameters that have a gradient.
-            grads: Filled with the gradients.
-            momentum_buffers: Filled with the buffers, which hold σ w.
-            scales: Filled with σ.
-            states: Filled with the states; None if σ is to be a tensor on the device.
-            idle: Whether lr is known to be zero: a first step is then none if the gradient is.
         """
-        on_device = states is None
+        found = [param for param in group["params"] if param.grad is not None]
+        self._make_states(group, found, on_device=True)
+        params += found
+        grads += [param.grad for param in found]
+        momentum_buffers += [self.state[param]["momentum_buffer"] for param in found]
+        scales += [self.state[param]["scale"] for param in found]
+
+    def _make_states(self, group: dict[str, Any], params: list[Tensor], on_device: bool) -> None:
+        """Make the missing states, and σ what the implementation needs: a float or a tensor."""
+        for param in params:
+            state = self.state[param]
+            if not state.keys() >= STATE_KEYS:
+                dtype = momentum_dtype_of(param, group["momentum_dtype"])
+                state["momentum_buffer"] = torch.zeros_like(
+                    param, dtype=dtype, memory_format=torch.preserve_format
+                )
+                state["scale"] = 0.0
+            if isinstance(state["scale"], Tensor) != on_device:
+                state["scale"] = moved(state["scale"], state["momentum_buffer"], on_device)
+
+    def _part(self, number: int, group: dict[str, Any]) -> _GroupStep:
+        """Return a group's part of a step, or raise. Nothing is changed."""
+        step = checked_step(group)
+        options = Options(*(group[name] for name in Options._fields))
+        if torch.compiler.is_compiling():
+            params: list[Tensor] = []
+            grads: list[Any] = []
+            buffers: list[Any] = []
+            scales: list[Any] = []
+            self._init_group(group, params, grads, buffers, scales)
+            part = checked_part(params, grads, buffers, scales, step, options, examine)
+            return _GroupStep(part, params, [])
         # Comprehensions: with a thousand small tensors, what Python does here is half of a step.
-        params += group["params"]
-        found: list[Any] = [param.grad for param in params]
-        if NoneType in set(map(type, found)):
-            params[:] = [param for param in params if param.grad is not None]
-            found = [grad for grad in found if grad is not None]
-        grads += found
-        own = [self.state[param] for param in params]
-        if not all(own):
-            for param, state in zip(params, own, strict=True):
-                if not state:
-                    self._init_state(state, param, group)
-        if idle:
-            moving = [
-                state["scale"] != 0 or not _is_zero(grad)
-                for state, grad in zip(own, grads, strict=True)
-            ]
-            for column in (params, grads, own):
-                column[:] = itertools.compress(column, moving)
-        scales += [state["scale"] for state in own]
-        kinds = set(map(type, scales))
-        if float in kinds if on_device else kinds != {float}:
-            for i, state in enumerate(own):
-                if (type(scales[i]) is float) == on_device:
-                    scales[i] = moved(scales[i], state["momentum_buffer"], on_device)
-                    state["scale"] = scales[i]
-        momentum_buffers += [state["momentum_buffer"] for state in own]
-        if states is not None:
-            states += own
-        return any(map(_IS_SPARSE, grads))
+        params = group["params"]
+        grads = [param.grad for param in params]
+        if NoneType in set(map(type, grads)):
+            params = [param for param in params if param.grad is not None]
+            grads = [grad for grad in grads if grad is not None]
+        states = list(map(self.state.get, params, itertools.repeat(_NO_STATE)))
+        buffers = [state.get("momentum_buffer") for state in states]
+        scales = [state.get("scale") for state in states]
+        if options.fused and NoneType in set(map(type, buffers)):
+            for param in params:
+                _private.device_dtype_check_for_fused(param)
+        look = examine if options.differentiable else self._examiners[number]
+        part = checked_part(params, grads, buffers, scales, step, options, look)
+        return _GroupStep(part, params, states)
 
-    @staticmethod
-    def _init_state(state: StateDict, param: Tensor, group: dict[str, Any]) -> None:
-        if group["fused"]:
-            _device_dtype_check_for_fused(param)
-        dtype = momentum_dtype_of(param, group["momentum_dtype"])
-        state["momentum_buffer"] = torch.zeros_like(
-            param, dtype=dtype, memory_format=torch.preserve_format
-        )
-        state["scale"] = 0.0
-
-    @_use_grad_for_differentiable
+    @_private.use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make one step.
 
@@ -326,57 +324,35 @@ class INDIAN(Optimizer):
             What the closure returned, or None.
 
         Raises:
-            ValueError: If a parameter was given another size than its momentum or gradient has.
+            ValueError: If a hyperparameter in a parameter group is out of its range by now, or a
+                parameter was given another shape than its momentum or gradient has. No parameter
+                of any group has moved then, nor has any state changed.
+            TypeError: If a hyperparameter is not a number; likewise.
             RuntimeError: If ``fused=True`` and a parameter is of a kind that no fused kernel
-                takes, or a gradient is sparse and the weight decay is not decoupled.
+                takes, or a gradient is sparse and the weight decay is not decoupled; likewise.
         """
-        self._check_capture()
+        _private.check_capture(self)
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            params: list[Tensor] = []
-            grads: list[Tensor] = []
-            momentum_buffers: list[Tensor] = []
-            scales: list[Scale] = []
-            compiling = torch.compiler.is_compiling()
-            states: list[StateDict] | None = None if group["capturable"] or compiling else []
-            idle = not compiling and _is_known_zero(group["lr"])
-            has_sparse_grad = self._init_group(
-                group, params, grads, momentum_buffers, scales, states, idle
-            )
-            indian(
-                params,
-                grads,
-                momentum_buffers,
-                scales,
-                foreach=group["foreach"],
-                fused=group["fused"],
-                capturable=group["capturable"],
-                differentiable=group["differentiable"],
-                stochastic_rounding=group["stochastic_rounding"],
-                has_sparse_grad=has_sparse_grad,
-                lr=group["lr"],
-                alpha=group["alpha"],
-                beta=group["beta"],
-                initial_speed=group["initial_speed"],
-                weight_decay=group["weight_decay"],
-                decoupled_weight_decay=group["decoupled_weight_decay"],
-                maximize=group["maximize"],
-            )
-            if states is not None:
-                for state, scale in zip(states, scales, strict=True):
-                    state["scale"] = scale
-                if group["differentiable"]:
-                    for state, buffer in zip(states, momentum_buffers, strict=True):
-                        state["momentum_buffer"] = buffer
+        parts = [self._part(number, group) for number, group in enumerate(self.param_groups)]
+        # Nothing is refused from here on.
+        if not torch.compiler.is_compiling():
+            for number, group in enumerate(self.param_groups):
+                kinds = set(map(type, parts[number].part.scales))
+                on_device = group["capturable"]
+                if NoneType in kinds or (float in kinds if on_device else kinds - {float}):
+                    self._make_states(group, parts[number].params, on_device)
+                    parts[number] = self._part(number, group)
+        make([each.part for each in parts])
+        for part, _, states in parts:
+            for state, scale in zip(states, part.scales, strict=bool(states)):
+                state["scale"] = scale
+            if part.options.differentiable:
+                for state, buffer in zip(states, part.momentum_buffers, strict=True):
+                    state["momentum_buffer"] = buffer
         return loss
-
-    def _check_capture(self) -> None:
-        # torch 2.9 renamed it.
-        check = getattr(self, "_accelerator_graph_capture_health_check", None)
-        (check or self._cuda_graph_capture_health_check)()
 
     def energy(self, loss: float | Tensor) -> Tensor:
         r"""Return the Lyapunov energy, $E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$.
@@ -467,8 +443,8 @@ class INDIAN(Optimizer):
         group = self._group_of(param)
         check_psi(psi, param)
         state = self.state[param]
-        if not state:
-            self._init_state(state, param, group)
+        if not state.keys() >= STATE_KEYS:
+            self._make_states(group, [param], on_device=False)
         buffer, scale = state["momentum_buffer"], state["scale"]
         buffer.copy_(
             indian_core.momentum_from_psi(
@@ -506,16 +482,3 @@ def check_psi(psi: Any, param: Tensor) -> None:
         raise ValueError(f"psi should be dense, but is {psi.layout}")
     if psi.is_complex() and not param.is_complex():
         raise ValueError(f"psi should be real, as its parameter is, but is {psi.dtype}")
-
-
-def _is_known_zero(lr: float | Tensor) -> bool:
-    """Return whether lr is 0, as far as that can be known without waiting for a device."""
-    return lr == 0 if not isinstance(lr, Tensor) else lr.device.type == "cpu" and lr.item() == 0
-
-
-def _is_zero(grad: Tensor) -> bool:
-    if grad.is_sparse:
-        grad = grad.coalesce().values()
-    nonzero = grad.any()
-    # The shards of one parameter must agree.
-    return not (nonzero.full_tensor() if hasattr(nonzero, "full_tensor") else nonzero)
