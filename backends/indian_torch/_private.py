@@ -51,6 +51,12 @@ device_dtype_check_for_fused: Callable[..., None] = getattr(
 use_grad_for_differentiable: Callable[[Any], Any] = getattr(
     _optimizer, "_use_grad_for_differentiable", _with_grad_if_differentiable
 )
+try:
+    from torch._subclasses.fake_tensor import FakeTensor
+except ImportError:
+
+    class FakeTensor(Tensor):  # type: ignore[no-redef]
+        """No tensor is one."""
 
 
 def check_capture(optimizer: Any) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 
 from indian_core import checked_hyperparameters
-from indian_torch.scalars import Step, known
+from indian_torch.scalars import Step, is_unreadable, known
 
 HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
 
@@ -68,7 +67,7 @@ def checked_values(group: dict[str, Any]) -> dict[str, Any]:
         return checked_hyperparameters(**values)
     if lr.numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
-    number = 0.0 if _is_unreadable(lr) else lr.item()
+    number = 0.0 if is_unreadable(lr) else lr.item()
     return checked_hyperparameters(**values | {"lr": number}) | {"lr": lr}
 
 
@@ -94,7 +93,7 @@ def checked_step(group: dict[str, Any]) -> Step:
             group["capturable"]
             or group["differentiable"]
             or torch.compiler.is_compiling()
-            or _is_unreadable(lr)
+            or is_unreadable(lr)
         )
         number = known(lr) if stays else lr.item()
         values["lr"] = 0.0 if number is None else number
@@ -122,8 +121,3 @@ def _check_options(group: dict[str, Any]) -> None:
     for option in ("fused", "foreach"):
         if group[option] and group["differentiable"]:
             raise RuntimeError(f"`{option}` does not support `differentiable`")
-
-
-def _is_unreadable(lr: Tensor) -> bool:
-    """Return whether a Tensor lr has no value to ask for (a meta or a fake tensor)."""
-    return lr.is_meta or isinstance(lr, FakeTensor)

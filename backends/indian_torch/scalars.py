@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from indian_core import Coefficients, coefficients
+from indian_torch import _private
 
 # σ: a float where the host decides what to do, which is in eager steps. For CUDA graphs and
 # torch.compile it is a 0-dim tensor, 0 before the first step and 1 after it. (float32: AOTAutograd
@@ -97,6 +98,11 @@ def known(lr: float | Tensor) -> float | None:
     if torch.compiler.is_compiling() or type(lr) is not Tensor or lr.device.type != "cpu":
         return None
     return float(lr.detach())
+
+
+def is_unreadable(value: Any) -> bool:
+    """Return whether this is a tensor that has no numbers to ask for: a meta or a fake one."""
+    return isinstance(value, Tensor) and (value.is_meta or isinstance(value, _private.FakeTensor))
 
 
 def moved(scale: Scale, buffer: Tensor, on_device: bool) -> Scale:
