@@ -14,9 +14,7 @@ from torch import Tensor
 from torch.optim import optimizer as _optimizer
 
 
-def _foreach_by_default(
-    params: list[Tensor], differentiable: bool
-) -> tuple[bool, bool]:
+def _foreach_by_default(params: list[Tensor], differentiable: bool) -> tuple[bool, bool]:
     on_cuda = all(type(param) in native_types and param.is_cuda for param in params)
     return False, on_cuda and not differentiable
 

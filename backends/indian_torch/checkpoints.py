@@ -6,7 +6,7 @@ float32 momentum of a 16-bit parameter would come back in 16 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -36,9 +36,7 @@ def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
         ValueError: If anything is missing, superfluous, of another shape or out of its range.
         RuntimeError: If two options exclude each other.
     """
-    for key in ("state", "param_groups"):
-        if key not in state_dict:
-            raise ValueError(f"loaded state dict has no {key!r}")
+    check_structure(state_dict)
     saved_groups = state_dict["param_groups"]
     sizes = [len(group["params"]) for group in optimizer.param_groups]
     saved_sizes = [len(group["params"]) for group in saved_groups]
@@ -54,12 +52,36 @@ def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
                 f"loaded state dict has a state for parameter {number!r}, "
                 "which is in none of its parameter groups"
             )
-        if not isinstance(state, dict):
-            raise ValueError(
-                f"loaded state dict, parameter {number!r}: expected a dict, "
-                f"got {type(state).__name__}"
-            )
         _check_state(state, number, params[number])
+
+
+def check_structure(state_dict: Any) -> None:
+    """Raise unless this is of the form that every torch optimizer's state dict has.
+
+    Raises:
+        TypeError: If it is not a dict.
+        ValueError: If it has no state, no parameter groups, or something else in their place.
+    """
+    _expect("state dict", state_dict, Mapping, TypeError)
+    for key, kind in (("state", Mapping), ("param_groups", (list, tuple))):
+        if key not in state_dict:
+            raise ValueError(f"loaded state dict has no {key!r}")
+        _expect(f"state dict, {key!r}", state_dict[key], kind)
+    for group in state_dict["param_groups"]:
+        _expect("state dict, parameter group", group, Mapping)
+        if "params" not in group:
+            raise ValueError("loaded state dict, parameter group: it has no 'params'")
+        _expect("state dict, parameter group, 'params'", group["params"], (list, tuple))
+        for number in group["params"]:
+            _expect("state dict, parameter group, 'params'", number, Hashable)
+    for number, state in state_dict["state"].items():
+        _expect(f"state dict, parameter {number!r}", state, Mapping)
+
+
+def _expect(where: str, value: Any, kind: Any, error: type[Exception] = ValueError) -> None:
+    if not isinstance(value, kind):
+        words = {Mapping: "a dict", Hashable: "numbers or names"}.get(kind, "a list")
+        raise error(f"loaded {where}: expected {words}, got {type(value).__name__}")
 
 
 def _check_state(state: StateDict, number: Any, param: Tensor) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +29,7 @@ OPTIONS: dict[str, Any] = {
     "momentum_dtype": None,
     "stochastic_rounding": False,
 }
+_SWITCHES = [(name, default) for name, default in OPTIONS.items() if name != "momentum_dtype"]
 
 
 def checked_group(group: dict[str, Any]) -> dict[str, Any]:
@@ -110,12 +112,14 @@ def checked_step(group: dict[str, Any]) -> Step:
 
 def _are_good_floats(values: dict[str, Any]) -> bool:
     """Return whether there is nothing to convert or to refuse: at almost every step."""
-    return values["beta"] != 0 and all(
-        type(value) is float and 0 <= value < math.inf for value in values.values()
-    )
+    in_range = all(type(value) is float and 0 <= value < math.inf for value in values.values())
+    return in_range and values["beta"] > 0
 
 
 def _check_options(group: dict[str, Any]) -> None:
+    for name, default in _SWITCHES:
+        if not isinstance(group[name], (bool, int, np.bool_, type(default))):
+            raise TypeError(f"Invalid {name}: {group[name]!r} (it must be a bool)")
     if group["fused"] and group["foreach"]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
     for option in ("fused", "foreach"):

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from indian_core import checked
+from indian_torch.checkpoints import check_structure
 from indian_torch.groups import checked_values
 from indian_torch.optimizer import INDIAN, check_psi
 from indian_torch.schedule import PowerDecayLR
@@ -73,8 +74,7 @@ def _checked(
     """Return the groups' hyperparameters, decaypowers, steps, and (parameter, ψ), or raise."""
     if not isinstance(optimizer, INDIAN):
         raise TypeError(f"optimizer should be an INDIAN, not {type(optimizer).__name__}")
-    if not {"state", "param_groups"} <= set(state_dict):
-        raise ValueError("state_dict should have 'state' and 'param_groups'")
+    check_structure(state_dict)
     groups = state_dict["param_groups"]
     sizes = [len(group["params"]) for group in optimizer.param_groups]
     if [len(group["params"]) for group in groups] != sizes:
@@ -94,7 +94,7 @@ def _checked(
                 raise ValueError(
                     f"state_dict, parameter {number!r}: expected step and psi, got {sorted(state)}"
                 )
-            steps.append(int(state.get("step", 0)))
+            steps.append(int(checked("step", state.get("step", 0))))
             psi = state.get("psi")
             if psi is None:
                 continue  # it has had no gradient yet, and will start from rest

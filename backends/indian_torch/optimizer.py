@@ -15,7 +15,13 @@ from torch.optim.optimizer import Optimizer, ParamsT
 import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
 from indian_torch import _private
-from indian_torch.checkpoints import STATE_KEYS, StateDict, check_state_dict, restore_state
+from indian_torch.checkpoints import (
+    STATE_KEYS,
+    StateDict,
+    check_state_dict,
+    check_structure,
+    restore_state,
+)
 from indian_torch.energy import energy
 from indian_torch.functional import Options, Part, checked_part, make
 from indian_torch.groups import OPTIONS, checked_group, checked_step
@@ -236,6 +242,7 @@ class INDIAN(Optimizer):
             TypeError: If a hyperparameter is not a number; likewise.
             RuntimeError: If two options exclude each other; likewise.
         """
+        check_structure(state_dict)
         loaded: list[StateDict] = []
 
         # Hooks, so that the user's own come before the check, and after all is loaded.
@@ -480,5 +487,7 @@ def check_psi(psi: Any, param: Tensor) -> None:
         raise ValueError(f"psi should be {tuple(param.shape)}, but is {tuple(psi.shape)}")
     if psi.layout != torch.strided:
         raise ValueError(f"psi should be dense, but is {psi.layout}")
+    if psi.is_meta and not param.is_meta:
+        raise ValueError("psi should have numbers, but is on meta")
     if psi.is_complex() and not param.is_complex():
         raise ValueError(f"psi should be real, as its parameter is, but is {psi.dtype}")
