@@ -83,7 +83,7 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
 
 
 def _squared_momentum(param: Tensor, state: dict[str, Any] | None, group: dict[str, Any]) -> Tensor:
-    """Return ‖w‖² of one parameter, in float64 (float32 off the CPU)."""
+    """Return ‖w‖² of one parameter, in float64 (off the CPU at least in float32)."""
     scale = state.get("scale", 0.0) if state else 0.0
     if isinstance(scale, Tensor):  # 0 or 1, on the device: nothing is decided here.
         assert state is not None
@@ -110,8 +110,9 @@ def _at_start(param: Tensor, group: dict[str, Any]) -> Tensor:
 
 
 def _squared(tensor: Tensor) -> Tensor:
-    dtype = torch.float64 if tensor.device.type == "cpu" else torch.float32
     tensor = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    least = torch.float64 if tensor.device.type == "cpu" else torch.float32
+    dtype = torch.promote_types(tensor.dtype, least)
     norm: Any = torch.linalg.vector_norm(tensor, dtype=dtype)
     if hasattr(norm, "full_tensor"):  # A DTensor: every rank gets the norm of the whole.
         norm = norm.full_tensor()

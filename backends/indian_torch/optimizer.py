@@ -26,7 +26,7 @@ from indian_torch.energy import energy
 from indian_torch.functional import Options, Part, checked_part, make
 from indian_torch.groups import OPTIONS, checked_group, checked_step
 from indian_torch.precision import momentum_dtype_of
-from indian_torch.scalars import Scale, moved
+from indian_torch.scalars import Scale, is_unreadable, moved
 from indian_torch.tensors import Examiner, examine
 
 _NO_STATE: StateDict = {}
@@ -410,7 +410,8 @@ class INDIAN(Optimizer):
         """
         group = self._group_of(param)
         state = self.state.get(param, {})
-        scale = float(state.get("scale", 0.0))
+        scale = state.get("scale", 0.0)
+        scale = 1.0 if is_unreadable(scale) else float(scale)
         dtype = momentum_dtype_of(param, group["momentum_dtype"])
         if scale != 0:
             momentum = state["momentum_buffer"] / scale
