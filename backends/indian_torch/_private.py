@@ -33,10 +33,9 @@ def _with_grad_if_differentiable(step: Callable[..., Any]) -> Callable[..., Any]
     return wrapped
 
 
-# The types of which foreach operations and the fused kernel take lists.
-native_types = frozenset(
-    getattr(_optimizer, "_foreach_supported_types", (Tensor, torch.nn.Parameter))
-)
+# What is plain memory. (PyTorch's own list has DTensor too, once torch.distributed.tensor has been
+# imported, and the fused kernel does not know that.)
+native_types = frozenset((Tensor, torch.nn.Parameter))
 # Which implementation PyTorch's own optimizers choose for these parameters.
 default_to_fused_or_foreach: Callable[..., tuple[bool, bool]] = getattr(
     _optimizer, "_default_to_fused_or_foreach", _foreach_by_default
@@ -50,11 +49,24 @@ use_grad_for_differentiable: Callable[[Any], Any] = getattr(
     _optimizer, "_use_grad_for_differentiable", _with_grad_if_differentiable
 )
 try:
-    from torch._subclasses.fake_tensor import FakeTensor
+    from torch._subclasses.fake_tensor import FakeTensor as FakeTensor  # noqa: PLC0414
 except ImportError:
 
     class FakeTensor(Tensor):  # type: ignore[no-redef]
         """No tensor is one."""
+
+
+# Without one of these, steps are the for-loop's.
+has_foreach = all(
+    hasattr(torch, f"_foreach_{name}") for name in ("add", "add_", "copy_", "mul", "mul_", "sub_")
+)
+
+
+def values(sparse: Tensor) -> Tensor:
+    """Return the memory that a sparse tensor, coalesced or not, keeps its numbers in."""
+    if hasattr(sparse, "_values"):
+        return sparse._values()
+    return sparse.coalesce().values()
 
 
 def check_capture(optimizer: Any) -> None:

@@ -146,8 +146,9 @@ class _Derivatives:
         eps = max(torch.finfo(param.dtype).eps for param in self._params)
         size = sum(float(param.detach().abs().square().sum()) for param in self._params) ** 0.5
         step = eps ** (1 / 3) * (1 + size) / norm
-        change = self.gradient_at(step * vector) - self.gradient_at(-step * vector)
-        return change / (2 * step)
+        after, before = (self.gradient_at(sign * step * vector) for sign in (1, -1))
+        product: Array = (after - before) / (2 * step)
+        return product
 
     def gradient_at(self, displacement: Array) -> Array:
         """Return the gradient at θ + displacement, NaN where the loss has left its domain."""

@@ -23,7 +23,7 @@ def _single_tensor_indian(
     differentiable: bool,
     stochastic_rounding: bool,
 ) -> None:
-    def write(i: int, update: Tensor, new_buffer: Tensor, new_scale: Scale) -> None:
+    def write(i: int, update: Tensor, new_buffer: Tensor, new_scale: Any) -> None:
         buffer, scale = momentum_buffers[i], scales[i]
         add_rounded(params[i], update, stochastic_rounding)
         if differentiable:

@@ -17,7 +17,7 @@ from torch import Tensor
 from indian_torch import _private
 from indian_torch.for_loop import _single_tensor_indian
 from indian_torch.foreach import _multi_tensor_indian
-from indian_torch.fused import Call, fused_calls, make_fused_call
+from indian_torch.fused import Call, fused_calls, make_fused_call, raise_versions
 from indian_torch.groups import checked_step
 from indian_torch.scalars import Scale, Step
 from indian_torch.tensors import Layout, check_match, examine, separated
@@ -37,8 +37,8 @@ class Options(NamedTuple):
 class Part:
     """One parameter group's part of a step: it has been checked, and nothing has been changed.
 
-    The lists are this object's own, and hold local shards in place of DTensors. `layout` is None
-    under torch.compile.
+    The lists hold local shards in place of DTensors, which are in `sharded`. `layout` is None under
+    torch.compile.
     """
 
     params: list[Tensor]
@@ -48,6 +48,7 @@ class Part:
     step: Step
     options: Options
     layout: Layout | None
+    sharded: Sequence[Tensor] = ()
 
     @property
     def on_host(self) -> bool:
@@ -163,12 +164,15 @@ def checked_part(
             check_match("gradient", grad, param)
         return Part(params, grads, momentum_buffers, scales, step, options, None)
     on_host = not (options.capturable or options.differentiable)
+    sharded: Sequence[Tensor] = ()
     if on_host and not _private.native_types.issuperset(map(type, params)):
+        sharded = [param for param in params if hasattr(param, "placements")]
         params, grads, momentum_buffers = _local_shards(params, grads, momentum_buffers)
     layout = examine(params, grads, momentum_buffers)
     if layout.sparse and step.l2 != 0:
         raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-    return Part(params, list(grads), momentum_buffers, scales, step, options, layout)
+    grads = list(grads)  # some may be replaced
+    return Part(params, grads, momentum_buffers, scales, step, options, layout, sharded)
 
 
 def make(parts: Sequence[Part]) -> None:
@@ -182,13 +186,16 @@ def make(parts: Sequence[Part]) -> None:
         left = [i for i in range(len(part.params)) if i not in taken]
         if left:
             _make(part, left)
+        raise_versions(part.sharded)
 
 
 def _kernel_calls(part: Part) -> list[Call]:
     """Return the calls of the fused kernel that make the step, as far as there are any."""
     foreach, fused, *_ = part.options
     automatic = foreach is None and fused is None
-    if not part.on_host or part.layout is None or part.layout.sparse or not (fused or automatic):
+    if not (fused or automatic) or not part.on_host or not _private.has_foreach:
+        return []
+    if part.layout is None or part.layout.sparse:
         return []
     return fused_calls(part.layout.fused, part.scales, part.step, automatic)
 
@@ -204,7 +211,8 @@ def _make(part: Part, left: list[int]) -> None:
         # Inductor (2.13) bakes a float into foreach operations and, from the third value of a
         # schedule on, takes the graph of an earlier one for it. The for-loop is compiled rightly.
         foreach = fused = False
-    if part.layout is not None and (part.layout.sparse or part.layout.lazy_param):
+    plain = part.layout is not None and (part.layout.sparse or part.layout.lazy_param)
+    if plain or not _private.has_foreach:
         foreach = fused = False
     implementation = _multi_tensor_indian if foreach or fused else _single_tensor_indian
     buffers = [part.momentum_buffers[i] for i in left]

@@ -84,14 +84,17 @@ def make_fused_call(part: Part, indices: Sequence[int], call: NesterovSGD) -> No
     if call.factor != 1:
         torch._foreach_mul_(buffers, call.factor)
     _kernel(params, grads, buffers, call, part.step.l2)
-    # The kernel does not tell autograd that a graph may hold what it has overwritten.
-    _raise_versions(params)
-    _raise_versions(buffers)
+    raise_versions(params)
+    raise_versions(buffers)
     for i in indices:
         part.scales[i] = call.scale
 
 
-def _raise_versions(tensors: list[Tensor]) -> None:
+def raise_versions(tensors: Sequence[Tensor]) -> None:
+    """Tell autograd that tensors were written to, which the kernel does not: a graph may hold them.
+
+    Nor does a write to a shard tell it of the whole.
+    """
     try:
         torch.autograd.graph.increment_version(tensors)
     except RuntimeError:  # Tensors made in inference mode have none.

@@ -59,9 +59,14 @@ class INDIAN(Optimizer):
 
     The state of a parameter is ``momentum_buffer``, of θ's shape, which holds ``scale`` times w,
     and the number ``scale``, 0 before the first step. All implementations share it. A parameter
-    whose gradient is None is left alone; its first step is its own. A first step with lr = 0 on a
-    gradient that is zero everywhere is none (torch.distributed.checkpoint makes such steps to see
-    the state).
+    whose gradient is None is left alone; its first step is its own. A first step with lr = 0 is
+    none, whatever the gradient: a group that is frozen so starts when it is thawed.
+
+    A step is all or nothing: what cannot be used, in any group, is refused before any parameter
+    has moved. A gradient in the memory of a parameter is read before that is written to.
+
+    ``OneCycleLR`` and ``CyclicLR`` need ``cycle_momentum=False``: the momentum, 1 − αγ, follows lr
+    by itself.
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
@@ -74,13 +79,14 @@ class INDIAN(Optimizer):
         decoupled_weight_decay: Whether weight decay is θ ← (1 − γλ) θ before the step, without w
             taking notice (the default), or L2 regularization v ← v + λθ.
         maximize: Whether to go up instead of down.
-        foreach: Whether to use the implementation over lists of tensors. False: the for-loop.
+        foreach: Whether to use the implementation over lists of tensors. False: the for-loop, which
+            sparse gradients, and a float lr under torch.compile, take in any case.
         capturable: Whether steps can be captured in a CUDA graph.
         differentiable: Whether autograd goes through the step.
         fused: Whether to make the step in one pass over memory, by PyTorch's fused SGD kernel,
             wherever there is such a step (real parameters of 32 or 64 bits whose gradients have
-            the same layout; not αγ ≥ 1, sparse gradients, ``capturable`` or torch.compile, which
-            take the foreach implementation). The default, with foreach=None, is True for float32
+            the same layout; not αγ ≥ 1, ``capturable`` or torch.compile, which take the foreach
+            implementation). The default, with foreach=None, is True for float32
             on the CPU and CUDA and leaves to foreach or the for-loop what torch.optim does.
         momentum_dtype: What w is kept in. None: float32 for 16-bit parameters, and the
             parameter's own dtype for all others.

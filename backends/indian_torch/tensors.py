@@ -224,7 +224,7 @@ def _fit(*three: Tensor) -> bool:
 
 def _memory(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Return the dense tensors that hold the numbers."""
-    return [tensor._values() if tensor.is_sparse else tensor for tensor in tensors]
+    return [_private.values(tensor) if tensor.is_sparse else tensor for tensor in tensors]
 
 
 def _addresses(tensors: Sequence[Tensor]) -> Spans:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -84,7 +83,7 @@ def test_a_fake_tensor_lr(implementation: str, device: str) -> None:
 
 
 @pytest.fixture
-def fake_kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+def fake_kernel(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Let the fused path take fake tensors, and record what the kernel is given."""
     calls: list[tuple[str, int]] = []
 
@@ -98,8 +97,8 @@ def fake_kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int
     monkeypatch.setattr(_private, "native_types", native)
     monkeypatch.setattr(_private, "fused_sgd", kernel)
     monkeypatch.setattr(fused, "_kernel_works", lambda device, dtype: True)
-    monkeypatch.setattr(Tensor, "data_ptr", lambda tensor: id(tensor))
-    yield calls
+    monkeypatch.setattr(Tensor, "data_ptr", id)
+    return calls
 
 
 @pytest.mark.usefixtures("without_copy")
@@ -120,7 +119,9 @@ def test_fused_takes_two_dtypes(fake_kernel: list[tuple[str, int]]) -> None:
 @pytest.mark.parametrize("implementation", [i for i in IMPLEMENTATIONS if i != "fused"])
 def test_meta_parameters(implementation: str, lr: float) -> None:
     params = on("meta")
-    optimizer = run(params, lrs=(lr, 0.1), lr=lr, initial_speed=0.1, **IMPLEMENTATIONS[implementation])
+    optimizer = run(
+        params, lrs=(lr, 0.1), lr=lr, initial_speed=0.1, **IMPLEMENTATIONS[implementation]
+    )
     assert optimizer.psi(params[0]).is_meta
     assert optimizer.energy(torch.ones((), device="meta")).is_meta
     other = INDIAN(params, **IMPLEMENTATIONS[implementation])
