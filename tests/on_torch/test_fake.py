@@ -144,6 +144,8 @@ def test_a_memory_estimate_of_the_first_step(implementation: str, lr: float) -> 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_another_default_device_changes_nothing(implementation: str) -> None:
     fused._kernel_works.cache_clear()
+    with torch.device("meta"):
+        assert fused._kernel_works(torch.device("cpu"), torch.float32)
     results = []
     for device in ("cpu", "meta"):
         param = nn.Parameter(torch.linspace(0, 1, 5))

@@ -190,17 +190,6 @@ def test_a_lazily_negated_parameter(implementation: str) -> None:
     torch.testing.assert_close(one.resolve_neg(), other, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_gradients_by_autograd_that_are_lazily_negated(implementation: str) -> None:
-    a, b = parameters([(), ()], torch.float32)
-    optimizer = INDIAN([a, b], **LR, **IMPLEMENTATIONS[implementation])
-    before = [a.item(), b.item()]
-    torch.complex(a, b).conj().imag.backward()
-    optimizer.step()  # of −b: b goes up
-    assert a.item() == before[0]
-    assert b.item() == pytest.approx(before[1] + 0.3, rel=1e-5)
-
-
 REPLACED: dict[str, Callable[[Tensor], Tensor]] = {
     "transposed": lambda t: t.t(),
     "transposed and copied": lambda t: t.t().contiguous(),
