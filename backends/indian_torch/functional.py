@@ -37,8 +37,8 @@ class Options(NamedTuple):
 class Part:
     """One parameter group's part of a step: it has been checked, and nothing has been changed.
 
-    The lists hold local shards in place of DTensors, which are in `sharded`. `layout` is None under
-    torch.compile.
+    Where a scale changes, `scales` becomes another list. The lists hold local shards in place of
+    DTensors, which are in `sharded`. `layout` is None under torch.compile.
     """
 
     params: list[Tensor]
@@ -182,10 +182,9 @@ def make(parts: Sequence[Part]) -> None:
     for part, calls in [(part, _kernel_calls(part)) for part in parts]:
         for indices, call in calls:
             make_fused_call(part, indices, call)
-        taken = {i for indices, _ in calls for i in indices} if calls else ()
-        left = [i for i in range(len(part.params)) if i not in taken]
-        if left:
-            _make(part, left)
+        if sum(len(indices) for indices, _ in calls) < len(part.params):
+            taken = {i for indices, _ in calls for i in indices}
+            _make(part, [i for i in range(len(part.params)) if i not in taken])
         raise_versions(part.sharded)
 
 
@@ -227,6 +226,7 @@ def _make(part: Part, left: list[int]) -> None:
         differentiable=differentiable,
         stochastic_rounding=stochastic_rounding,
     )
+    part.scales = list(part.scales)
     for i, buffer, scale in zip(left, buffers, scales, strict=True):
         part.momentum_buffers[i], part.scales[i] = buffer, scale
 

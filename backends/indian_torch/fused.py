@@ -86,8 +86,10 @@ def make_fused_call(part: Part, indices: Sequence[int], call: NesterovSGD) -> No
     _kernel(params, grads, buffers, call, part.step.l2)
     raise_versions(params)
     raise_versions(buffers)
-    for i in indices:
-        part.scales[i] = call.scale
+    if call.scale != part.scales[indices[0]]:
+        part.scales = list(part.scales)
+        for i in indices:
+            part.scales[i] = call.scale
 
 
 def raise_versions(tensors: Sequence[Tensor]) -> None:

@@ -3,6 +3,7 @@ r"""INDIAN as a `torch.optim.Optimizer`."""
 from __future__ import annotations
 
 import itertools
+import operator
 from collections import defaultdict
 from collections.abc import Callable
 from types import NoneType
@@ -30,14 +31,16 @@ from indian_torch.scalars import Scale, is_unreadable, moved
 from indian_torch.tensors import Examiner, examine
 
 _NO_STATE: StateDict = {}
+_BUFFER, _SCALE = operator.itemgetter("momentum_buffer"), operator.itemgetter("scale")
 
 
 class _GroupStep(NamedTuple):
-    """A group's part of a step, and what it belongs to: the user's parameters and their states."""
+    """A group's part of a step, the user's parameters and their states, and the scales before."""
 
     part: Part
     params: list[Tensor]
     states: list[StateDict]
+    scales: list[Scale]
 
 
 class INDIAN(Optimizer):
@@ -309,7 +312,7 @@ class INDIAN(Optimizer):
             scales: list[Any] = []
             self._init_group(group, params, grads, buffers, scales)
             part = checked_part(params, grads, buffers, scales, step, options, examine)
-            return _GroupStep(part, params, [])
+            return _GroupStep(part, params, [], scales)
         # Comprehensions: with a thousand small tensors, what Python does here is half of a step.
         params = group["params"]
         grads = [param.grad for param in params]
@@ -317,14 +320,16 @@ class INDIAN(Optimizer):
             params = [param for param in params if param.grad is not None]
             grads = [grad for grad in grads if grad is not None]
         states = list(map(self.state.get, params, itertools.repeat(_NO_STATE)))
-        buffers = [state.get("momentum_buffer") for state in states]
-        scales = [state.get("scale") for state in states]
-        if options.fused and NoneType in set(map(type, buffers)):
-            for param in params:
+        try:
+            buffers, scales = list(map(_BUFFER, states)), list(map(_SCALE, states))
+        except KeyError:  # Some have to be made.
+            buffers = [state.get("momentum_buffer") for state in states]
+            scales = [state.get("scale") for state in states]
+            for param in params if options.fused else ():
                 _private.device_dtype_check_for_fused(param)
         look = examine if options.differentiable else self._examiners[number]
         part = checked_part(params, grads, buffers, scales, step, options, look)
-        return _GroupStep(part, params, states)
+        return _GroupStep(part, params, states, scales)
 
     @_private.use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -359,9 +364,10 @@ class INDIAN(Optimizer):
                     self._make_states(group, parts[number].params, on_device)
                     parts[number] = self._part(number, group)
         make([each.part for each in parts])
-        for part, _, states in parts:
-            for state, scale in zip(states, part.scales, strict=bool(states)):
-                state["scale"] = scale
+        for part, _, states, scales in parts:
+            if states and part.scales is not scales:
+                for state, scale in zip(states, part.scales, strict=True):
+                    state["scale"] = scale
             if part.options.differentiable:
                 for state, buffer in zip(states, part.momentum_buffers, strict=True):
                     state["momentum_buffer"] = buffer
