@@ -1,24 +1,35 @@
 r"""The curvature of a loss in PyTorch, and the step size that follows from it.
 
 The loss is evaluated once; ∇J stays in its graph, and each product ∇²J(θ) v is one more backward
-pass, of ⟨∇J, v⟩.
+pass, of ⟨∇J, v⟩. Attention is evaluated by its plain formula, whose kernel has second derivatives.
+Where another operation has none, ∇²J(θ) v is a difference of two gradients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim.optimizer import ParamsT
 
 from indian_core import ALPHA, BETA
 from indian_core.curvature import Array, largest_eigenvalue
 from indian_core.step_size import SAFETY, StepSize, from_loss
 
+_INDEPENDENT = (
+    "Invalid loss: it does not depend on the params as far as autograd can see (which "
+    "checkpoint(..., use_reentrant=True) hides from it; use_reentrant=False does not)"
+)
+# In the errors of operations whose derivative has none, and of compiled functions.
+_NO_SECOND_DERIVATIVE = ("is not implemented", "not differentiable", "double backward")
 
-def largest_curvature(loss_fn: Callable[[], Tensor], params: Iterable[Tensor]) -> float:
+
+def largest_curvature(loss_fn: Callable[[], Tensor], params: ParamsT) -> float:
     """Return the largest eigenvalue of the Hessian of a loss.
 
     See `suggest_lr` for the arguments, what is left untouched, and the errors.
@@ -33,14 +44,14 @@ def largest_curvature(loss_fn: Callable[[], Tensor], params: Iterable[Tensor]) -
         >>> round(largest_curvature(lambda: (h * theta**2).sum() / 2, [theta]), 4)
         10.0
     """
-    params = _trainable(params)
-    with _untouched(params):
-        return largest_eigenvalue(_Derivatives(loss_fn, params).product, _size(params))
+    tensors = _trainable(params)
+    with _untouched(tensors):
+        return largest_eigenvalue(_Derivatives(loss_fn, tensors).product, _size(tensors))
 
 
 def suggest_lr(
     loss_fn: Callable[[], Tensor],
-    params: Iterable[Tensor],
+    params: ParamsT,
     alpha: float = ALPHA,
     beta: float = BETA,
     safety: float = SAFETY,
@@ -62,8 +73,8 @@ def suggest_lr(
     Args:
         loss_fn: Evaluates the loss, a scalar tensor, at the parameters' current values. It must
             not call ``backward()``.
-        params: θ, such as ``model.parameters()``. Those that do not require gradients are left
-            out.
+        params: θ, such as ``model.parameters()``, or named parameters or parameter groups. Those
+            that do not require gradients are left out.
         alpha: α ≥ 0, the viscous damping of the run.
         beta: β > 0, the Newton damping of the run.
         safety: The part of the stability limit to suggest, > 0.
@@ -79,7 +90,7 @@ def suggest_lr(
             or does not depend on the parameters; or if nothing limits the step (α = 0 and no
             positive curvature).
         ImportError: If SciPy is missing: ``pip install "indian-optimizer[tuning]"``.
-        RuntimeError: If an operation of the loss has no second derivative in PyTorch.
+        RuntimeError: If the loss goes through ``checkpoint(..., use_reentrant=True)``.
 
     Example:
         >>> import torch
@@ -90,45 +101,99 @@ def suggest_lr(
         >>> round(found.curvature, 2), round(found.lr, 4), found.initial_speed
         (100.0, 0.0206, 0.5)
     """
-    params = _trainable(params)
-    with _untouched(params):
-        at_start = _Derivatives(loss_fn, params)
+    tensors = _trainable(params)
+    with _untouched(tensors):
+        at_start = _Derivatives(loss_fn, tensors)
 
         def gradient(displacement: Array) -> Array:
             if not displacement.any():
                 return _flat(at_start.gradients)
-            with _displaced(params, displacement):
-                return _flat(_Derivatives(loss_fn, params).gradients)
+            return at_start.gradient_at(displacement)
 
-        return from_loss(at_start.product, gradient, _size(params), alpha, beta, safety)
+        return from_loss(at_start.product, gradient, _size(tensors), alpha, beta, safety)
 
 
 class _Derivatives:
-    """The gradient of a loss at the parameters' current values, and its Hessian's products."""
+    """The gradient of a loss at the parameters' current values, and its Hessian's products.
+
+    Where an operation has no second derivative in PyTorch, a product is a difference of gradients.
+    """
 
     def __init__(self, loss_fn: Callable[[], Tensor], params: list[Tensor]) -> None:
-        with torch.enable_grad():
-            # Dropout is the same in each evaluation.
-            with torch.random.fork_rng(devices=_cuda_devices(params), device_type="cuda"):
-                loss = loss_fn()
-            _check_loss(loss)
-            try:
-                gradients = torch.autograd.grad(
-                    loss, params, create_graph=True, allow_unused=True, materialize_grads=False
-                )
-            except RuntimeError as error:
-                if "second time" in str(error):
-                    raise ValueError("Invalid loss: loss_fn must not call backward()") from error
-                raise
+        self._loss_fn, self._params = loss_fn, params
+        loss = self._loss()
+        if not torch.isfinite(loss):
+            raise ValueError(f"Invalid loss: {loss.item()}")
+        gradients = self._gradients(loss, create_graph=True)
         if all(g is None for g in gradients):
-            raise ValueError("Invalid loss: it does not depend on the params")
-        self._params = params
-        self.gradients = [
-            torch.zeros_like(p) if g is None else g for p, g in zip(params, gradients, strict=True)
-        ]
+            raise ValueError(_INDEPENDENT)
+        self.gradients = self._dense(gradients)
+        self._is_differentiable = not _ends_in_an_error(self.gradients)
 
     def product(self, vector: Array) -> Array:
         """Return ∇²J times a vector."""
+        if self._is_differentiable:
+            try:
+                return self._exact_product(vector)
+            except RuntimeError as error:
+                if not any(words in str(error) for words in _NO_SECOND_DERIVATIVE):
+                    raise
+                self._is_differentiable = False
+        norm = float(np.linalg.norm(vector))
+        if norm == 0:
+            return vector
+        # The step that balances the rounding of the gradients with the third derivative.
+        eps = max(torch.finfo(param.dtype).eps for param in self._params)
+        size = sum(float(param.detach().abs().square().sum()) for param in self._params) ** 0.5
+        step = eps ** (1 / 3) * (1 + size) / norm
+        after, before = (self.gradient_at(sign * step * vector) for sign in (1, -1))
+        product: Array = (after - before) / (2 * step)
+        return product
+
+    def gradient_at(self, displacement: Array) -> Array:
+        """Return the gradient at θ + displacement, NaN where the loss has left its domain."""
+        with _displaced(self._params, displacement):
+            loss = self._loss()
+            if not torch.isfinite(loss):
+                return np.full_like(displacement, np.nan)
+            return _flat(self._dense(self._gradients(loss, create_graph=False)))
+
+    def _loss(self) -> Tensor:
+        # Autocast would take the weights that it cast at another point.
+        torch.clear_autocast_cache()
+        with (
+            torch.enable_grad(),
+            # Dropout is the same in each evaluation.
+            torch.random.fork_rng(devices=_cuda_devices(self._params), device_type="cuda"),
+            # The other kernels of attention have no second derivative.
+            sdpa_kernel(SDPBackend.MATH),
+        ):
+            loss = self._loss_fn()
+        torch.clear_autocast_cache()
+        _check_loss(loss)
+        return loss
+
+    def _gradients(self, loss: Tensor, create_graph: bool) -> Sequence[Tensor | None]:
+        try:
+            return torch.autograd.grad(
+                loss,
+                self._params,
+                create_graph=create_graph,
+                allow_unused=True,
+                materialize_grads=False,
+            )
+        except RuntimeError as error:
+            if "second time" in str(error):
+                raise ValueError("Invalid loss: loss_fn must not call backward()") from error
+            raise
+
+    def _dense(self, gradients: Sequence[Tensor | None]) -> list[Tensor]:
+        return [
+            torch.zeros_like(p) if g is None else g.to_dense()
+            for p, g in zip(self._params, gradients, strict=True)
+        ]
+
+    def _exact_product(self, vector: Array) -> Array:
         curved = [
             (g, v)
             for g, v in zip(self.gradients, _like(self._params, vector), strict=True)
@@ -147,17 +212,45 @@ class _Derivatives:
         return _flat(products)
 
 
-def _trainable(params: Iterable[Tensor]) -> list[Tensor]:
+def _ends_in_an_error(gradients: Iterable[Tensor]) -> bool:
+    """Return whether an operation's backward can be run once only (`once_differentiable`).
+
+    Autograd puts a node there that raises; but it leads to no parameter, so autograd.grad would
+    leave it out, and take the derivative for zero.
+    """
+    seen: set[Any] = set()
+    nodes: list[Any] = [gradient.grad_fn for gradient in gradients]
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            if node.name().endswith("::Error"):
+                return True
+            nodes += [following for following, _ in node.next_functions]
+    return False
+
+
+def _trainable(params: Iterable[Any]) -> list[Tensor]:
     if isinstance(params, Tensor):
         raise TypeError("Invalid params: a tensor (they must be an iterable of tensors)")
-    params = list(params)
-    for param in params:
-        if not isinstance(param, Tensor):
-            raise TypeError(f"Invalid params: {type(param).__name__} (they must be tensors)")
-    params = [param for param in params if param.requires_grad]
-    if _size(params) == 0:
+    tensors = [param for param in _tensors(params) if param.requires_grad]
+    if _size(tensors) == 0:
         raise ValueError("Invalid params: there are none that require gradients, or all are empty")
-    return params
+    return tensors
+
+
+def _tensors(params: Iterable[Any]) -> Iterator[Tensor]:
+    """Yield the tensors of what an optimizer takes: named parameters and groups as well."""
+    for param in params:
+        if isinstance(param, dict) and "params" in param:
+            inner = param["params"]
+            yield from _tensors([inner] if isinstance(inner, Tensor) else inner)
+        elif isinstance(param, tuple) and len(param) == 2 and isinstance(param[1], Tensor):
+            yield param[1]
+        elif isinstance(param, Tensor):
+            yield param
+        else:
+            raise TypeError(f"Invalid params: {type(param).__name__} (they must be tensors)")
 
 
 def _check_loss(loss: Tensor) -> None:
@@ -167,10 +260,8 @@ def _check_loss(loss: Tensor) -> None:
         raise ValueError(
             f"Invalid loss: shape {tuple(loss.shape)}, {loss.dtype} (it must be a real scalar)"
         )
-    if not torch.isfinite(loss):
-        raise ValueError(f"Invalid loss: {loss.item()}")
     if not loss.requires_grad:
-        raise ValueError("Invalid loss: it does not depend on the params")
+        raise ValueError(_INDEPENDENT)
 
 
 def _cuda_devices(params: list[Tensor]) -> list[int]:

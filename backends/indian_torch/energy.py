@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from indian_core.energy import lyapunov_energy
+from indian_torch.groups import HYPERPARAMETERS
 
 
 @torch.no_grad()
@@ -34,7 +35,8 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
         Before a parameter's first step its momentum is that of its gradient, w_0 = (s − β) v_0.
 
     Raises:
-        ValueError: If the loss is not a real scalar.
+        TypeError: If the optimizer is not an INDIAN.
+        ValueError: If the loss is not a real scalar, or some groups maximize and some do not.
 
     Source: Castera et al., Lemmas 9 and 10.
 
@@ -54,16 +56,21 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
         9.65
         6.107
     """
+    groups = optimizer.param_groups
+    if not all(group.keys() >= {*HYPERPARAMETERS} for group in groups):
+        raise TypeError(f"optimizer should be an INDIAN, not {type(optimizer).__name__}")
+    if len({bool(group["maximize"]) for group in groups}) > 1:
+        raise ValueError("Invalid maximize: there is no energy of groups that go up and down")
     if isinstance(loss, Tensor) and (loss.numel() != 1 or loss.is_complex()):
         raise ValueError(
             f"Invalid loss: shape {tuple(loss.shape)}, {loss.dtype} (it must be a real scalar)"
         )
-    first = optimizer.param_groups[0]
+    first = groups[0]
     weight = 1 + first["alpha"] * first["beta"]
     squares = [
         _squared_momentum(param, optimizer.state.get(param), group)
         * (weight / (1 + group["alpha"] * group["beta"]))
-        for group in optimizer.param_groups
+        for group in groups
         for param in group["params"]
     ]
     device = squares[0].device
@@ -76,8 +83,8 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
 
 
 def _squared_momentum(param: Tensor, state: dict[str, Any] | None, group: dict[str, Any]) -> Tensor:
-    """Return ‖w‖² of one parameter, in float64 (float32 off the CPU)."""
-    scale = state["scale"] if state else 0.0
+    """Return ‖w‖² of one parameter, in float64 (off the CPU at least in float32)."""
+    scale = state.get("scale", 0.0) if state else 0.0
     if isinstance(scale, Tensor):  # 0 or 1, on the device: nothing is decided here.
         assert state is not None
         started, at_start = _squared(state["momentum_buffer"]), _at_start(param, group)
@@ -103,8 +110,9 @@ def _at_start(param: Tensor, group: dict[str, Any]) -> Tensor:
 
 
 def _squared(tensor: Tensor) -> Tensor:
-    dtype = torch.float64 if tensor.device.type == "cpu" else torch.float32
     tensor = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    least = torch.float64 if tensor.device.type == "cpu" else torch.float32
+    dtype = torch.promote_types(tensor.dtype, least)
     norm: Any = torch.linalg.vector_norm(tensor, dtype=dtype)
     if hasattr(norm, "full_tensor"):  # A DTensor: every rank gets the norm of the whole.
         norm = norm.full_tensor()

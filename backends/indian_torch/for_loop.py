@@ -2,6 +2,9 @@ r"""The for-loop implementation: one parameter at a time, for whatever PyTorch c
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from indian_core import Coefficients
@@ -20,6 +23,19 @@ def _single_tensor_indian(
     differentiable: bool,
     stochastic_rounding: bool,
 ) -> None:
+    def write(i: int, update: Tensor, new_buffer: Tensor, new_scale: Any) -> None:
+        buffer, scale = momentum_buffers[i], scales[i]
+        add_rounded(params[i], update, stochastic_rounding)
+        if differentiable:
+            momentum_buffers[i] = new_buffer.to(buffer.dtype)  # autograd needs the old one
+        else:
+            buffer.copy_(new_buffer)
+        if isinstance(scale, Tensor):
+            scale.copy_(new_scale)
+        else:
+            scales[i] = new_scale
+
+    results: list[tuple[int, Tensor, Tensor, Any]] = []
     by_scale: dict[float, tuple[Coefficients, float]] = {}  # most parameters share theirs
     for i, (param, buffer) in enumerate(zip(params, momentum_buffers, strict=True)):
         dtype = working_dtype(buffer.dtype)
@@ -51,12 +67,10 @@ def _single_tensor_indian(
             before = param.clone() if differentiable else param
             update = update - step.shrinkage * before.to(dtype)
         new_buffer = momentum * c.momentum_momentum + grad * c.momentum_gradient
-        add_rounded(param, update, stochastic_rounding)
-        if differentiable:
-            momentum_buffers[i] = new_buffer.to(buffer.dtype)  # autograd needs the old one
-        else:
-            buffer.copy_(new_buffer)
-        if isinstance(scale, Tensor):
-            scale.fill_(new_scale)
-        else:
-            scales[i] = new_scale
+        results.append((i, update, new_buffer, new_scale))
+        # In a compiled step a gradient may lie in the memory of a later parameter; the compiler
+        # knows, if all are read before the first is written.
+        if not torch.compiler.is_compiling():
+            write(*results.pop())
+    for result in results:
+        write(*result)

@@ -44,7 +44,7 @@ def _multi_tensor_indian(
             some_scales: list[Any] = [scales[i] for i in indices]
             here = _on_device(step, device)
             c, new_scale = here.on_buffer(torch.stack(some_scales), wide_dtype)
-            torch._foreach_clamp_min_(some_scales, new_scale)
+            torch._foreach_copy_(some_scales, list(new_scale.unbind()))
         else:
             here = step
             c, new_scale = here.on_buffer(known_scale, wide_dtype)

@@ -7,19 +7,67 @@ momentum of `indian_core.momentum`. The for-loop and the foreach implementation 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import _default_to_fused_or_foreach, _foreach_supported_types
 
+from indian_torch import _private
 from indian_torch.for_loop import _single_tensor_indian
 from indian_torch.foreach import _multi_tensor_indian
-from indian_torch.fused import _fused_indian
+from indian_torch.fused import Call, fused_calls, make_fused_call, raise_versions
+from indian_torch.groups import checked_step
 from indian_torch.scalars import Scale, Step
+from indian_torch.tensors import Layout, check_match, examine, separated
 
-_NATIVE = frozenset(_foreach_supported_types)
+
+class Options(NamedTuple):
+    """The options of a parameter group that choose how its step is made."""
+
+    foreach: bool | None
+    fused: bool | None
+    capturable: bool
+    differentiable: bool
+    stochastic_rounding: bool
+
+
+@dataclass
+class Part:
+    """One parameter group's part of a step: it has been checked, and nothing has been changed.
+
+    Where a scale changes, `scales` becomes another list. The lists hold local shards in place of
+    DTensors, which are in `sharded`. `layout` is None under torch.compile.
+    """
+
+    params: list[Tensor]
+    grads: list[Tensor]
+    momentum_buffers: list[Tensor]
+    scales: list[Scale]
+    step: Step
+    options: Options
+    layout: Layout | None
+    sharded: Sequence[Tensor] = ()
+
+    @property
+    def on_host(self) -> bool:
+        """Return whether every scalar of the step is a Python float."""
+        options = self.options
+        return (
+            self.layout is not None
+            and not (options.capturable or options.differentiable)
+            and not isinstance(self.step.lr, Tensor)
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether the step is none: its lr is 0, and no derivative by lr is asked for."""
+        return (
+            self.layout is not None
+            and self.step.is_idle
+            and not (self.options.differentiable and isinstance(self.step.lr, Tensor))
+        )
 
 
 def indian(
@@ -32,7 +80,6 @@ def indian(
     capturable: bool = False,
     differentiable: bool = False,
     stochastic_rounding: bool = False,
-    has_sparse_grad: bool = False,
     *,
     lr: float | Tensor,
     alpha: float,
@@ -58,7 +105,6 @@ def indian(
         capturable: Whether the step is to be captured in a CUDA graph: no decision on the host.
         differentiable: Whether autograd is to go through the step.
         stochastic_rounding: Whether to round 16-bit parameters stochastically.
-        has_sparse_grad: Whether a gradient is sparse.
         lr: γ, a float or a tensor with one element.
         alpha: α.
         beta: β.
@@ -68,9 +114,10 @@ def indian(
         maximize: Whether to go up rather than down.
 
     Raises:
-        ValueError: If a gradient or a buffer has another shape than its parameter and cannot be
-            read as one of its shape (it is contiguous and has as many elements).
-        RuntimeError: If a gradient is sparse and the weight decay is not decoupled.
+        ValueError: If a hyperparameter is out of its range, or the tensors do not fit together.
+            Nothing has been changed then.
+        TypeError: If a hyperparameter is not a number; likewise.
+        RuntimeError: If a gradient is sparse and the weight decay is not decoupled; likewise.
 
     Example:
         >>> import torch
@@ -84,82 +131,116 @@ def indian(
         >>> theta, buffer, scales  # θ_1 = θ_0 − γ s v_0, and w_1
         (tensor([0.5000]), tensor([1.2500]), [1.0])
     """
-    compiling = torch.compiler.is_compiling()
-    on_host = not (capturable or differentiable or compiling)
-    if isinstance(lr, Tensor):
-        # Off the CPU, item() waits for the device, as torch's SGD does with a Tensor lr.
-        lr = lr.item() if on_host else lr.reshape(())
-    step = Step(
-        lr=lr,
-        alpha=alpha,
-        beta=beta,
-        initial_speed=initial_speed,
-        weight_decay=weight_decay,
-        decoupled_weight_decay=decoupled_weight_decay,
-        sign=-1.0 if maximize else 1.0,
+    options = Options(foreach, fused, capturable, differentiable, stochastic_rounding)
+    step = checked_step(
+        {
+            "lr": lr,
+            "alpha": alpha,
+            "beta": beta,
+            "initial_speed": initial_speed,
+            "weight_decay": weight_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            **options._asdict(),
+        }
     )
-    if on_host and not _NATIVE.issuperset(map(type, params)):
-        params, grads, momentum_buffers = _local_shards(params, grads, momentum_buffers)
+    part = checked_part(params, grads, momentum_buffers, scales, step, options, examine)
+    make([part])
+    momentum_buffers[:], scales[:] = part.momentum_buffers, part.scales
 
-    left: Sequence[int] = range(len(params))
+
+def checked_part(
+    params: list[Tensor],
+    grads: list[Tensor],
+    momentum_buffers: list[Any],
+    scales: list[Any],
+    step: Step,
+    options: Options,
+    examine: Callable[..., Layout],
+) -> Part:
+    """Return a group's part of a step, or raise before anything has been changed."""
+    if torch.compiler.is_compiling():
+        for param, grad in zip(params, grads, strict=True):
+            check_match("gradient", grad, param)
+        return Part(params, grads, momentum_buffers, scales, step, options, None)
+    on_host = not (options.capturable or options.differentiable)
+    sharded: Sequence[Tensor] = ()
+    if on_host and not _private.native_types.issuperset(map(type, params)):
+        sharded = [param for param in params if hasattr(param, "placements")]
+        params, grads, momentum_buffers = _local_shards(params, grads, momentum_buffers)
+    layout = examine(params, grads, momentum_buffers)
+    if layout.sparse and step.l2 != 0:
+        raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+    grads = list(grads)  # some may be replaced
+    return Part(params, grads, momentum_buffers, scales, step, options, layout, sharded)
+
+
+def make(parts: Sequence[Part]) -> None:
+    """Make a step of all parameter groups, in place."""
+    parts = [part for part in parts if not part.is_idle]
+    separated([(part.params, part.grads, part.layout) for part in parts if part.layout])
+    for part, calls in [(part, _kernel_calls(part)) for part in parts]:
+        for indices, call in calls:
+            make_fused_call(part, indices, call)
+        if sum(len(indices) for indices, _ in calls) < len(part.params):
+            taken = {i for indices, _ in calls for i in indices}
+            _make(part, [i for i in range(len(part.params)) if i not in taken])
+        raise_versions(part.sharded)
+
+
+def _kernel_calls(part: Part) -> list[Call]:
+    """Return the calls of the fused kernel that make the step, as far as there are any."""
+    foreach, fused, *_ = part.options
     automatic = foreach is None and fused is None
-    if has_sparse_grad:
-        if step.l2 != 0:
-            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-        foreach = fused = False
-    elif automatic:
-        _, foreach = _default_to_fused_or_foreach(params, differentiable)
+    if not (fused or automatic) or not part.on_host or not _private.has_foreach:
+        return []
+    if part.layout is None or part.layout.sparse:
+        return []
+    return fused_calls(part.layout.fused, part.scales, part.step, automatic)
+
+
+def _make(part: Part, left: list[int]) -> None:
+    """Make the step of some of the parameters by the for-loop or the foreach implementation."""
+    foreach, fused, _, differentiable, stochastic_rounding = part.options
+    compiling = part.layout is None
+    if foreach is None and fused is None:
+        _, foreach = _private.default_to_fused_or_foreach(part.params, differentiable)
         foreach = foreach or (compiling and not differentiable)
-    if compiling and not isinstance(lr, Tensor):
+    if compiling and not isinstance(part.step.lr, Tensor):
         # Inductor (2.13) bakes a float into foreach operations and, from the third value of a
         # schedule on, takes the graph of an earlier one for it. The for-loop is compiled rightly.
         foreach = fused = False
-    if on_host and not has_sparse_grad and (fused or automatic):
-        left = _fused_indian(
-            params, grads, momentum_buffers, scales, step=step, automatic=automatic
-        )
-    if not left:
-        return
-
-    for i in left:
-        _check_shapes(params[i], grads[i], momentum_buffers[i])
+    plain = part.layout is not None and (part.layout.sparse or part.layout.lazy_param)
+    if plain or not _private.has_foreach:
+        foreach = fused = False
     implementation = _multi_tensor_indian if foreach or fused else _single_tensor_indian
-    buffers_left = [momentum_buffers[i] for i in left]
-    scales_left = [scales[i] for i in left]
+    buffers = [part.momentum_buffers[i] for i in left]
+    scales = [part.scales[i] for i in left]
     implementation(
-        [params[i] for i in left],
-        [grads[i] for i in left],
-        buffers_left,
-        scales_left,
-        step=step,
-        on_host=on_host,
+        [part.params[i] for i in left],
+        [part.grads[i] for i in left],
+        buffers,
+        scales,
+        step=part.step,
+        on_host=part.on_host,
         differentiable=differentiable,
         stochastic_rounding=stochastic_rounding,
     )
-    for i, buffer, scale in zip(left, buffers_left, scales_left, strict=True):
-        momentum_buffers[i], scales[i] = buffer, scale
-
-
-def _check_shapes(param: Tensor, grad: Tensor, buffer: Tensor) -> None:
-    """Raise before PyTorch broadcasts: a gradient of one element would fit any parameter."""
-    for name, tensor in (("gradient", grad), ("momentum_buffer", buffer)):
-        if tensor.shape != param.shape:
-            raise ValueError(
-                f"Invalid {name}: its shape is {tuple(tensor.shape)}, "
-                f"but the parameter's is {tuple(param.shape)}"
-            )
+    part.scales = list(part.scales)
+    for i, buffer, scale in zip(left, buffers, scales, strict=True):
+        part.momentum_buffers[i], part.scales[i] = buffer, scale
 
 
 def _local_shards(
-    params: list[Tensor], grads: list[Tensor], momentum_buffers: list[Tensor]
-) -> tuple[list[Tensor], ...]:
+    params: list[Tensor], grads: list[Tensor], momentum_buffers: list[Any]
+) -> tuple[list[Any], ...]:
     """Return this rank's shards in place of DTensors: the step is the same for every number.
 
     The fused kernel knows no DTensor, and the others are far slower on them.
     """
 
     def local(tensor: Any, param: Any) -> Any:
-        if not hasattr(param, "placements"):
+        if tensor is None or not hasattr(param, "placements"):
             return tensor
         if tensor.placements != param.placements:
             tensor = tensor.redistribute(param.device_mesh, param.placements)

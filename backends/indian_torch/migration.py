@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
-from indian_core import checked_hyperparameters
-from indian_torch.groups import check_lr_and_others
+from indian_core import checked
+from indian_torch.checkpoints import check_structure
+from indian_torch.groups import checked_values
 from indian_torch.optimizer import INDIAN, check_psi
 from indian_torch.schedule import PowerDecayLR
 
@@ -53,16 +54,9 @@ def load_authors_state_dict(optimizer: INDIAN, state_dict: dict[str, Any]) -> Po
         >>> optimizer.psi(weight), scheduler.get_last_lr()
         (tensor([0.9000, 1.9000]), [0.05])
     """
-    powers, steps, psis = _checked(optimizer, state_dict)
-    for group, theirs in zip(optimizer.param_groups, state_dict["param_groups"], strict=True):
-        group.update(
-            lr=float(theirs["lr"]),
-            alpha=theirs["alpha"],
-            beta=theirs["beta"],
-            initial_speed=theirs["beta"],
-            weight_decay=theirs["weight_decay"] / theirs["beta"],
-            decoupled_weight_decay=False,
-        )
+    groups, powers, steps, psis = _checked(optimizer, state_dict)
+    for group, theirs in zip(optimizer.param_groups, groups, strict=True):
+        group.update(theirs, decoupled_weight_decay=False)
         for param in group["params"]:
             optimizer.state.pop(param, None)
     for param, psi in psis:
@@ -76,31 +70,31 @@ def load_authors_state_dict(optimizer: INDIAN, state_dict: dict[str, Any]) -> Po
 
 def _checked(
     optimizer: INDIAN, state_dict: dict[str, Any]
-) -> tuple[list[float], list[int], list[tuple[Tensor, Tensor]]]:
-    """Return the decaypowers, the steps, and each parameter with its ψ, or raise."""
+) -> tuple[list[dict[str, float]], list[float], list[int], list[tuple[Tensor, Tensor]]]:
+    """Return the groups' hyperparameters, decaypowers, steps, and (parameter, ψ), or raise."""
     if not isinstance(optimizer, INDIAN):
         raise TypeError(f"optimizer should be an INDIAN, not {type(optimizer).__name__}")
-    if not {"state", "param_groups"} <= set(state_dict):
-        raise ValueError("state_dict should have 'state' and 'param_groups'")
+    check_structure(state_dict)
     groups = state_dict["param_groups"]
     sizes = [len(group["params"]) for group in optimizer.param_groups]
     if [len(group["params"]) for group in groups] != sizes:
         raise ValueError(f"state_dict does not have parameter groups of {sizes} parameters")
-    powers, steps, psis = [], [], []
+    ours, powers, steps, psis = [], [], [], []
     for group, theirs in zip(optimizer.param_groups, groups, strict=True):
         missing = [name for name in _THEIRS if name not in theirs]
         if missing:
             raise ValueError(f"state_dict is not of the authors' code: no {missing[0]!r}")
-        check_lr_and_others(theirs | {"initial_speed": theirs["beta"]})
-        checked_hyperparameters(power=theirs["decaypower"])
-        powers.append(theirs["decaypower"])
+        values = checked_values(theirs | {"initial_speed": theirs["beta"]})
+        decay = checked("weight_decay", values["weight_decay"] / values["beta"])
+        ours.append(values | {"lr": float(values["lr"]), "weight_decay": decay})
+        powers.append(checked("power", theirs["decaypower"]))
         for number, param in zip(theirs["params"], group["params"], strict=True):
             state = state_dict["state"].get(number, {})
             if not state.keys() <= {"step", "psi"}:
                 raise ValueError(
                     f"state_dict, parameter {number!r}: expected step and psi, got {sorted(state)}"
                 )
-            steps.append(int(state.get("step", 0)))
+            steps.append(int(checked("step", state.get("step", 0))))
             psi = state.get("psi")
             if psi is None:
                 continue  # it has had no gradient yet, and will start from rest
@@ -117,4 +111,4 @@ def _checked(
         )
     if len(set(powers)) > 1:
         raise ValueError(f"No single schedule has the decaypowers {powers}")
-    return powers, steps, psis
+    return ours, powers, steps, psis

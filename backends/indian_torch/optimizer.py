@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import itertools
 import operator
+from collections import defaultdict
 from collections.abc import Callable
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import (
-    Optimizer,
-    ParamsT,
-    _device_dtype_check_for_fused,
-    _use_grad_for_differentiable,
-)
+from torch.optim.optimizer import Optimizer, ParamsT
 
 import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
+from indian_torch import _private
 from indian_torch.checkpoints import (
+    STATE_KEYS,
     StateDict,
     check_state_dict,
+    check_structure,
     restore_state,
 )
 from indian_torch.energy import energy
-from indian_torch.functional import indian
-from indian_torch.groups import OPTIONS, check_group
+from indian_torch.functional import Options, Part, checked_part, make
+from indian_torch.groups import OPTIONS, checked_group, checked_step
 from indian_torch.precision import momentum_dtype_of
-from indian_torch.scalars import Scale, moved
+from indian_torch.scalars import Scale, is_unreadable, moved
+from indian_torch.tensors import Examiner, examine
 
-_IS_SPARSE = operator.attrgetter("is_sparse")
+_NO_STATE: StateDict = {}
+_BUFFER, _SCALE = operator.itemgetter("momentum_buffer"), operator.itemgetter("scale")
+
+
+class _GroupStep(NamedTuple):
+    """A group's part of a step, the user's parameters and their states, and the scales before."""
+
+    part: Part
+    params: list[Tensor]
+    states: list[StateDict]
+    scales: list[Scale]
 
 
 class INDIAN(Optimizer):
@@ -52,9 +62,14 @@ class INDIAN(Optimizer):
 
     The state of a parameter is ``momentum_buffer``, of θ's shape, which holds ``scale`` times w,
     and the number ``scale``, 0 before the first step. All implementations share it. A parameter
-    whose gradient is None is left alone; its first step is its own. A first step with lr = 0 on a
-    gradient that is zero everywhere is none (torch.distributed.checkpoint makes such steps to see
-    the state).
+    whose gradient is None is left alone; its first step is its own. A first step with lr = 0 is
+    none, whatever the gradient: a group that is frozen so starts when it is thawed.
+
+    A step is all or nothing: what cannot be used, in any group, is refused before any parameter
+    has moved. A gradient in the memory of a parameter is read before that is written to.
+
+    ``OneCycleLR`` and ``CyclicLR`` need ``cycle_momentum=False``: the momentum, 1 − αγ, follows lr
+    by itself.
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
@@ -67,13 +82,14 @@ class INDIAN(Optimizer):
         decoupled_weight_decay: Whether weight decay is θ ← (1 − γλ) θ before the step, without w
             taking notice (the default), or L2 regularization v ← v + λθ.
         maximize: Whether to go up instead of down.
-        foreach: Whether to use the implementation over lists of tensors. False: the for-loop.
+        foreach: Whether to use the implementation over lists of tensors. False: the for-loop, which
+            sparse gradients, and a float lr under torch.compile, take in any case.
         capturable: Whether steps can be captured in a CUDA graph.
         differentiable: Whether autograd goes through the step.
         fused: Whether to make the step in one pass over memory, by PyTorch's fused SGD kernel,
             wherever there is such a step (real parameters of 32 or 64 bits whose gradients have
-            the same layout; not αγ ≥ 1, sparse gradients, ``capturable`` or torch.compile, which
-            take the foreach implementation). The default, with foreach=None, is True for float32
+            the same layout; not αγ ≥ 1, ``capturable`` or torch.compile, which take the foreach
+            implementation). The default, with foreach=None, is True for float32
             on the CPU and CUDA and leaves to foreach or the for-loop what torch.optim does.
         momentum_dtype: What w is kept in. None: float32 for 16-bit parameters, and the
             parameter's own dtype for all others.
@@ -140,8 +156,8 @@ class INDIAN(Optimizer):
             "momentum_dtype": momentum_dtype,
             "stochastic_rounding": stochastic_rounding,
         }
-        check_group(defaults)
-        super().__init__(params, defaults)
+        self._examiners: dict[int, Examiner] = defaultdict(Examiner)
+        super().__init__(params, checked_group(defaults))
 
     @classmethod
     def from_sgd(
@@ -201,6 +217,7 @@ class INDIAN(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self._examiners = defaultdict(Examiner)  # not part of what is pickled
         for group in self.param_groups:
             for name, value in OPTIONS.items():
                 group.setdefault(name, value)
@@ -216,7 +233,8 @@ class INDIAN(Optimizer):
             TypeError: Likewise.
         """
         if isinstance(param_group, dict):
-            check_group(self.defaults | param_group)
+            checked = checked_group(self.defaults | param_group)
+            param_group = {name: checked[name] for name in param_group}
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: StateDict) -> None:
@@ -233,6 +251,7 @@ class INDIAN(Optimizer):
             TypeError: If a hyperparameter is not a number; likewise.
             RuntimeError: If two options exclude each other; likewise.
         """
+        check_structure(state_dict)
         loaded: list[StateDict] = []
 
         # Hooks, so that the user's own come before the check, and after all is loaded.
@@ -257,65 +276,62 @@ class INDIAN(Optimizer):
         grads: list[Tensor],
         momentum_buffers: list[Tensor],
         scales: list[Scale],
-        states: list[StateDict] | None,
-        idle: bool,
-    ) -> bool:
-        """Fill the lists with what the step works on, and return whether a gradient is sparse.
+    ) -> None:
+        """Fill the lists with what a compiled step works on, making what is missing.
 
         torch.compile calls this by its name, outside of the graph.
-
-        Args:
-            group: The parameter group.
-            params: Filled with its parameters that have a gradient.
-            grads: Filled with the gradients.
-            momentum_buffers: Filled with the buffers, which hold σ w.
-            scales: Filled with σ.
-            states: Filled with the states; None if σ is to be a tensor on the device.
-            idle: Whether lr is known to be zero: a first step is then none if the gradient is.
         """
-        on_device = states is None
+        found = [param for param in group["params"] if param.grad is not None]
+        self._make_states(group, found, on_device=True)
+        params += found
+        grads += [param.grad for param in found]
+        momentum_buffers += [self.state[param]["momentum_buffer"] for param in found]
+        scales += [self.state[param]["scale"] for param in found]
+
+    def _make_states(self, group: dict[str, Any], params: list[Tensor], on_device: bool) -> None:
+        """Make the missing states, and σ what the implementation needs: a float or a tensor."""
+        for param in params:
+            state = self.state[param]
+            if not state.keys() >= STATE_KEYS:
+                dtype = momentum_dtype_of(param, group["momentum_dtype"])
+                state["momentum_buffer"] = torch.zeros_like(
+                    param, dtype=dtype, memory_format=torch.preserve_format
+                )
+                state["scale"] = 0.0
+            if isinstance(state["scale"], Tensor) != on_device:
+                state["scale"] = moved(state["scale"], state["momentum_buffer"], on_device)
+
+    def _part(self, number: int, group: dict[str, Any]) -> _GroupStep:
+        """Return a group's part of a step, or raise. Nothing is changed."""
+        step = checked_step(group)
+        options = Options(*(group[name] for name in Options._fields))
+        if torch.compiler.is_compiling():
+            params: list[Tensor] = []
+            grads: list[Any] = []
+            buffers: list[Any] = []
+            scales: list[Any] = []
+            self._init_group(group, params, grads, buffers, scales)
+            part = checked_part(params, grads, buffers, scales, step, options, examine)
+            return _GroupStep(part, params, [], scales)
         # Comprehensions: with a thousand small tensors, what Python does here is half of a step.
-        params += group["params"]
-        found: list[Any] = [param.grad for param in params]
-        if NoneType in set(map(type, found)):
-            params[:] = [param for param in params if param.grad is not None]
-            found = [grad for grad in found if grad is not None]
-        grads += found
-        own = [self.state[param] for param in params]
-        if not all(own):
-            for param, state in zip(params, own, strict=True):
-                if not state:
-                    self._init_state(state, param, group)
-        if idle:
-            moving = [
-                state["scale"] != 0 or not _is_zero(grad)
-                for state, grad in zip(own, grads, strict=True)
-            ]
-            for column in (params, grads, own):
-                column[:] = itertools.compress(column, moving)
-        scales += [state["scale"] for state in own]
-        kinds = set(map(type, scales))
-        if float in kinds if on_device else kinds != {float}:
-            for i, state in enumerate(own):
-                if (type(scales[i]) is float) == on_device:
-                    scales[i] = moved(scales[i], state["momentum_buffer"], on_device)
-                    state["scale"] = scales[i]
-        momentum_buffers += [state["momentum_buffer"] for state in own]
-        if states is not None:
-            states += own
-        return any(map(_IS_SPARSE, grads))
+        params = group["params"]
+        grads = [param.grad for param in params]
+        if NoneType in set(map(type, grads)):
+            params = [param for param in params if param.grad is not None]
+            grads = [grad for grad in grads if grad is not None]
+        states = list(map(self.state.get, params, itertools.repeat(_NO_STATE)))
+        try:
+            buffers, scales = list(map(_BUFFER, states)), list(map(_SCALE, states))
+        except KeyError:  # Some have to be made.
+            buffers = [state.get("momentum_buffer") for state in states]
+            scales = [state.get("scale") for state in states]
+            for param in params if options.fused else ():
+                _private.device_dtype_check_for_fused(param)
+        look = examine if options.differentiable else self._examiners[number]
+        part = checked_part(params, grads, buffers, scales, step, options, look)
+        return _GroupStep(part, params, states, scales)
 
-    @staticmethod
-    def _init_state(state: StateDict, param: Tensor, group: dict[str, Any]) -> None:
-        if group["fused"]:
-            _device_dtype_check_for_fused(param)
-        dtype = momentum_dtype_of(param, group["momentum_dtype"])
-        state["momentum_buffer"] = torch.zeros_like(
-            param, dtype=dtype, memory_format=torch.preserve_format
-        )
-        state["scale"] = 0.0
-
-    @_use_grad_for_differentiable
+    @_private.use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make one step.
 
@@ -326,57 +342,36 @@ class INDIAN(Optimizer):
             What the closure returned, or None.
 
         Raises:
-            ValueError: If a parameter was given another size than its momentum or gradient has.
+            ValueError: If a hyperparameter in a parameter group is out of its range by now, or a
+                parameter was given another shape than its momentum or gradient has. No parameter
+                of any group has moved then, nor has any state changed.
+            TypeError: If a hyperparameter is not a number; likewise.
             RuntimeError: If ``fused=True`` and a parameter is of a kind that no fused kernel
-                takes, or a gradient is sparse and the weight decay is not decoupled.
+                takes, or a gradient is sparse and the weight decay is not decoupled; likewise.
         """
-        self._check_capture()
+        _private.check_capture(self)
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            params: list[Tensor] = []
-            grads: list[Tensor] = []
-            momentum_buffers: list[Tensor] = []
-            scales: list[Scale] = []
-            compiling = torch.compiler.is_compiling()
-            states: list[StateDict] | None = None if group["capturable"] or compiling else []
-            idle = not compiling and _is_known_zero(group["lr"])
-            has_sparse_grad = self._init_group(
-                group, params, grads, momentum_buffers, scales, states, idle
-            )
-            indian(
-                params,
-                grads,
-                momentum_buffers,
-                scales,
-                foreach=group["foreach"],
-                fused=group["fused"],
-                capturable=group["capturable"],
-                differentiable=group["differentiable"],
-                stochastic_rounding=group["stochastic_rounding"],
-                has_sparse_grad=has_sparse_grad,
-                lr=group["lr"],
-                alpha=group["alpha"],
-                beta=group["beta"],
-                initial_speed=group["initial_speed"],
-                weight_decay=group["weight_decay"],
-                decoupled_weight_decay=group["decoupled_weight_decay"],
-                maximize=group["maximize"],
-            )
-            if states is not None:
-                for state, scale in zip(states, scales, strict=True):
+        parts = [self._part(number, group) for number, group in enumerate(self.param_groups)]
+        # Nothing is refused from here on.
+        if not torch.compiler.is_compiling():
+            for number, group in enumerate(self.param_groups):
+                kinds = set(map(type, parts[number].part.scales))
+                on_device = group["capturable"]
+                if NoneType in kinds or (float in kinds if on_device else kinds - {float}):
+                    self._make_states(group, parts[number].params, on_device)
+                    parts[number] = self._part(number, group)
+        make([each.part for each in parts])
+        for part, _, states, scales in parts:
+            if states and part.scales is not scales:
+                for state, scale in zip(states, part.scales, strict=True):
                     state["scale"] = scale
-                if group["differentiable"]:
-                    for state, buffer in zip(states, momentum_buffers, strict=True):
-                        state["momentum_buffer"] = buffer
+            if part.options.differentiable:
+                for state, buffer in zip(states, part.momentum_buffers, strict=True):
+                    state["momentum_buffer"] = buffer
         return loss
-
-    def _check_capture(self) -> None:
-        # torch 2.9 renamed it.
-        check = getattr(self, "_accelerator_graph_capture_health_check", None)
-        (check or self._cuda_graph_capture_health_check)()
 
     def energy(self, loss: float | Tensor) -> Tensor:
         r"""Return the Lyapunov energy, $E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$.
@@ -427,7 +422,8 @@ class INDIAN(Optimizer):
         """
         group = self._group_of(param)
         state = self.state.get(param, {})
-        scale = float(state.get("scale", 0.0))
+        scale = state.get("scale", 0.0)
+        scale = 1.0 if is_unreadable(scale) else float(scale)
         dtype = momentum_dtype_of(param, group["momentum_dtype"])
         if scale != 0:
             momentum = state["momentum_buffer"] / scale
@@ -467,8 +463,8 @@ class INDIAN(Optimizer):
         group = self._group_of(param)
         check_psi(psi, param)
         state = self.state[param]
-        if not state:
-            self._init_state(state, param, group)
+        if not state.keys() >= STATE_KEYS:
+            self._make_states(group, [param], on_device=False)
         buffer, scale = state["momentum_buffer"], state["scale"]
         buffer.copy_(
             indian_core.momentum_from_psi(
@@ -504,18 +500,7 @@ def check_psi(psi: Any, param: Tensor) -> None:
         raise ValueError(f"psi should be {tuple(param.shape)}, but is {tuple(psi.shape)}")
     if psi.layout != torch.strided:
         raise ValueError(f"psi should be dense, but is {psi.layout}")
+    if psi.is_meta and not param.is_meta:
+        raise ValueError("psi should have numbers, but is on meta")
     if psi.is_complex() and not param.is_complex():
         raise ValueError(f"psi should be real, as its parameter is, but is {psi.dtype}")
-
-
-def _is_known_zero(lr: float | Tensor) -> bool:
-    """Return whether lr is 0, as far as that can be known without waiting for a device."""
-    return lr == 0 if not isinstance(lr, Tensor) else lr.device.type == "cpu" and lr.item() == 0
-
-
-def _is_zero(grad: Tensor) -> bool:
-    if grad.is_sparse:
-        grad = grad.coalesce().values()
-    nonzero = grad.any()
-    # The shards of one parameter must agree.
-    return not (nonzero.full_tensor() if hasattr(nonzero, "full_tensor") else nonzero)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from indian_core import Coefficients, coefficients
+from indian_torch import _private
 
 # σ: a float where the host decides what to do, which is in eager steps. For CUDA graphs and
 # torch.compile it is a 0-dim tensor, 0 before the first step and 1 after it. (float32: AOTAutograd
@@ -31,6 +32,11 @@ class Step:
     weight_decay: float
     decoupled_weight_decay: bool
     sign: float
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether lr is 0, as far as that can be known without waiting for a device."""
+        return known(self.lr) == 0
 
     @property
     def shrinks(self) -> bool:
@@ -62,15 +68,21 @@ class Step:
             momentum_gradient=self.sign * step.momentum_gradient,
         )
 
-    def on_buffer(self, scale: Scale, dtype: torch.dtype) -> tuple[Coefficients, float]:
+    def on_buffer(self, scale: Scale, dtype: torch.dtype) -> tuple[Coefficients, Any]:
         """Return the coefficients in terms of the buffer, and the scale that it has after them.
+
+        A first step with lr = 0 is none: the scale stays 0, and so does w.
 
         Args:
             scale: σ before the step.
             dtype: What the step is computed in, if the scale is a tensor.
         """
         if isinstance(scale, Tensor):
-            return self.on_momentum((scale == 0).to(dtype)), 1.0
+            moves = self.lr != 0
+            first = (scale == 0) & moves
+            return self.on_momentum(first.to(dtype)), ((scale != 0) | moves).to(scale.dtype)
+        if scale == 0 and self.is_idle:
+            return self.on_momentum(False), 0.0
         step = self.on_momentum(scale == 0)
         scale = scale or 1.0
         return step._replace(
@@ -79,10 +91,25 @@ class Step:
         ), scale
 
 
+def known(lr: float | Tensor) -> float | None:
+    """Return lr as a number, or None if that would wait for a device or cannot be read."""
+    if not isinstance(lr, Tensor):
+        return lr
+    if torch.compiler.is_compiling() or type(lr) is not Tensor or lr.device.type != "cpu":
+        return None
+    return float(lr.detach())
+
+
+def is_unreadable(value: Any) -> bool:
+    """Return whether this is a tensor that has no numbers to ask for: a meta or a fake one."""
+    return isinstance(value, Tensor) and (value.is_meta or isinstance(value, _private.FakeTensor))
+
+
 def moved(scale: Scale, buffer: Tensor, on_device: bool) -> Scale:
     """Return the scale as a tensor beside its buffer, which is then w itself, or as a float."""
-    if not on_device:
+    if isinstance(scale, Tensor) or not on_device:
         return float(scale)
     if scale not in (0.0, 1.0):
         buffer.div_(scale)
-    return torch.tensor(float(scale != 0), dtype=torch.float32, device=buffer.device)
+    local = buffer.to_local() if hasattr(buffer, "to_local") else buffer
+    return local.new_full((), float(scale != 0), dtype=torch.float32)

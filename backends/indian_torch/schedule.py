@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from indian_core import POWER, checked_hyperparameters, power_decay
+from indian_core import POWER, checked, power_decay
 
 
 class PowerDecayLR(LRScheduler):
@@ -38,13 +38,14 @@ class PowerDecayLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, power: float = POWER, last_epoch: int = -1) -> None:
-        checked_hyperparameters(power=power)
-        self.power = power
+        self.power = checked("power", power)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float | Tensor]:
         """Return the learning rate of each parameter group at ``last_epoch``."""
-        return [power_decay(self.last_epoch, lr, self.power) for lr in self.base_lrs]
+        # (The product with a NumPy scalar would be one, of its precision.)
+        lrs = [lr if isinstance(lr, Tensor) else float(lr) for lr in self.base_lrs]
+        return [power_decay(self.last_epoch, lr, self.power) for lr in lrs]
 
     # What `step(epoch)` calls in PyTorch's schedulers; the rule above is closed already.
     _get_closed_form_lr = get_lr

@@ -71,11 +71,14 @@ def by_the_paper(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return θ and ψ of the same run by equation (11).
 
-    Decoupled weight decay changes θ and leaves w as it is, so ψ has to follow θ.
+    Decoupled weight decay changes θ and leaves w as it is, so ψ has to follow θ. Steps with
+    γ = 0 before the first one are none.
     """
     theta = [t.detach().clone() for t in theta]
     psi: list[Tensor] = []
     for k, lr in enumerate(lrs):
+        if lr == 0 and not psi:
+            continue
         grads = [sign * grad for grad in tensors(k + 1, [t.shape for t in theta])]
         grads = [grad + coupled * t for grad, t in zip(grads, theta, strict=True)]
         decayed = [(1 - lr * decoupled) * t for t in theta]

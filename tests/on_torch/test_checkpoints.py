@@ -133,7 +133,7 @@ def put(*path_and_value: Any) -> Callable[[dict[str, Any]], None]:
         ),
         (drop("state", 1, "scale"), ValueError, "parameter 1: expected"),
         (drop("state", 1, "momentum_buffer"), ValueError, "parameter 1: expected"),
-        (put("state", 1, "exp_avg", torch.ones(3, 4)), ValueError, "parameter 1: expected"),
+        (put("state", 1, 7), ValueError, "parameter 1: expected a dict, got int"),
         (put("state", 9, {}), ValueError, "a state for parameter 9"),
         (put("state", 1, "momentum_buffer", torch.ones(4, 3)), ValueError, r"\(3, 4\), but is \(4"),
         (put("state", 1, "momentum_buffer", 1.0), ValueError, "but is float"),
@@ -143,9 +143,15 @@ def put(*path_and_value: Any) -> Callable[[dict[str, Any]], None]:
         (put("state", 1, "scale", torch.tensor(1j)), ValueError, "finite number"),
         (put("state", 1, "scale", 1j), ValueError, "finite number"),
         (put("state", 1, "scale", torch.ones(0)), ValueError, "finite number"),
-        (put("state", 1, "scale", float("nan")), ValueError, "finite number, but is nan"),
+        (put("state", 1, "scale", float("nan")), ValueError, "in size, but is nan"),
         (put("state", 1, "scale", torch.ones(2)), ValueError, "finite number"),
-        (put("state", 1, "scale", "1"), ValueError, "finite number, but is '1'"),
+        (put("state", 1, "scale", "1"), ValueError, "in size, but is '1'"),
+        (put("state", 1, "scale", 0.0), ValueError, "scale is 0, .* momentum_buffer is not zero"),
+        (put("state", 1, "scale", torch.zeros(())), ValueError, "momentum_buffer is not zero"),
+        (put("state", 1, "scale", 1e300), ValueError, r"between 1.2e-38 and 3.4e\+38 in size, but"),
+        (put("state", 1, "scale", -1e-300), ValueError, "in size, but is -1e-300"),
+        (put("state", 1, "scale", 10**400), ValueError, "in size, but is 1000"),
+        (put("state", 1, "scale", torch.tensor(torch.inf)), ValueError, "finite number"),
         (put("state", 1, {"psi": torch.ones(3, 4), "step": 1}), ValueError, "load_authors_state"),
     ],
 )
@@ -163,6 +169,58 @@ def test_a_wrong_state_dict_is_refused_before_anything_changes(
         optimizer.load_state_dict(state_dict)
     torch.testing.assert_close(optimizer.state_dict(), before, rtol=0, atol=0)
     assert len(optimizer._optimizer_load_state_dict_pre_hooks) == hooks
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_tensor_scale_divides_as_a_float_does(implementation: str) -> None:
+    results = []
+    for convert in (float, lambda scale: torch.tensor(scale, dtype=torch.float64).reshape(1)):
+        optimizer = INDIAN(parameters(), beta=0.2, fused=True)
+        advance(optimizer, LRS[:3])
+        state_dict = copy.deepcopy(optimizer.state_dict())
+        assert state_dict["state"][0]["scale"] not in (0, 1)
+        for state in state_dict["state"].values():
+            state["scale"] = convert(state["scale"])
+        for name, value in {"fused": None, **IMPLEMENTATIONS[implementation]}.items():
+            state_dict["param_groups"][0][name] = value
+        optimizer.load_state_dict(state_dict)
+        advance(optimizer, LRS[3:], first=3)
+        results.append(optimizer.param_groups[0]["params"])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_what_a_user_keeps_in_a_state_is_kept(implementation: str) -> None:
+    def start() -> INDIAN:
+        optimizer = INDIAN(parameters(), **IMPLEMENTATIONS[implementation])
+        for param in optimizer.param_groups[0]["params"]:
+            optimizer.state[param]["seen"] = 3  # before the first step
+        return optimizer
+
+    one, other, early = start(), start(), start()
+    advance(one, LRS[:3])
+    early.load_state_dict(start().state_dict())
+    for optimizer in (early, other):
+        assert optimizer.energy(1.0).item() == pytest.approx(2.1)
+        with pytest.raises(RuntimeError, match="before the first step"):
+            optimizer.psi(optimizer.param_groups[0]["params"][0])
+    one.state[one.param_groups[0]["params"][1]]["note"] = torch.ones(2)
+    other.load_state_dict(one.state_dict())
+    for state in other.state.values():
+        assert state["seen"] == 3
+    assert torch.equal(other.state[other.param_groups[0]["params"][1]]["note"], torch.ones(2))
+    with torch.no_grad():
+        for mine, theirs in zip(
+            other.param_groups[0]["params"], one.param_groups[0]["params"], strict=True
+        ):
+            mine.copy_(theirs)
+    for optimizer in (one, other):
+        advance(optimizer, LRS[3:], first=3)
+    for mine, theirs in zip(
+        other.param_groups[0]["params"], one.param_groups[0]["params"], strict=True
+    ):
+        assert torch.equal(mine, theirs)
 
 
 def test_a_state_dict_of_another_optimizer_is_refused() -> None:

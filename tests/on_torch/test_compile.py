@@ -110,6 +110,23 @@ def test_compiled_and_eager_steps_and_checkpoints_mix() -> None:
     assert_follows(optimizer, *expected)
 
 
+@pytest.mark.parametrize("as_tensor", [False, True])
+@pytest.mark.parametrize("options", [{}, {"foreach": False}, {"capturable": True}])
+def test_gradients_in_the_memory_of_a_parameter(options: dict[str, Any], as_tensor: bool) -> None:
+    results = []
+    for backend in ("eager", "aot_eager", None):
+        first, second = params = parameters([(4,), (4,)])
+        lr: Any = tensor_lr() if as_tensor else 0.1
+        optimizer = INDIAN(params, lr=lr, weight_decay=0.1, **options)
+        step = torch.compile(optimizer.step, backend=backend) if backend else optimizer.step
+        for _ in range(3):
+            first.grad, second.grad = second.detach(), first.detach()
+            step()
+        results.append([param.detach() for param in params])
+    for compiled in results[:-1]:
+        torch.testing.assert_close(compiled, results[-1], rtol=1e-14, atol=1e-14)
+
+
 def test_a_late_parameter_makes_its_own_first_step_in_the_graph() -> None:
     early, late = parameters([(5,), (3, 4)])
     expected = by_the_paper([late], LRS[4:], 0.5, 0.1)

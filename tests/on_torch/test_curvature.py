@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from indian_core import problems
 from indian_core.stability import max_lr
@@ -264,3 +265,111 @@ def test_bad_hyperparameters_are_refused() -> None:
     for name in ("alpha", "beta", "safety"):
         with pytest.raises(ValueError, match=f"Invalid {name}: -1.0"):
             suggest_lr(lambda: torch.sum(params[0] ** 2), params, **{name: -1.0})
+
+
+def test_an_outer_autocast_keeps_no_weights_of_another_point() -> None:
+    weight = torch.ones(1, 30, requires_grad=True)
+    inputs = torch.eye(30)
+
+    def loss_fn() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return nn.functional.linear(inputs, weight).float().abs().sum()
+
+    with pytest.warns(UserWarning, match="the loss has kinks"):
+        expected = suggest_lr(loss_fn, [weight])
+    with torch.autocast("cpu", torch.bfloat16):
+        with pytest.warns(UserWarning, match="the loss has kinks"):
+            found = suggest_lr(loss_fn, [weight])
+        # Nor is one left behind.
+        assert loss_fn().item() == 30
+    assert found == expected
+
+
+def attention(fused: bool) -> tuple[nn.Module, Callable[[], Tensor]]:
+    torch.manual_seed(0)
+    model = nn.MultiheadAttention(8, 2, batch_first=True, dtype=torch.float64)
+    x = torch.randn(2, 5, 8, dtype=torch.float64)
+
+    def loss_fn() -> Tensor:
+        if fused:
+            return model(x, x, x, need_weights=False)[0].square().mean()  # type: ignore[no-any-return]
+        return model(x, x, x, need_weights=True)[0].square().mean()  # type: ignore[no-any-return]
+
+    return model, loss_fn
+
+
+def test_attention_is_evaluated_by_a_kernel_that_has_second_derivatives() -> None:
+    fused, plain = attention(True), attention(False)
+    expected = largest_curvature(plain[1], plain[0].parameters())
+    assert largest_curvature(fused[1], fused[0].parameters()) == pytest.approx(expected, rel=1e-9)
+
+
+class NoSecondDerivative(torch.autograd.Function):
+    """tanh, as an extension in C++ would have it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.tanh()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grad * (1 - x.tanh() ** 2)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("size", [3, 40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_without_second_derivatives_the_gradients_are_compared(
+    dtype: torch.dtype, size: int
+) -> None:
+    theta = torch.linspace(0.1, 1.5, size, dtype=dtype, requires_grad=True)
+    tanh = NoSecondDerivative.apply
+    found = suggest_lr(lambda: tanh(3 * theta).square().sum(), [theta])
+    expected = suggest_lr(lambda: (3 * theta).tanh().square().sum(), [theta])
+    assert found.lr == pytest.approx(expected.lr, rel=2e-3)
+    assert torch.equal(theta, torch.linspace(0.1, 1.5, size, dtype=dtype))
+
+
+def test_sparse_embeddings() -> None:
+    def curvature(sparse: bool) -> float:
+        torch.manual_seed(0)
+        model = nn.Embedding(30, 2, sparse=sparse, dtype=torch.float64)
+        index = torch.arange(25).repeat(2)
+        return largest_curvature(lambda: model(index).tanh().square().sum(), model.parameters())
+
+    assert curvature(sparse=True) == pytest.approx(curvature(sparse=False), rel=1e-3)
+
+
+def test_the_params_may_be_what_an_optimizer_takes() -> None:
+    model, loss_fn = network()
+    expected = suggest_lr(loss_fn, model.parameters())
+    first, last = model[0], model[2]  # type: ignore[index]
+    for params in (
+        model.named_parameters(),
+        [{"params": first.parameters()}, {"params": last.parameters(), "lr": 1.0}],
+        [{"params": first.named_parameters()}, {"params": last.weight}, last.bias],
+    ):
+        assert suggest_lr(loss_fn, params) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("requires_grad", [True, False])
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad=True:UserWarning")
+def test_reentrant_checkpoints_are_named(requires_grad: bool) -> None:
+    model, _ = network()
+    x = torch.randn(4, 6, dtype=torch.float64, requires_grad=requires_grad)
+
+    def loss_fn(use_reentrant: bool) -> Tensor:
+        outputs = checkpoint(model, x, use_reentrant=use_reentrant)
+        return outputs.square().mean()  # type: ignore[no-any-return]
+
+    with pytest.raises(ValueError, match=r"as far as autograd can see .*use_reentrant=False"):
+        suggest_lr(lambda: loss_fn(True), model.parameters())
+    assert suggest_lr(lambda: loss_fn(False), model.parameters()).lr > 0
+
+
+def test_a_step_out_of_the_losses_domain_is_no_error() -> None:
+    theta = torch.full((3,), 2.0, requires_grad=True)
+    found = suggest_lr(lambda: torch.sum(theta.log() ** 2), [theta], safety=1e30)
+    assert found.curvature == pytest.approx((1 - np.log(2)) / 2, rel=1e-3)

@@ -232,6 +232,30 @@ def test_float32_loses_no_digits_to_the_kernel() -> None:
         assert errors["fused"] < 4 * errors["for-loop"] + 1e-7, (beta, lr, errors)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_without_decay_or_gradient_a_moving_lr_leaves_the_momentum_alone(
+    dtype: torch.dtype,
+) -> None:
+    (param,) = parameters([(50,)], dtype)
+    optimizer = INDIAN([param], lr=1e-3, alpha=0.0, fused=True)
+    (param.grad,) = tensors(1, [(50,)], dtype)
+    optimizer.step()
+    optimizer.step()
+
+    def momentum() -> torch.Tensor:
+        state = optimizer.state[param]
+        return state["momentum_buffer"].double() / state["scale"]  # type: ignore[no-any-return]
+
+    before = momentum()
+    param.grad.zero_()
+    group = optimizer.param_groups[0]
+    for k in range(200_000, 220_000):
+        group["lr"] = 0.4 * (k + 1) ** -0.5
+        optimizer.step()
+    # At most what it takes to set the scale once.
+    torch.testing.assert_close(momentum(), before, rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+
 @pytest.mark.parametrize("others", [[], [(3, 4)]], ids=["alone", "beside another"])
 @pytest.mark.parametrize("size", [1, 6000])
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)

@@ -1,0 +1,166 @@
+"""Tensors without numbers: every path on two fake GPUs, on meta, and on another default device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+from indian_torch import INDIAN, PowerDecayLR, _private, fused
+from tests.on_torch.runs import IMPLEMENTATIONS, SHAPES
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64)
+GROUPS: list[dict[str, Any]] = [
+    {},
+    {"lr": 0.0},
+    {"weight_decay": 0.1},
+    {"weight_decay": 0.1, "decoupled_weight_decay": False, "maximize": True},
+    {"stochastic_rounding": True},
+    {"momentum_dtype": torch.bfloat16},
+    {"alpha": 10.0},
+]
+
+
+@pytest.fixture
+def without_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's `copy_` asks for the real device, which is not there."""
+    monkeypatch.setattr(Tensor, "copy_", lambda tensor, other: tensor.zero_().add_(other))
+
+
+def run(
+    params: list[nn.Parameter], lrs: tuple[float, ...] = (0.1, 0.05, 0.0), **options: Any
+) -> INDIAN:
+    optimizer = INDIAN(params, **options)
+    for lr in lrs:
+        for param in params:
+            param.grad = torch.ones_like(param)
+        group = optimizer.param_groups[0]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        elif group["lr"] != 0:
+            group["lr"] = lr
+        optimizer.step()
+    for param in params:
+        state = optimizer.state[param]
+        assert state["momentum_buffer"].shape == param.shape
+        assert state["momentum_buffer"].device == param.device
+        scale = state["scale"]
+        assert scale.device == param.device if options.get("capturable") else type(scale) is float
+    return optimizer
+
+
+def on(*devices: str, dtypes: tuple[torch.dtype, ...] = DTYPES) -> list[nn.Parameter]:
+    return [
+        nn.Parameter(torch.ones(shape, device=device, dtype=dtype))
+        for device in devices
+        for dtype in dtypes
+        for shape in SHAPES
+    ]
+
+
+@pytest.mark.usefixtures("without_copy")
+@pytest.mark.parametrize("group", GROUPS, ids=str)
+@pytest.mark.parametrize("devices", [("cuda:0",), ("cuda:0", "cuda:1", "cpu")], ids=str)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_every_path_on_fake_devices(
+    implementation: str, devices: tuple[str, ...], group: dict[str, Any]
+) -> None:
+    dtypes = DTYPES[:-1] if implementation == "fused" else DTYPES
+    with FakeTensorMode():
+        run(on(*devices, dtypes=dtypes), **group, **IMPLEMENTATIONS[implementation])
+
+
+@pytest.mark.usefixtures("without_copy")
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_fake_tensor_lr(implementation: str, device: str) -> None:
+    with FakeTensorMode():
+        lr = torch.tensor(0.1, device=device)
+        run(on(device, dtypes=DTYPES[:3]), lr=lr, **IMPLEMENTATIONS[implementation])
+
+
+@pytest.fixture
+def fake_kernel(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Let the fused path take fake tensors, and record what the kernel is given."""
+    calls: list[tuple[str, int]] = []
+
+    def kernel(params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], **_: Any) -> None:
+        for three in zip(params, grads, buffers, strict=True):
+            assert len({(t.device, t.dtype, t.shape, t.stride()) for t in three}) == 1
+        assert len({(param.device, param.dtype) for param in params}) == 1
+        calls.append((str(params[0].device), len(params)))
+
+    native = _private.native_types | {FakeTensor}
+    monkeypatch.setattr(_private, "native_types", native)
+    monkeypatch.setattr(_private, "fused_sgd", kernel)
+    monkeypatch.setattr(fused, "_kernel_works", lambda device, dtype: True)
+    monkeypatch.setattr(Tensor, "data_ptr", id)
+    return calls
+
+
+@pytest.mark.usefixtures("without_copy")
+def test_the_kernel_gets_a_call_for_each_device(fake_kernel: list[tuple[str, int]]) -> None:
+    with FakeTensorMode():
+        run(on("cuda:0", "cuda:1", "cpu"), lrs=(0.1, 0.1))
+    assert fake_kernel == [(device, len(SHAPES)) for device in ("cuda:0", "cuda:1", "cpu")] * 2
+
+
+@pytest.mark.usefixtures("without_copy")
+def test_fused_takes_two_dtypes(fake_kernel: list[tuple[str, int]]) -> None:
+    with FakeTensorMode():
+        run(on("cuda:0", dtypes=DTYPES[:4]), fused=True, lrs=(0.1, 0.1))
+    assert fake_kernel == [("cuda:0", len(SHAPES))] * 4
+
+
+@pytest.mark.parametrize("lr", [0.0, 0.1])
+@pytest.mark.parametrize("implementation", [i for i in IMPLEMENTATIONS if i != "fused"])
+def test_meta_parameters(implementation: str, lr: float) -> None:
+    params = on("meta")
+    optimizer = run(
+        params, lrs=(lr, 0.1), lr=lr, initial_speed=0.1, **IMPLEMENTATIONS[implementation]
+    )
+    assert optimizer.psi(params[0]).is_meta
+    assert optimizer.energy(torch.ones((), device="meta")).is_meta
+    other = INDIAN(params, **IMPLEMENTATIONS[implementation])
+    other.load_state_dict(optimizer.state_dict())
+    assert other.state[params[0]]["momentum_buffer"].is_meta
+
+
+@pytest.mark.parametrize("lr", [0.0, 0.1])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_memory_estimate_of_the_first_step(implementation: str, lr: float) -> None:
+    with FakeTensorMode():
+        model = nn.Linear(3, 4)
+        optimizer = INDIAN(model.parameters(), lr=lr, **IMPLEMENTATIONS[implementation])
+        model(torch.ones(2, 3)).sum().backward()
+        optimizer.step()
+        optimizer.energy(1.0)
+    assert all(isinstance(s["momentum_buffer"], FakeTensor) for s in optimizer.state.values())
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_another_default_device_changes_nothing(implementation: str) -> None:
+    fused._kernel_works.cache_clear()
+    with torch.device("meta"):
+        assert fused._kernel_works(torch.device("cpu"), torch.float32)
+    results = []
+    for device in ("cpu", "meta"):
+        param = nn.Parameter(torch.linspace(0, 1, 5))
+        with torch.device(device):
+            optimizer = INDIAN([param], initial_speed=0.1, **IMPLEMENTATIONS[implementation])
+            scheduler = PowerDecayLR(optimizer)
+            optimizer.psi(param)
+            for k in range(3):
+                param.grad = torch.full_like(param, k + 1.0)
+                optimizer.step()
+                scheduler.step()
+            optimizer.set_psi(param, optimizer.psi(param) + 1)
+            optimizer.load_state_dict(optimizer.state_dict())
+            param.grad = torch.ones_like(param)
+            optimizer.step()
+            results.append((param.detach(), optimizer.psi(param), optimizer.energy(1.0)))
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+    fused._kernel_works.cache_clear()

@@ -1,0 +1,135 @@
+"""Without any one of PyTorch's private names the steps are the same."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import indian_torch
+from indian_torch import INDIAN, _private, fused
+from tests.on_torch.runs import (
+    IMPLEMENTATIONS,
+    advance,
+    assert_follows,
+    by_the_paper,
+    parameters,
+)
+
+LRS = [0.4 * (k + 1) ** -0.5 for k in range(8)]
+OPTIMIZER = importlib.import_module("torch.optim.optimizer")
+
+Remove = Callable[[pytest.MonkeyPatch], None]
+
+
+def without(target: Any, *names: str) -> Remove:
+    def remove(patch: pytest.MonkeyPatch) -> None:
+        for name in names:
+            patch.delattr(target, name, raising=False)
+
+    return remove
+
+
+IN_OPTIMIZER = (
+    "_default_to_fused_or_foreach",
+    "_device_dtype_check_for_fused",
+    "_use_grad_for_differentiable",
+)
+ABSENT: dict[str, Remove] = {name: without(OPTIMIZER, name) for name in IN_OPTIMIZER} | {
+    "_accelerator_graph_capture_health_check": without(
+        torch.optim.Optimizer,
+        "_accelerator_graph_capture_health_check",
+        "_cuda_graph_capture_health_check",
+    ),
+    "_fused_sgd_": without(torch, "_fused_sgd_"),
+    "_foreach_": without(torch, "_foreach_copy_"),
+    "_is_zerotensor": lambda patch: patch.setattr(torch.Tensor, "_is_zerotensor", None),
+    "TensorGuards": without(torch._C._dynamo.guards, "TensorGuards"),
+    "FakeTensor": lambda patch: patch.setitem(
+        sys.modules,
+        "torch._subclasses.fake_tensor",
+        None,  # type: ignore[arg-type]
+    ),
+}
+
+
+@pytest.fixture
+def absent(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        ABSENT[request.param](patch)
+        fused._kernel_works.cache_clear()
+        importlib.reload(_private)
+        if request.param in IN_OPTIMIZER:  # torch's own functions need them
+            patch.undo()
+        yield
+    fused._kernel_works.cache_clear()
+    importlib.reload(_private)
+
+
+@pytest.mark.usefixtures("absent")
+@pytest.mark.parametrize("absent", ABSENT, indirect=True)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_the_steps_are_the_same(implementation: str) -> None:
+    params = parameters()
+    expected = by_the_paper(params, LRS, 0.5, 0.2, decoupled=0.1)
+    optimizer = INDIAN(params, beta=0.2, weight_decay=0.1, **IMPLEMENTATIONS[implementation])
+    advance(optimizer, LRS)
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert_follows(optimizer, *expected)
+
+
+@pytest.mark.parametrize("absent", ["_device_dtype_check_for_fused"], indirect=True)
+@pytest.mark.usefixtures("absent")
+def test_fused_is_refused_all_the_same() -> None:
+    param = nn.Parameter(torch.ones(2) + 1j)
+    param.grad = torch.ones_like(param)
+    with pytest.raises(RuntimeError, match="`fused=True` requires all the params"):
+        INDIAN([param], fused=True).step()
+
+
+@pytest.mark.parametrize("absent", ["_use_grad_for_differentiable"], indirect=True)
+@pytest.mark.parametrize("differentiable", [True, False])
+@pytest.mark.usefixtures("absent")
+def test_autograd_goes_through_the_step_if_it_is_to(differentiable: bool) -> None:
+    class Other(INDIAN):
+        @_private.use_grad_for_differentiable
+        def step(self, closure: Any = None) -> Any:
+            return torch.is_grad_enabled()
+
+    assert Other(parameters(), differentiable=differentiable).step() is differentiable
+
+
+def test_the_numbers_of_a_sparse_tensor_without_their_private_name() -> None:
+    class Sparse:
+        def coalesce(self) -> torch.Tensor:
+            return torch.eye(2).to_sparse().coalesce()
+
+    assert torch.equal(_private.values(Sparse()), torch.ones(2))  # type: ignore[arg-type]
+
+
+def private_names(path: Path) -> set[str]:
+    """The names with an underscore that a module takes from torch, but for `_foreach_…`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch"):
+            found |= {alias.name for alias in node.names if alias.name.startswith("_")}
+            found |= {part for part in (node.module or "").split(".") if part.startswith("_")}
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            theirs = node.value.id in ("torch", "Tensor", "tensor", "param", "grad", "sparse")
+            if theirs and node.attr.startswith("_"):
+                found.add(node.attr)
+    return {name for name in found if not name.startswith("_foreach_")}
+
+
+def test_they_all_stand_in_one_module() -> None:
+    (folder,) = indian_torch.__path__
+    modules = {path.name: private_names(path) for path in Path(folder).glob("*.py")}
+    assert modules.pop("_private.py") == {"_C", "_fused_sgd_", "_subclasses", "_values"}
+    assert set().union(*modules.values()) == set()

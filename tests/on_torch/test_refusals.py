@@ -1,0 +1,222 @@
+"""All or nothing: what cannot be used, in whichever group, is found before anything has moved."""
+
+from __future__ import annotations
+
+import copy
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from indian_torch import INDIAN, PowerDecayLR, indian, load_authors_state_dict
+from tests.on_torch.runs import IMPLEMENTATIONS, advance, by_the_paper, parameters, tensors
+
+
+def two_groups(implementation: str, dtype: torch.dtype = torch.float32, **options: Any) -> INDIAN:
+    groups = [{"params": [param]} for param in parameters([(5,), (3, 4)], dtype)]
+    return INDIAN(groups, lr=0.3, **IMPLEMENTATIONS[implementation], **options)
+
+
+def snapshot(optimizer: INDIAN) -> Any:
+    params = [param.detach() for group in optimizer.param_groups for param in group["params"]]
+    return copy.deepcopy((params, optimizer.state_dict()["state"]))
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize(
+    ("name", "value", "error", "words"),
+    [
+        ("lr", -0.06, ValueError, r"Invalid learning rate: -0.06 \(it must be finite and >= 0\)"),
+        ("lr", float("nan"), ValueError, "Invalid learning rate: nan"),
+        ("lr", torch.tensor(-1.0), ValueError, "Invalid learning rate: -1.0"),
+        ("lr", torch.ones(2), ValueError, "Tensor lr must be 1-element"),
+        ("lr", "0.1", TypeError, "Invalid learning rate: '0.1'"),
+        ("alpha", -1.0, ValueError, "Invalid alpha: -1.0"),
+        ("beta", 0.0, ValueError, r"Invalid beta: 0.0 \(it must be finite and > 0\)"),
+        ("beta", np.ones(2), TypeError, "Invalid beta: array"),
+        ("initial_speed", float("inf"), ValueError, "Invalid initial_speed: inf"),
+        ("weight_decay", 10**400, ValueError, "Invalid weight_decay: 1000"),
+        ("maximize", "no", TypeError, r"Invalid maximize: 'no' \(it must be a bool\)"),
+        ("foreach", torch.ones(2), TypeError, "Invalid foreach: tensor"),
+    ],
+)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_value_in_the_last_group(
+    implementation: str, name: str, value: Any, error: type[Exception], words: str, begun: bool
+) -> None:
+    optimizer = two_groups(implementation)
+    if begun:
+        advance(optimizer, [0.3] * 2)
+    calls = []
+
+    def closure() -> float:
+        calls.append(1)
+        for group in optimizer.param_groups:
+            group["params"][0].grad = torch.ones_like(group["params"][0])
+        return 1.0
+
+    before = snapshot(optimizer)
+    optimizer.param_groups[1][name] = value
+    with pytest.raises(error, match=words):
+        optimizer.step(closure)
+    assert calls == [1]
+    torch.testing.assert_close(snapshot(optimizer), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_schedule_that_goes_below_zero(implementation: str) -> None:
+    optimizer = two_groups(implementation)
+    scheduler = LambdaLR(optimizer, [lambda k: 1.0, lambda k: 1 - k / 5])
+    for _ in range(6):
+        for group in optimizer.param_groups:
+            group["params"][0].grad = torch.ones_like(group["params"][0])
+        optimizer.step()
+        scheduler.step()
+    before = snapshot(optimizer)
+    with pytest.raises(ValueError, match=r"Invalid learning rate: -0\.0[56]"):
+        optimizer.step()
+    torch.testing.assert_close(snapshot(optimizer), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_sparse_gradient_under_coupled_decay_in_the_last_group(
+    implementation: str, begun: bool
+) -> None:
+    optimizer = two_groups(implementation, weight_decay=0.1, decoupled_weight_decay=False)
+    if begun:
+        advance(optimizer, [0.3])
+    param = optimizer.param_groups[1]["params"][0]
+    param.grad = torch.ones(3, 4).to_sparse()
+    optimizer.param_groups[0]["params"][0].grad = torch.ones(5)
+    before = snapshot(optimizer)
+    with pytest.raises(RuntimeError, match="not compatible with sparse gradients"):
+        optimizer.step()
+    torch.testing.assert_close(snapshot(optimizer), before, rtol=0, atol=0)
+
+
+def test_fused_for_a_parameter_that_no_kernel_takes_in_the_last_group() -> None:
+    optimizer = two_groups("fused")
+    optimizer.add_param_group({"params": [torch.ones(2, dtype=torch.complex64)]})
+    for group in optimizer.param_groups:
+        group["params"][0].grad = torch.ones_like(group["params"][0])
+    before = snapshot(optimizer)
+    with pytest.raises(RuntimeError, match="`fused=True` requires all the params"):
+        optimizer.step()
+    torch.testing.assert_close(snapshot(optimizer), before, rtol=0, atol=0)
+
+
+NUMBERS: dict[str, Any] = {
+    "np.float32": np.float32(0.3),
+    "np.float16": np.float16(0.3),
+    "np.float64": np.float64(0.3),
+    "0-dim array": np.array(0.3, np.float32),
+    "Fraction": Fraction(3, 10),
+    "np.uint8": np.uint8(1),
+    "int": 1,
+}
+HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
+
+
+def constructed(**values: Any) -> INDIAN:
+    return INDIAN(parameters(), **values)
+
+
+def added(**values: Any) -> INDIAN:
+    optimizer = INDIAN([torch.ones(1, requires_grad=True)])
+    optimizer.add_param_group({"params": parameters(), **values})
+    del optimizer.param_groups[0]
+    return optimizer
+
+
+def assigned(**values: Any) -> INDIAN:
+    optimizer = INDIAN(parameters())
+    optimizer.param_groups[0].update(values)
+    return optimizer
+
+
+def loaded(**values: Any) -> INDIAN:
+    optimizer = INDIAN(parameters())
+    state_dict = optimizer.state_dict()
+    state_dict["param_groups"][0].update(values)
+    optimizer.load_state_dict(state_dict)
+    return optimizer
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("way", [constructed, added, assigned, loaded])
+@pytest.mark.parametrize("implementation", ["for-loop", "foreach", "fused", "capturable"])
+def test_numbers_of_every_type_are_floats(implementation: str, way: Any, number: str) -> None:
+    value = NUMBERS[number]
+    values = dict.fromkeys(HYPERPARAMETERS, value)
+    optimizer = way(**values)
+    optimizer.param_groups[0].update(IMPLEMENTATIONS[implementation])
+    start = [param.detach().clone() for param in optimizer.param_groups[0]["params"]]
+    if way is not assigned:
+        for name in HYPERPARAMETERS:
+            assert type(optimizer.param_groups[0][name]) is float
+    expected = by_the_paper(start, [float(value)] * 5, *[float(value)] * 3, decoupled=float(value))
+    params = optimizer.param_groups[0]["params"]
+    for k in range(5):
+        for param, grad in zip(params, tensors(k + 1, [p.shape for p in params]), strict=True):
+            param.grad = grad
+        optimizer.step()
+    for param, theta in zip(params, expected[0], strict=True):
+        torch.testing.assert_close(param.detach(), theta, rtol=1e-12, atol=1e-12)
+
+
+def test_numbers_of_every_type_elsewhere() -> None:
+    exact = float(np.float32(0.3))
+    number = np.float32(0.3)
+    group = INDIAN.from_sgd(parameters(), lr=number, momentum=number, weight_decay=number)
+    for name in HYPERPARAMETERS:
+        assert type(group.param_groups[0][name]) is float
+    assert group.param_groups[0]["lr"] == exact**0.5
+
+    optimizer = INDIAN(parameters(), lr=0.1)
+    optimizer.param_groups[0]["lr"] = number
+    scheduler = PowerDecayLR(optimizer, np.float32(0.25))
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step()
+    assert scheduler.get_last_lr() == [exact * 4**-0.25]
+    assert type(scheduler.get_last_lr()[0]) is float
+
+    theirs = {"lr": number, "alpha": number, "beta": Fraction(1, 3), "decaypower": np.int64(1)}
+    state_dict = {"state": {}, "param_groups": [theirs | {"weight_decay": number, "params": [0]}]}
+    optimizer = INDIAN(parameters([(2,)]))
+    load_authors_state_dict(optimizer, state_dict)
+    values = [optimizer.param_groups[0][name] for name in HYPERPARAMETERS]
+    assert values == [exact, exact, 1 / 3, 1 / 3, exact / (1 / 3)]
+    assert set(map(type, values)) == {float}
+
+    theta = torch.ones(2, dtype=torch.float64)
+    indian(
+        [theta], [torch.ones(2, dtype=torch.float64)], [torch.zeros(2, dtype=torch.float64)], [0.0],
+        lr=number, alpha=number, beta=number, initial_speed=number, weight_decay=Fraction(0),
+        decoupled_weight_decay=True, maximize=False,
+    )  # fmt: skip
+    assert theta[0].item() == pytest.approx(1 - exact**2, rel=1e-15)
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+@pytest.mark.parametrize("implementation", [*IMPLEMENTATIONS, "differentiable"])
+def test_a_frozen_group_starts_where_it_is_thawed(implementation: str, as_tensor: bool) -> None:
+    options = IMPLEMENTATIONS.get(implementation, {"differentiable": True})
+    (param,) = parameters([(5,)])
+    (theta,), (psi,) = by_the_paper([param], [0.1] * 4, 0.5, 0.1)
+    param.requires_grad_(implementation != "differentiable")  # autograd moves no leaves
+    lr: Any = torch.tensor(0.0, dtype=torch.float64) if as_tensor else 0.0
+    optimizer = INDIAN([param], lr=lr, initial_speed=1.0, **options)
+    for k in range(3):
+        param.grad = torch.full((5,), -1000.0 * (k + 1), dtype=torch.float64)
+        optimizer.step()
+    state = optimizer.state[param]
+    assert float(state["scale"]) == 0
+    assert not state["momentum_buffer"].any()
+    advance(optimizer, [0.1] * 4)
+    torch.testing.assert_close(param.detach(), theta, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(optimizer.psi(param), psi, rtol=1e-12, atol=1e-12)
