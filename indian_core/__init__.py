@@ -27,8 +27,10 @@ from indian_core.hyperparameters import (
     BETA,
     INITIAL_SPEED,
     LR,
+    PAPER,
     checked,
     checked_hyperparameters,
+    checked_start,
 )
 from indian_core.momentum import (
     SMALLEST_DECAY,
@@ -51,6 +53,7 @@ __all__ = [
     "BETA",
     "INITIAL_SPEED",
     "LR",
+    "PAPER",
     "POWER",
     "SMALLEST_DECAY",
     "AdamHyperparameters",
@@ -64,6 +67,7 @@ __all__ = [
     "as_nesterov_sgd",
     "checked",
     "checked_hyperparameters",
+    "checked_start",
     "coefficients",
     "from_adam",
     "from_gradient_descent",

@@ -1,7 +1,8 @@
 """The hyperparameters: defaults, bounds, and one check and one error text for every adapter.
 
-INDIAN's defaults are the paper's: (α, β) = (0.5, 0.1) "might be a good default choice" (section
-5.2.2) and an initial velocity of minus the gradient, s = 1 (section 5.2.1).
+INDIAN starts from rest unless told otherwise, as in the authors' PyTorch code. The paper's own
+start, an initial velocity of minus the gradient, is s = 1 (section 5.2.1); its (α, β) = (0.5, 0.1)
+"might be a good default choice" (section 5.2.2). `PAPER` has the three.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import numpy as np
 LR = 0.1
 ALPHA = 0.5
 BETA = 0.1
-INITIAL_SPEED = 1.0
+INITIAL_SPEED = None  # β: from rest
+
+#: The paper's own numbers: ``INDIAN(params, lr, **PAPER)``.
+PAPER = {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0}
 
 # What the error texts call an argument, where that is not its name: torch's own wording, which
 # the users of every framework understand.
@@ -101,6 +105,24 @@ def checked(
         bound = f"finite and {bound}" if below == math.inf else f"{bound} and < {below:g}"
         raise ValueError(f"Invalid {word}: {_short(str(value))} (it must be {bound})")
     return number
+
+
+def checked_start(initial_speed: Any, beta: Any) -> Any:
+    """Return s: what was given, checked, or β for None, which is a start from rest.
+
+    Args:
+        initial_speed: s ≥ 0, a real number, or None.
+        beta: β.
+
+    Raises:
+        TypeError: If s is not a real number.
+        ValueError: If it is NaN, infinite or negative.
+
+    Example:
+        >>> checked_start(None, beta=0.1), checked_start(1, beta=0.1)
+        (0.1, 1.0)
+    """
+    return beta if initial_speed is None else checked("initial_speed", initial_speed)
 
 
 def _short(text: str) -> str:

@@ -84,7 +84,7 @@ class Coefficients(NamedTuple):
 
 
 def coefficients(
-    lr: Any, alpha: Any, beta: Any, initial_speed: Any = 1.0, first: Any = False
+    lr: Any, alpha: Any, beta: Any, initial_speed: Any = None, first: Any = False
 ) -> Coefficients:
     r"""Return the four scalars of one step.
 
@@ -102,7 +102,8 @@ def coefficients(
         lr: γ ≥ 0, the step size: a number, or a framework's scalar, traced or not.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0, the initial speed in units of the first gradient.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None: β, a start
+            from rest.
         first: Whether this is the first step, with w = 0: a bool, or a scalar that is 0 or 1.
 
     Returns:
@@ -113,7 +114,7 @@ def coefficients(
         (-0.5, -0.5, 0.75, 0.25)
     """
     decay = 1 - alpha * lr
-    start = first * (initial_speed - beta)
+    start = 0 if initial_speed is None else first * (initial_speed - beta)
     return Coefficients(
         theta_momentum=-lr,
         theta_gradient=-lr * (beta + start),

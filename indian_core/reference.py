@@ -35,7 +35,8 @@ class ReferenceINDIAN:
         theta_0: The initial parameters θ_0, float64 arrays or `exact` ones. They are copied.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0: ψ_0 makes the initial velocity minus s times the first gradient.
+        initial_speed: s ≥ 0: ψ_0 makes the initial velocity minus s times the first gradient. None:
+            β, a start from rest.
         weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ before each step, at unchanged velocity,
             so that ψ = (1 − αβ) θ + β w moves along by (1 − αβ) times as much.
 
@@ -62,7 +63,7 @@ class ReferenceINDIAN:
         self.psi: tuple[Array, ...] | None = None
         self.alpha = alpha
         self.beta = beta
-        self.initial_speed = initial_speed
+        self.initial_speed = beta if initial_speed is None else initial_speed
         self.weight_decay = weight_decay
 
     def step(self, gradients: Sequence[Array], lr: Any) -> None:

@@ -74,9 +74,11 @@ def at_count(name: str, value: ScalarOrSchedule, count: jax.Array) -> Scalar:
 
 
 def cast(dtype: Any, *values: Scalar) -> list[Scalar]:
-    """Return arrays in this dtype, and floats as they are: they take any.
+    """Return arrays in this dtype, and floats (and None) as they are: they take any.
 
     Cast before any arithmetic, a float32 hyperparameter of float64 parameters costs its own
     rounding and no more.
     """
-    return [x if isinstance(x, float) else jnp.asarray(x).astype(dtype) for x in values]
+    return [
+        x if x is None or isinstance(x, float) else jnp.asarray(x).astype(dtype) for x in values
+    ]

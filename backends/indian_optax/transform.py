@@ -56,7 +56,7 @@ def scale_by_indian(
     learning_rate: optax.ScalarOrSchedule,
     alpha: jax.typing.ArrayLike = ALPHA,
     beta: jax.typing.ArrayLike = BETA,
-    initial_speed: jax.typing.ArrayLike = INITIAL_SPEED,
+    initial_speed: jax.typing.ArrayLike | None = INITIAL_SPEED,
     *,
     accumulator_dtype: Any | None = None,
 ) -> optax.GradientTransformation:
@@ -72,7 +72,8 @@ def scale_by_indian(
       learning_rate: :math:`\gamma`, the step size: a scalar, or a schedule of the step count.
       alpha: :math:`\alpha \geq 0`, the viscous damping.
       beta: :math:`\beta > 0`, the Newton damping.
-      initial_speed: :math:`s \geq 0`, the initial speed in units of the first gradient.
+      initial_speed: :math:`s \geq 0`, the initial speed in units of the first gradient. ``None``
+        is :math:`\beta`, a start from rest.
       accumulator_dtype: Optional ``dtype`` of the momentum. With ``None`` it is the parameter's
         own, but float32 for narrower parameters.
 
@@ -120,7 +121,8 @@ def transformation(
     learning_rate = hyperparameters.as_scalar_or_schedule("learning_rate", learning_rate)
     alpha = hyperparameters.as_scalar("alpha", alpha)
     beta = hyperparameters.as_scalar("beta", beta)
-    initial_speed = hyperparameters.as_scalar("initial_speed", initial_speed)
+    if initial_speed is not None:
+        initial_speed = hyperparameters.as_scalar("initial_speed", initial_speed)
     if weight_decay is not None:
         weight_decay = hyperparameters.as_scalar_or_schedule("weight_decay", weight_decay)
     if accumulator_dtype is not None:

@@ -9,12 +9,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, checked, checked_hyperparameters
+from indian_core import (
+    ALPHA,
+    BETA,
+    INITIAL_SPEED,
+    LR,
+    PAPER,
+    checked,
+    checked_hyperparameters,
+    checked_start,
+    coefficients,
+)
 
 
-def test_the_defaults_are_the_papers() -> None:
-    assert (ALPHA, BETA, INITIAL_SPEED) == (0.5, 0.1, 1.0)
-    checked_hyperparameters(lr=LR, alpha=ALPHA, beta=BETA, initial_speed=INITIAL_SPEED)
+def test_the_defaults_and_the_papers_numbers() -> None:
+    assert (ALPHA, BETA, INITIAL_SPEED) == (0.5, 0.1, None)
+    assert PAPER == {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0}
+    checked_hyperparameters(lr=LR, **PAPER)
+
+
+def test_no_initial_speed_is_a_start_from_rest() -> None:
+    assert checked_start(None, beta=0.3) == 0.3
+    assert coefficients(0.1, 0.5, 0.3, None, True) == coefficients(0.1, 0.5, 0.3, 0.3, True)
+    with pytest.raises(ValueError, match="Invalid initial_speed: -1"):
+        checked_start(-1, beta=0.3)
 
 
 @pytest.mark.parametrize(
