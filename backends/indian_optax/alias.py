@@ -95,7 +95,7 @@ def indian(
       >>> import jax.numpy as jnp
       >>> from indian_optax import indian
       >>> def f(x): return jnp.sum(x ** 2)  # simple quadratic function
-      >>> solver = indian(learning_rate=0.1)
+      >>> solver = indian(learning_rate=0.2)
       >>> params = jnp.array([1., 2., 3.])
       >>> print('Objective function: ', f(params))
       Objective function:  14.0
@@ -105,11 +105,11 @@ def indian(
       ...  updates, opt_state = solver.update(grad, opt_state, params)
       ...  params = optax.apply_updates(params, updates)
       ...  print('Objective function: {:.2E}'.format(f(params)))
-      Objective function: 8.96E+00
-      Objective function: 4.94E+00
-      Objective function: 2.09E+00
-      Objective function: 4.61E-01
-      Objective function: 3.96E-03
+      Objective function: 1.29E+01
+      Objective function: 1.00E+01
+      Objective function: 6.29E+00
+      Objective function: 2.86E+00
+      Objective function: 6.22E-01
 
     References:
       Castera et al, `An Inertial Newton Algorithm for Deep Learning

@@ -3,9 +3,9 @@
 θ is written from the old w. XLA on the CPU does not order two updates that do not depend on each
 other, so it would copy every w before it updates it, which takes three times as long. Here the
 decay of w depends on one entry of the new θ, in a way that XLA cannot fold and that changes no
-number. (The sum θ + u is the one that `optax.apply_updates` makes, and XLA takes the two for one.) On an
-accelerator XLA makes both updates in one kernel, and between processes the one entry would have to
-be sent around.
+number. (The sum θ + u is the one that `optax.apply_updates` makes, and XLA takes the two for one.)
+On an accelerator XLA makes both updates in one kernel, and between processes the one entry would
+have to be sent around.
 """
 
 from __future__ import annotations
@@ -33,16 +33,15 @@ def after(decay: jax.Array, theta: Any, update: jax.Array, count: jax.Array) -> 
     if jax.process_count() > 1:
         return decay
 
-    def probed(decay: jax.Array, theta: jax.Array, update: jax.Array) -> jax.Array:
-        entry = (theta + update)[(0,) * update.ndim]
+    entry = jnp.real((theta + update)[(0,) * update.ndim])
+
+    def probed(decay: jax.Array, entry: jax.Array) -> jax.Array:
         never = jnp.logical_and(jnp.not_equal(entry, entry), jnp.less(count, -7))
         return jnp.where(never, decay + jnp.ones_like(decay), decay)
 
-    def unchanged(decay: jax.Array, theta: jax.Array, update: jax.Array) -> jax.Array:
-        del theta, update
-        return decay
+    def unchanged(decay: jax.Array, entry: jax.Array) -> jax.Array:
+        # (Of the type that the other has, which may vary over a mesh.)
+        return jnp.where(jnp.ones_like(entry, bool), decay, jnp.zeros_like(decay))
 
-    found: jax.Array = jax.lax.platform_dependent(
-        decay, theta, update, cpu=probed, default=unchanged
-    )
+    found: jax.Array = jax.lax.platform_dependent(decay, entry, cpu=probed, default=unchanged)
     return found

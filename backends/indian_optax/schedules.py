@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
+
 import indian_core
 from indian_core import POWER, checked
 
@@ -40,4 +42,5 @@ def power_decay(init_value: float, power: float = POWER) -> Callable[[Any], Any]
       <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, Assumption 1 and section 5
     """
     init_value, power = checked("init_value", init_value), checked("power", power)
-    return lambda count: indian_core.power_decay(count, init_value, power)
+    # (A float first: under strict promotion an integer count and 1.0 do not meet.)
+    return lambda count: indian_core.power_decay(jnp.asarray(count, float), init_value, power)

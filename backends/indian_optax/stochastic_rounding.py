@@ -123,7 +123,7 @@ def _as_key(key: Any) -> jax.Array:
         if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
             return cast(jax.Array, key)
         if key.dtype == jnp.uint32:
-            return jax.random.wrap_key_data(key)
+            return cast(jax.Array, jax.random.wrap_key_data(jnp.asarray(key)))
     raise TypeError(f"Invalid key: {key!r} (it must be a random key or an integer seed)")
 
 

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from indian_core import (
-    ALPHA,
-    BETA,
-    INITIAL_SPEED,
-    SMALLEST_DECAY,
-    Coefficients,
-    NewMomentumCoefficients,
-    coefficients,
-    from_new_momentum,
-)
+from indian_core import ALPHA, BETA, INITIAL_SPEED
 from indian_optax import hyperparameters
-from indian_optax.dtypes import (
-    checked_dtype,
-    momentum_dtype,
-    standard_promotion,
-    update_dtype,
-    working_dtype,
-)
-from indian_optax.hyperparameters import Scalar, ScalarOrSchedule
-from indian_optax.in_place import after
+from indian_optax.dtypes import checked_dtype, momentum_dtype, standard_promotion
+from indian_optax.hyperparameters import Scalar
+from indian_optax.leaf import LeafStep, is_decay_large
 from indian_optax.trees import is_none, leaves_like, masked_leaves
 
 
@@ -100,7 +83,7 @@ def scale_by_indian(
       >>> params = jnp.array([1., 2.])
       >>> updates, state = solver.update(jnp.array([0.5, 4.]), solver.init(params))
       >>> print(updates)
-      [-0.25 -0.5 ]
+      [-0.125 -0.25 ]
     """
     return transformation(
         learning_rate, alpha, beta, initial_speed, accumulator_dtype=accumulator_dtype
@@ -119,22 +102,25 @@ def transformation(
 ) -> optax.GradientTransformation:
     """Return the step, with decoupled weight decay unless that is None."""
     learning_rate = hyperparameters.as_scalar_or_schedule("learning_rate", learning_rate)
-    alpha = hyperparameters.as_scalar("alpha", alpha)
-    beta = hyperparameters.as_scalar("beta", beta)
+    alpha, beta = hyperparameters.as_scalar("alpha", alpha), hyperparameters.as_scalar("beta", beta)
     if initial_speed is not None:
         initial_speed = hyperparameters.as_scalar("initial_speed", initial_speed)
     if weight_decay is not None:
         weight_decay = hyperparameters.as_scalar_or_schedule("weight_decay", weight_decay)
     if accumulator_dtype is not None:
         accumulator_dtype = checked_dtype("accumulator_dtype", accumulator_dtype)
-    decay_is_large = _decay_is_large(learning_rate, alpha)
+    decay_is_large = is_decay_large(learning_rate, alpha)
 
     def init_fn(params: optax.Params) -> IndianState:
         momentum = jax.tree.map(
             lambda p: jnp.zeros_like(p, dtype=momentum_dtype(p, accumulator_dtype)), params
         )
         return IndianState(
-            jnp.zeros([], jnp.int32), jnp.zeros([], bool), *_remembered(alpha, beta), momentum
+            jnp.zeros([], jnp.int32),
+            jnp.zeros([], bool),
+            _remembered(alpha),
+            _remembered(beta),
+            momentum,
         )
 
     @standard_promotion
@@ -147,52 +133,26 @@ def transformation(
         # Where γ is 0 nothing begins.
         moving = jnp.not_equal(lr, jnp.zeros_like(lr))
         first = jnp.logical_and(jnp.logical_not(begun), moving)
+        values = (lr, alpha, beta, initial_speed, strength)
         # Without θ nothing can be ordered: what is known beforehand may be read in place all the
         # same, from the new w.
-        from_new = params is None and decay_is_large
-        values = (lr, alpha, beta, initial_speed)
-        scalars = functools.cache(functools.partial(_scalars, values, first, from_new))
+        step = LeafStep(values, first, count, from_new=params is None and decay_is_large)
 
         treedef: Any
         gradients, treedef = jax.tree.flatten(updates, is_leaf=is_none)
         old_w = leaves_like(treedef, gradients, momentum, "gradients", "the momentum")
         theta: list[Any] = [None] * len(gradients)
-        decays: list[Any] = theta
+        decays = [False] * len(gradients)
         if params is not None:
             theta = leaves_like(treedef, gradients, params, "gradients", "the parameters")
         if weight_decay is not None:
             decays = masked_leaves(mask, params, treedef)
-
-        shrinkage = functools.cache(functools.partial(_shrinkage, lr, strength))
-
-        def leaf(v: Any, w: Any, p: Any, decayed: Any) -> tuple[Any, Any]:
-            if v is None:  # No gradient, as in optax.trace: the parameter rests.
-                return None, w
-            v, p = jnp.asarray(v), None if p is None else jnp.asarray(p)
-            if jnp.iscomplexobj(v) and not jnp.iscomplexobj(w):
-                raise ValueError(f"Invalid gradients: {v.dtype} (the momentum is {w.dtype})")
-            stand_in = w.dtype if p is None else p.dtype
-            wide = working_dtype(v.dtype, w.dtype, stand_in)
-            precision = np.finfo(wide).dtype
-            step, v_wide, w_wide = scalars(precision), v.astype(wide), w.astype(wide)
-            if from_new:
-                new_w = step.momentum_momentum * w_wide + step.momentum_gradient * v_wide
-                update = step.theta_momentum * new_w + step.theta_gradient * v_wide
-            else:
-                update = step.theta_momentum * w_wide + step.theta_gradient * v_wide
-            if weight_decay is not None and decayed:
-                update -= shrinkage(precision) * p.astype(wide)
-            update = update.astype(update_dtype(v.dtype, stand_in))
-            if not from_new:
-                decay = after(step.momentum_momentum, p, update, count)
-                new_w = decay * w_wide + step.momentum_gradient * v_wide
-            return update, new_w.astype(w.dtype)
-
-        pairs = [leaf(*each) for each in zip(gradients, old_w, theta, decays, strict=True)]
+        pairs = [step(*leaf) for leaf in zip(gradients, old_w, theta, decays, strict=True)]
         new_state = IndianState(
             optax.safe_increment(count),
             jnp.logical_or(begun, moving),
-            *_remembered(alpha, beta),
+            _remembered(alpha),
+            _remembered(beta),
             treedef.unflatten(w for _, w in pairs),
         )
         return treedef.unflatten(update for update, _ in pairs), new_state
@@ -207,38 +167,6 @@ def checked_state(state: optax.OptState) -> IndianState:
     return state
 
 
-def _remembered(*values: Scalar) -> list[jax.Array]:
-    """Return hyperparameters as a state holds them: in the widest float at hand."""
-    return [jnp.asarray(value, float) for value in values]
-
-
-def _decay_is_large(learning_rate: ScalarOrSchedule, alpha: Scalar) -> bool:
-    """Return whether |1 − αγ| is known to allow θ to be written from the new w at every step."""
-    if not isinstance(alpha, float) or not isinstance(learning_rate, float):
-        return False
-    return abs(1 - alpha * learning_rate) >= SMALLEST_DECAY
-
-
-def _scalars(
-    values: tuple[Scalar, ...], first: jax.Array, from_new: bool, dtype: Any
-) -> Coefficients | NewMomentumCoefficients:
-    """Return the step's four scalars in the leaf's precision."""
-    # A first step's and a later one's are both made, so that what is a float now is worked out in
-    # double precision and rounded once.
-    lr, alpha, beta, initial_speed = hyperparameters.cast(dtype, *values)
-
-    def scalars(first: bool) -> Coefficients | NewMomentumCoefficients:
-        step = coefficients(lr, alpha, beta, initial_speed, first)
-        return from_new_momentum(step) if from_new else step
-
-    def select(x: Scalar, y: Scalar) -> jax.Array:
-        return jnp.where(first, jnp.asarray(x, dtype), jnp.asarray(y, dtype))
-
-    start = scalars(first=True)
-    return type(start)(*map(select, start, scalars(first=False)))
-
-
-def _shrinkage(lr: Scalar, strength: Scalar, dtype: Any) -> jax.Array:
-    """Return γλ in the leaf's precision."""
-    lr, strength = hyperparameters.cast(dtype, lr, strength)
-    return jnp.asarray(lr * strength, dtype)
+def _remembered(value: Scalar) -> jax.Array:
+    """Return a hyperparameter as a state holds it: in the widest float at hand."""
+    return jnp.asarray(value, float)

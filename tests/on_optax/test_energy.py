@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from indian_core import momentum_from_psi, problems
+from indian_core import PAPER, momentum_from_psi, problems
 from indian_core.energy import lyapunov_energy
 from indian_core.reference import ReferenceINDIAN
 from indian_optax import indian
@@ -78,10 +78,10 @@ def test_it_finds_the_momentum_in_any_state() -> None:
     gradients = jax.tree.map(jnp.ones_like, params)
     found = []
     for solver in (
-        indian(0.1),
-        optax.chain(optax.clip(1.0), indian(0.1)),
+        indian(0.1, **PAPER),
+        optax.chain(optax.clip(1.0), indian(0.1, **PAPER)),
         optax.partition(
-            {"x": indian(0.1), "y": indian(0.1)},
+            {"x": indian(0.1, **PAPER), "y": indian(0.1, **PAPER)},
             {"a": "x", "b": "y"},
         ),
         optax.inject_hyperparams(indian)(0.1),
@@ -103,7 +103,7 @@ def test_complex_and_16_bit_momenta_count() -> None:
 
 
 def test_a_16_bit_loss_is_not_rounded_again() -> None:
-    state = indian(0.1).init(jnp.ones(3))
+    state = indian(0.1, **PAPER).init(jnp.ones(3))
     found = energy(state, jnp.asarray(3.0, jnp.bfloat16))
     assert found.dtype == jnp.float32
     assert float(found) == pytest.approx(6.3, rel=1e-6)
@@ -122,12 +122,12 @@ def test_parts_with_their_own_damping_count_by_it() -> None:
 
 
 def test_before_the_first_step_it_is_that_of_rest() -> None:
-    state = indian(0.1).init(jnp.ones(3))
+    state = indian(0.1, **PAPER).init(jnp.ones(3))
     assert float(energy(state, 3.0)) == pytest.approx(2 * 1.05 * 3)
 
 
 def test_bad_input_is_refused() -> None:
-    state = indian(0.1).init(jnp.ones(3))
+    state = indian(0.1, **PAPER).init(jnp.ones(3))
     with pytest.raises(ValueError, match=r"Invalid loss: shape \(2,\)"):
         energy(state, jnp.ones(2))
     with pytest.raises(ValueError, match="complex64"):

@@ -14,10 +14,13 @@ import pytest
 from flax import nnx
 from flax.training.train_state import TrainState
 
+from indian_core import PAPER
 from indian_optax import IndianState, indian, power_decay, psi, with_psi
 from tests.on_optax.problem import assert_close, assert_same_bits, loss, run, start
 
-OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), indian(power_decay(0.1), weight_decay=0.01))
+OPTIMIZER = optax.chain(
+    optax.clip_by_global_norm(1.0), indian(power_decay(0.1), weight_decay=0.01, **PAPER)
+)
 
 
 def test_flax_train_state(x64: None) -> None:
@@ -53,6 +56,11 @@ def test_flax_nnx_optimizer() -> None:
     expected, _ = run(OPTIMIZER, params, steps=range(4), loss=of_weights)
     assert_close({"kernel": model.kernel[...], "bias": model.bias[...]}, expected, 1e-6)
 
+    # (In NNX's own words: the pure values of its states.)
+    state, params = nnx.pure(optimizer.opt_state), nnx.pure(nnx.state(model, nnx.Param))
+    same = with_psi(state, params, psi(state, params))
+    assert_close(optax.tree.get(same, "momentum"), optax.tree.get(state, "momentum"), 1e-5)
+
 
 def test_equinox() -> None:
     model = eqx.nn.MLP(4, 2, 8, 1, key=jax.random.key(0))  # holds functions beside its arrays
@@ -73,13 +81,13 @@ def test_equinox() -> None:
         model, state, value = step(model, state)
         values.append(float(value))
     assert values[-1] < 0.5 * values[0]
-    params = eqx.filter(model, eqx.is_inexact_array)
-    same = with_psi(state, params, psi(state, params))
-    assert_close(
-        eqx.filter(optax.tree.get(same, "momentum"), eqx.is_array),
-        eqx.filter(optax.tree.get(state, "momentum"), eqx.is_array),
-        1e-5,
-    )
+    for params in (eqx.filter(model, eqx.is_inexact_array), model):
+        same = with_psi(state, params, psi(state, params))
+        assert_close(
+            eqx.filter(optax.tree.get(same, "momentum"), eqx.is_array),
+            eqx.filter(optax.tree.get(state, "momentum"), eqx.is_array),
+            1e-5,
+        )
 
 
 class TestOrbax:
