@@ -74,7 +74,8 @@ def momentum(lrs: list[float], alpha: float, beta: float, initial_speed: float) 
         (0.25, 0.5, 0.25, [HEAVY_BALL]),
         (0.25, 0.5, 0.75, [NESTEROV, SCALED]),
         (0.25, 0.5, 0.125, [HEAVY_BALL, ADDED]),
-        (0.25, 0.0, 4.0, [NESTEROV, SCALED]),
+        # Nothing decays, so w is not scaled either.
+        (0.25, 0.0, 4.0, [HEAVY_BALL, ADDED]),
         # αγ = 1, in its neighbourhood, and above it; γ too small for float64: θ from the old w.
         (0.25, 4.0, 0.75, [ADDED, ADDED, SCALED, ADDED]),
         (0.25, 3.9, 0.75, [ADDED, ADDED, SCALED, ADDED]),
@@ -218,14 +219,13 @@ def test_frozen_variables_keep_their_w(lr: float, float64: None) -> None:
     assert_close(optimizer.momentums, w, 1e-12)
 
 
-def test_any_strides_make_the_same_step(calls: list, float64: None) -> None:
-    """The kernel reads memory in θ's order, so tensors in another order take another path."""
+def test_any_strides_make_the_same_step(float64: None) -> None:
+    """The kernel reads memory in θ's order, so a gradient in another order is copied first."""
     start, value = np.arange(12.0).reshape(3, 4), np.arange(12.0).reshape(4, 3)
     theta = keras.Variable(start, dtype="float64")
     optimizer = INDIAN(0.25, alpha=0.5, beta=0.75, initial_speed=0.75)
     for _ in range(2):
         optimizer.apply([torch.tensor(value).T], [theta])
-    assert not {what for what, _ in calls} & {HEAVY_BALL, NESTEROV}
     w = 0.25 * (1 - 0.5 * 0.75) * value.T
     assert_close([theta], [start - 0.25 * (w + 2 * 0.75 * value.T)], 1e-12)
 
