@@ -28,7 +28,7 @@ def checked_gradients(gradients: Sequence[Any], variables: Sequence[Any]) -> lis
 
 
 def _checked(gradient: Any, variable: Any) -> Any:
-    if hasattr(gradient, "dense_shape") and hasattr(gradient, "values"):
+    if type(gradient).__name__ == "IndexedSlices":
         gradient = _indexed_slices(gradient, variable)
     elif not ops.is_tensor(gradient):  # a list, an array or a Keras variable
         if isinstance(gradient, list | tuple):
@@ -36,8 +36,11 @@ def _checked(gradient: Any, variable: Any) -> Any:
         gradient = ops.convert_to_tensor(gradient)
     found, expected = gradient.shape, variable.shape
     # (On TensorFlow a shape may be partly unknown in a graph.)
-    compatible = getattr(found, "is_compatible_with", None)
-    if not (compatible(expected) if compatible else (found := tuple(found)) == tuple(expected)):
+    if found != expected and not (
+        found.is_compatible_with(expected)
+        if hasattr(found, "is_compatible_with")
+        else (found := tuple(found)) == tuple(expected)
+    ):
         raise ValueError(
             f"Invalid gradient: its shape is {found}, but that of the variable "
             f"{path_of(variable)!r} is {tuple(expected)}"

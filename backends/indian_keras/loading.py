@@ -53,10 +53,11 @@ def _problem(value: np.ndarray[Any, Any], variable: Any, optimizer: Any) -> str:
         return f"is of dtype {value.dtype}, not {variable.dtype}"
     if not np.isfinite(numbers).all():
         return "is NaN or infinite"
+    wrong = ""
     if variable is optimizer.begun and numbers not in (0, 1):
-        return f"is {numbers}, neither 0 nor 1"
-    if "int" in variable.dtype and (numbers < 0 or numbers != np.floor(numbers)):
-        return f"is {numbers}, no count"
-    if variable is optimizer._learning_rate and numbers < 0:
-        return f"is {numbers}, a negative learning rate"
-    return ""
+        wrong = "neither 0 nor 1"
+    elif "int" in variable.dtype and (numbers < 0 or numbers != np.floor(numbers)):
+        wrong = "no count"
+    elif variable is optimizer._learning_rate and numbers < 0:
+        wrong = "a negative learning rate"
+    return f"is {numbers}, {wrong}" if wrong else ""

@@ -226,7 +226,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         if trainable_variables is not None:
             trainable_variables = list(trainable_variables)
         elif not self.built:
-            return super().apply(grads)  # which refuses it
+            super().apply(grads)  # which refuses it
         variables = trainable_variables or self._trainable_variables
         super().apply(checked_gradients(list(grads), variables), trainable_variables)
 
@@ -437,7 +437,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             ValueError: If an array has another shape than the variable that it is for. (If their
                 numbers differ, Keras warns and skips the optimizer, as it does for its own.)
         """
-        if len(store.keys()) == len(self.variables):
+        if self.built and len(store.keys()) == len(self.variables):
             store = checked_state(store, self)
         super().load_own_variables(store)
 

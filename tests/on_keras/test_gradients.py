@@ -113,7 +113,7 @@ def test_a_variable_whose_tensor_was_replaced(replacement: Callable) -> None:
     optimizer.apply([torch.ones(2, 3)], [theta])
     theta.value.data = replacement(theta.value.data).contiguous()
     before = arrays([theta.value, *optimizer.momentums])
-    with pytest.raises((ValueError, RuntimeError), match="shape|size"):
+    with pytest.raises((ValueError, RuntimeError), match=r"shape|size"):
         optimizer.apply([torch.ones(2, 3)], [theta])
     assert_same_bits([theta.value, *optimizer.momentums], before)
 

@@ -254,3 +254,19 @@ def test_a_compiled_fit_makes_the_same_steps_on_a_schedule(monkeypatch: Any) -> 
         pytest.skip("Dynamo does not get through the layers of this Keras")
     for compiled, eager in zip(compiled_run, trained(False), strict=True):
         np.testing.assert_allclose(compiled, eager, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("beta", [0.1, 4.0], ids=["heavy ball", "beta > lr"])
+def test_where_nothing_decays_rounding_does_not_move_w(beta: float) -> None:
+    """α = 0 and a slowly falling rate, without gradients."""
+    theta = [keras.Variable(np.ones(8, "float32"))]
+    optimizer = INDIAN(0.1, alpha=0.0, beta=beta)
+    optimizer.build(theta)
+    w = np.random.default_rng(0).standard_normal(8).astype("float32")
+    optimizer.momentums[0].assign(w)
+    optimizer.begun.assign(1)
+    slots, values = optimizer.momentums, [torch.zeros(8)]
+    for k in range(200_000, 201_000):
+        step = optimizer._coefficients((k + 1) ** -0.5, first=False)
+        multi_tensor.update(lambda step=step: step, theta, slots, values)
+    assert_same_bits(slots, [w])
