@@ -59,7 +59,9 @@ class _Point:
         self._values = [ops.convert_to_tensor(v.value) for v in variables]
 
     def _loss(self, values: Sequence[Any]) -> Any:
-        with keras.StatelessScope(state_mapping=zip(self._variables, values, strict=True)):
+        # (`add_loss` and activity regularizers speak to a scope that asks for it alone.)
+        mapping = zip(self._variables, values, strict=True)
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
             loss = self._loss_fn()
         if not ops.is_tensor(loss):
             raise TypeError(f"Invalid loss: {type(loss).__name__} (loss_fn must return a tensor)")

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from indian_core import (
@@ -27,6 +28,7 @@ from indian_core import (
 )
 
 Tensors = list[torch.Tensor]
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 # How many numbers of θ are taken at once on the CPU, in whole tensors. With w and v they are 3 MB
 # in float32, which the last cache before memory holds. (Pieces of tensors would fit the caches
@@ -53,19 +55,21 @@ def update(
         gradients: v: tensors of θ's shapes.
     """
     step = make_step()
-    fused = hasattr(torch, "_fused_sgd_")
+    values = [variable.value for variable in variables]
+    slots = [slot.value for slot in momentums]
+    gradients = in_own_memory(gradients, [*values, *slots])
     kinds: dict[Any, tuple[Tensors, Tensors, Tensors]] = defaultdict(lambda: ([], [], []))
     rounded = []
-    for variable, slot, gradient in zip(variables, momentums, gradients, strict=True):
-        theta, w, v = variable.value, slot.value, gradient
-        if theta.dtype != w.dtype:
+    for theta, w, v in zip(values, slots, gradients, strict=True):
+        new_theta, dtype = theta, w.dtype
+        if theta.dtype != dtype:
             # 16-bit: add in w's precision, and round once.
-            rounded.append((theta, theta := theta.to(w.dtype)))
-        if v.dtype != w.dtype:
-            v = v.to(w.dtype)
-        kind = (w.device, w.dtype) if fused and _fusible(theta, w, v) else None
+            rounded.append((theta, new_theta := theta.to(dtype)))
+        if v.dtype != dtype:
+            v = v.to(dtype)  # noqa: PLW2901
+        kind = (w.device, dtype) if _fusible(new_theta, w, v) else None
         thetas, ws, vs = kinds[kind]
-        thetas.append(theta)
+        thetas.append(new_theta)
         ws.append(w)
         vs.append(v)
     for kind, tensors in kinds.items():
@@ -80,12 +84,13 @@ def update(
 def _fusible(theta: torch.Tensor, w: torch.Tensor, v: torch.Tensor) -> bool:
     """Return whether the kernel may walk the three tensors' memory side by side: it does not look.
 
-    (Their shapes were compared when the gradients came in.)
+    (The gradient is contiguous and of w's shape: that was seen to when it came in.)
     """
     return (
-        theta.is_contiguous()
+        w.dtype in _NUMPY
+        and theta.shape == w.shape
+        and theta.is_contiguous()
         and w.is_contiguous()
-        and v.is_contiguous()
         and theta.device == w.device == v.device
         and theta.device.type in ("cpu", "cuda")
         and theta.numel() > 0
@@ -124,7 +129,11 @@ def _fused_step(step: Coefficients, theta: Tensors, w: Tensors, v: Tensors) -> N
         _kernel(heavy_ball, theta, w, v)
         return
     # For R > 0 the buffer would have to be negated first, which is more work than R v.
-    nesterov = as_nesterov_sgd(step, scale=1.0) if rest < 0 else None
+    nesterov = None
+    # (Where C rounds to 1, σ w and 1/σ would each round all of w at every step.)
+    dtype = _NUMPY[w[0].dtype]
+    if rest < 0 and dtype(step.momentum_momentum) != 1:
+        nesterov = as_nesterov_sgd(step, scale=1.0, dtype=dtype)
     for some_theta, some_w, some_v in _groups(theta, w, v):
         if nesterov is not None:
             _kernel(nesterov, some_theta, some_w, some_v)
@@ -147,6 +156,8 @@ def _kernel(call: NesterovSGD, theta: Tensors, w: Tensors, v: Tensors) -> None:
         maximize=False,
         is_first_step=False,
     )
+    # The kernel does not tell autograd that it has changed them.
+    torch.autograd.graph.increment_version([*theta, *w])
 
 
 def _groups(theta: Tensors, w: Tensors, v: Tensors) -> Iterator[tuple[Tensors, Tensors, Tensors]]:
@@ -168,3 +179,55 @@ def _foreach_step(step: Coefficients, theta: Tensors, w: Tensors, v: Tensors) ->
     torch._foreach_add_(theta, v, alpha=step.theta_gradient)
     torch._foreach_mul_(w, step.momentum_momentum)
     torch._foreach_add_(w, v, alpha=step.momentum_gradient)
+
+
+def in_own_memory(gradients: Sequence[torch.Tensor], changing: Tensors) -> Tensors:
+    """Return the gradients, those replaced by copies that a step would change.
+
+    That is, those in the memory of what it changes; and those that are no plain memory: sparse,
+    lazily negated or conjugated, or views with gaps.
+    """
+    tensors = list(gradients)
+    if not (
+        {v.layout for v in tensors} <= {torch.strided}
+        and all(map(torch.Tensor.is_contiguous, tensors))
+        and not any(map(torch.Tensor.is_neg, tensors))
+        and not any(map(torch.Tensor.is_conj, tensors))
+    ):
+        tensors = [_plain(v) for v in tensors]
+    starts, ends = _extents(changing)
+    order = np.argsort(starts)
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    v_starts, v_ends = _extents(tensors)
+    # Of all that start before a gradient ends, the one that reaches farthest.
+    last = np.searchsorted(starts, v_ends) - 1
+    shared = (last >= 0) & (ends[last] > v_starts) & (v_ends > v_starts)
+    for i in np.flatnonzero(shared):
+        tensors[i] = tensors[i].clone()
+    return tensors
+
+
+def _plain(v: torch.Tensor) -> torch.Tensor:
+    if v.layout != torch.strided:
+        v = v.to_dense()
+    return v.resolve_conj().resolve_neg().contiguous()
+
+
+def _extents(tensors: Tensors) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return where the tensors begin and end in memory."""
+    try:
+        starts = np.fromiter(map(torch.Tensor.data_ptr, tensors), np.int64, len(tensors))
+    except RuntimeError:  # those of a FakeTensorMode have no memory
+        starts = np.zeros(len(tensors), np.int64)
+    if all(map(torch.Tensor.is_contiguous, tensors)):
+        sizes = [t.nbytes for t in tensors]
+    else:
+        sizes = [_span(t) for t in tensors]
+    return starts, starts + np.array(sizes, np.int64)
+
+
+def _span(t: torch.Tensor) -> int:
+    if t.numel() == 0:
+        return 0
+    steps = zip(t.shape, t.stride(), strict=True)
+    return t.element_size() * (1 + sum((n - 1) * stride for n, stride in steps))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,15 +15,20 @@ from indian_core import (
     INITIAL_SPEED,
     LR,
     Coefficients,
-    checked_hyperparameters,
+    checked,
     coefficients,
     from_sgd,
     momentum_from_psi,
     psi_from_momentum,
 )
+from indian_keras.gradients import checked_gradients, path_of, refuse_complex
+from indian_keras.learning_rate import as_learning_rate, refuse_bad_rate
+from indian_keras.loading import checked_state
 
 if keras.backend.backend() == "torch":
     from indian_keras import multi_tensor
+
+_HYPERPARAMETERS = ("alpha", "beta", "initial_speed")
 
 
 @keras.saving.register_keras_serializable(package="indian")
@@ -84,6 +88,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         (arXiv:1905.12278), equation (11) and section 5.2; w is from the proof of Theorem 14.
     """
 
+    _adds_slots = False
+
     def __init__(
         self,
         learning_rate: Any = LR,
@@ -102,13 +108,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         name: str = "indian",
         **kwargs: Any,
     ) -> None:
-        checked_hyperparameters(alpha=alpha, beta=beta, initial_speed=initial_speed)
-        if weight_decay is not None:
-            checked_hyperparameters(weight_decay=weight_decay)
-            weight_decay = float(weight_decay)
-        _check_learning_rate(learning_rate)
         super().__init__(
-            learning_rate=learning_rate,
+            learning_rate=as_learning_rate(learning_rate),
             name=name,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
@@ -121,10 +122,15 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             gradient_accumulation_steps=gradient_accumulation_steps,
             **kwargs,
         )
-        # Floats, for tensors to be multiplied with and JSON to hold: not a Fraction or np.float32.
-        self.alpha = float(alpha)
-        self.beta = float(beta)
-        self.initial_speed = float(initial_speed)
+        self.alpha = alpha
+        self.beta = beta
+        self.initial_speed = initial_speed
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a hyperparameter becomes a float or is refused."""
+        if name in _HYPERPARAMETERS or (name == "weight_decay" and value is not None):
+            value = checked(name, value)
+        super().__setattr__(name, value)
 
     @classmethod
     def from_sgd(
@@ -171,13 +177,16 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             return
         super().build(variables)
         # Keras saves an optimizer's variables by index: this order is a file format.
+        self._adds_slots = True
         self.momentums = self.add_optimizer_variables(variables, "momentum")
-        # Not 0 once a ψ was given: then no step is the first any more.
-        self.psi_given = self.add_variable(
-            shape=(), dtype="int", aggregation="only_first_replica", name="psi_given"
+        self._adds_slots = False
+        # Whether the run has begun: 1 from its first step on, or once a ψ was given. (The counter
+        # cannot tell: users set it back for a warm restart.)
+        self.begun = self.add_variable(
+            shape=(), dtype="int", aggregation="only_first_replica", name="begun"
         )
         slots = {keras.backend.standardize_dtype(m.dtype) for m in self.momentums if m is not None}
-        self._precision = "float64" if "float64" in slots else "float32"
+        self._precision = "float64" if slots & {"float64", "complex128"} else "float32"
         # Where XLA has to be told the order of the two updates: see `_after`.
         self._keep_order = (
             keras.backend.backend() in ("jax", "tensorflow")
@@ -189,8 +198,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         self, shape: Any, initializer: Any = "zeros", dtype: Any = None, **kwargs: Any
     ) -> Any:
         """Add a variable to the optimizer; w is never kept in less than float32."""
-        is_momentum = (kwargs.get("name") or "").endswith("_momentum")
-        if is_momentum and dtype in ("float16", "bfloat16"):
+        if self._adds_slots and dtype in ("float16", "bfloat16"):
             dtype = "float32"
         return super().add_variable(shape, initializer, dtype, **kwargs)
 
@@ -201,33 +209,59 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: Any) -> None:
-        _check_learning_rate(learning_rate)
-        keras.optimizers.Optimizer.learning_rate.fset(self, learning_rate)
+        keras.optimizers.Optimizer.learning_rate.fset(self, as_learning_rate(learning_rate))
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        """Make one step.
+
+        Args:
+            grads: v for each variable, None where there is none.
+            trainable_variables: θ; by default those that the optimizer was built with.
+
+        Raises:
+            ValueError: If a gradient is not for its variable, or the learning rate has become
+                negative, NaN or infinite where its value is known (not in a compiled program).
+                Nothing has been changed then.
+        """
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+        elif not self.built:
+            super().apply(grads)  # which refuses it
+        variables = trainable_variables or self._trainable_variables
+        super().apply(checked_gradients(list(grads), variables), trainable_variables)
 
     def _backend_apply_gradients(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any]
     ) -> None:
-        # Before anything is changed: a wrong shape would be broadcast, and on torch the fused
-        # kernel would read past its end.
-        for gradient, variable in zip(grads, trainable_variables, strict=True):
-            _check_shape(gradient, variable)
+        if keras.backend.backend() == "torch" and self.weight_decay is not None:
+            # The decay, too, would change a gradient that is a variable's memory.
+            grads = multi_tensor.in_own_memory(grads, [v.value for v in trainable_variables])
         super()._backend_apply_gradients(grads, trainable_variables)
+
+    def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+        if self.weight_decay is not None:
+            refuse_bad_rate(self.learning_rate)
+            super()._apply_weight_decay(variables)
 
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
+        refuse_bad_rate(learning_rate)
         # The scalars of the step are the same for all variables: make them once.
         if keras.backend.backend() == "torch":
             momentums = [self.momentums[self._get_variable_index(v)] for v in trainable_variables]
-
-            def make_step() -> Coefficients:
-                first = int(self.iterations) == 0 and not int(self.psi_given)
-                return self._coefficients(float(learning_rate), first)
-
-            multi_tensor.update(make_step, trainable_variables, momentums, grads)
+            rate, first = float(learning_rate), not int(self.begun)
+            # (A call, for Dynamo leaves `update` out of its programs.)
+            multi_tensor.update(
+                lambda: self._coefficients(rate, first), trainable_variables, momentums, grads
+            )
+            if first and rate:
+                self.begun.assign(1)
         else:
             step = self._coefficients(learning_rate)
             super()._backend_update_step(grads, trainable_variables, step)
+            moves = ops.cast(ops.not_equal(step.theta_momentum, 0), self.begun.dtype)
+            self.begun.assign(ops.maximum(self.begun, moves))
 
     def stateless_apply(
         self,
@@ -259,11 +293,14 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     def _coefficients(self, learning_rate: Any, first: Any = None) -> Coefficients:
         """Return the scalars of this step, as floats if the arguments are, else as tensors."""
+        # With γ = 0 nothing moves: such a step is not the first.
         if first is None:
             # (Not ops.cast, which on TensorFlow takes a callable's float to float32 first.)
             learning_rate = ops.convert_to_tensor(learning_rate, dtype=self._precision)
-            start = ops.logical_and(ops.equal(self.iterations, 0), ops.equal(self.psi_given, 0))
-            first = ops.cast(start, self._precision)
+            moves = ops.not_equal(learning_rate, 0)
+            first = ops.cast(ops.logical_and(ops.equal(self.begun, 0), moves), self._precision)
+        else:
+            first = first and learning_rate != 0
         return coefficients(learning_rate, self.alpha, self.beta, self.initial_speed, first)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -304,7 +341,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         """
         if not self._keep_order or 0 in variable.shape:
             return decay
-        entry = ops.convert_to_tensor(variable)[(0,) * len(variable.shape)]
+        entry = ops.real(ops.convert_to_tensor(variable)[(0,) * len(variable.shape)])
         # Both are the decay: x + 0·x is x, but only for finite x, so XLA keeps the two apart.
         return ops.where(entry > 0, decay, decay + 0.0 * decay)
 
@@ -367,15 +404,17 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             arXiv:1905.12278, equation (11) and the proof of Theorem 14.
         """
         momentum = self._momentum_of(variable)
+        psi = psi if hasattr(psi, "dtype") else np.asarray(psi)
+        refuse_complex("psi", psi, variable)
         psi = ops.cast(psi, momentum.dtype)
         if tuple(psi.shape) != tuple(variable.shape):
             raise ValueError(
                 f"Invalid psi: its shape is {tuple(psi.shape)}, but that of the variable "
-                f"{variable.path!r} is {tuple(variable.shape)}"
+                f"{path_of(variable)!r} is {tuple(variable.shape)}"
             )
         theta = ops.stop_gradient(ops.cast(variable, momentum.dtype))
         momentum.assign(momentum_from_psi(theta, psi, self.alpha, self.beta))
-        self.psi_given.assign(1)
+        self.begun.assign(1)
 
     def _momentum_of(self, variable: Any) -> Any:
         if not self.built:
@@ -384,7 +423,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         momentum = self.momentums[self._get_variable_index(variable)]
         if momentum is None:
             raise ValueError(
-                f"The variable {variable.path!r} has no ψ: it is overwritten with its gradient"
+                f"The variable {path_of(variable)!r} has no ψ: it is overwritten with its gradient"
             )
         return momentum
 
@@ -398,15 +437,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             ValueError: If an array has another shape than the variable that it is for. (If their
                 numbers differ, Keras warns and skips the optimizer, as it does for its own.)
         """
-        if len(store.keys()) == len(self.variables):
-            for index, variable in enumerate(self.variables):
-                if tuple(store[str(index)].shape) != tuple(variable.shape):
-                    raise ValueError(
-                        f"Cannot load the state of optimizer {self.name!r}: entry {index} of the "
-                        f"file has the shape {tuple(store[str(index)].shape)}, but "
-                        f"{variable.path!r} has {tuple(variable.shape)}. The file is of another "
-                        "model or optimizer; nothing was loaded"
-                    )
+        if self.built and len(store.keys()) == len(self.variables):
+            store = checked_state(store, self)
         super().load_own_variables(store)
 
     def get_config(self) -> dict[str, Any]:
@@ -414,23 +446,3 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         config: dict[str, Any] = super().get_config()
         config.update(alpha=self.alpha, beta=self.beta, initial_speed=self.initial_speed)
         return config
-
-
-def _check_learning_rate(learning_rate: Any) -> None:
-    """Raise if a number cannot be a learning rate; Keras itself judges all that is no number."""
-    if isinstance(learning_rate, numbers.Real | np.generic):
-        checked_hyperparameters(learning_rate=learning_rate)
-
-
-def _check_shape(gradient: Any, variable: Any) -> None:
-    """Raise unless a gradient has the shape of its variable."""
-    found = getattr(gradient, "shape", ())
-    if keras.backend.backend() == "tensorflow" and hasattr(found, "is_compatible_with"):
-        same = found.is_compatible_with(variable.shape)  # in a graph it may be partly unknown
-    else:
-        same = (found := tuple(found)) == tuple(variable.shape)
-    if not same:
-        raise ValueError(
-            f"Invalid gradient: its shape is {found}, but that of the variable "
-            f"{variable.path!r} is {tuple(variable.shape)}"
-        )

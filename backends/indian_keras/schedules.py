@@ -41,8 +41,11 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: igno
         self.power = float(power)
 
     def __call__(self, step: Any) -> Any:
-        """Return γ_k, a scalar tensor of ``keras.config.floatx()``, for k = ``step``."""
-        k = ops.cast(step, keras.config.floatx())
+        """Return γ_k, a scalar tensor, for k = ``step``: in float32, or float64 if that is floatx.
+
+        (16 bits would not hold k.)
+        """
+        k = ops.cast(step, "float64" if keras.config.floatx() == "float64" else "float32")
         return power_decay(k, self.initial_learning_rate, self.power)
 
     def get_config(self) -> dict[str, float]:

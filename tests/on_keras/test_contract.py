@@ -131,9 +131,11 @@ def test_the_learning_rate_may_be_set_between_steps(float64: None) -> None:
         ({"weight_decay": -0.1}, ValueError, "Invalid weight_decay: -0.1"),
         ({"learning_rate": -0.1}, ValueError, "Invalid learning rate: -0.1"),
         ({"learning_rate": float("inf")}, ValueError, "Invalid learning rate: inf"),
+        ({"learning_rate": "0.1"}, TypeError, "Invalid learning rate: '0.1'"),
+        ({"learning_rate": None}, TypeError, "Invalid learning rate: None"),
+        ({"learning_rate": np.array([0.1, 0.2])}, TypeError, "Invalid learning rate: array"),
+        ({"learning_rate": 10**400}, ValueError, "Invalid learning rate: 10000"),
         # Keras's own words from here on.
-        ({"learning_rate": "0.1"}, ValueError, "`learning_rate` should be float"),
-        ({"learning_rate": 1}, ValueError, "`learning_rate` should be float"),
         ({"clipnorm": 1.0, "clipvalue": 1.0}, ValueError, "Only one of `clipnorm`"),
         ({"gradient_accumulation_steps": 1}, ValueError, "must be an integer >= 2"),
         ({"ema_momentum": 2.0, "use_ema": True}, ValueError, "must be in the range"),
@@ -145,24 +147,87 @@ def test_bad_arguments_are_refused(arguments: dict, error: type, text: str) -> N
         INDIAN(**arguments)
 
 
-def test_a_bad_learning_rate_is_refused_later_too() -> None:
+WRONG_RATES = [-1, Fraction(-1), np.float32(-1), np.float16("nan"), np.int64(-1), np.array(-1.0)]
+KINDS = {"number": float, "tensor": keras.ops.convert_to_tensor, "variable": keras.Variable}
+
+
+@pytest.mark.parametrize("wrong", WRONG_RATES, ids=repr)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_learning_rate_is_refused_at_any_time(wrong: object, kind: str) -> None:
     optimizer = INDIAN(0.25)
-    with pytest.raises(ValueError, match=r"Invalid learning rate: -1.0"):
-        optimizer.learning_rate = -1.0
+    value = wrong if kind == "number" else KINDS[kind](float(wrong))
+    with pytest.raises(ValueError, match="Invalid learning rate: "):
+        INDIAN(value)
+    with pytest.raises(ValueError, match="Invalid learning rate: "):
+        optimizer.learning_rate = value
     assert float(array(optimizer.learning_rate)) == 0.25
-    for wrong in (-1, np.float32(-1), np.float16("nan"), np.int64(-1), Fraction(-1)):
-        with pytest.raises(ValueError, match="Invalid learning rate: "):
-            optimizer.learning_rate = wrong
-    for wrong in (True, np.True_):
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [Fraction, np.float32, np.int64, int, np.array])
+def test_any_number_can_be_a_learning_rate(number: type, kind: str) -> None:
+    value = number(1) if kind == "number" else KINDS[kind](float(number(1)))
+    optimizer = INDIAN(value)
+    assert optimizer.get_config()["learning_rate"] == 1.0
+    optimizer.learning_rate = 0.25
+    optimizer.learning_rate = value
+    assert float(array(optimizer.learning_rate)) == 1.0
+
+
+def test_what_is_no_learning_rate_is_refused_later_too() -> None:
+    optimizer = INDIAN(0.25)
+    for wrong in (True, np.True_, keras.ops.ones(1), "0.1"):
         with pytest.raises(TypeError, match="Invalid learning rate: "):
             optimizer.learning_rate = wrong
-    assert float(array(optimizer.learning_rate)) == 0.25
-    for right in (1, np.float32(1), np.int64(1)):
-        optimizer.learning_rate = right
-        assert float(array(optimizer.learning_rate)) == 1.0
-        optimizer.learning_rate = 0.25
     with pytest.raises(TypeError, match="learning rate is not settable"):
         INDIAN(PowerDecay(0.1)).learning_rate = 0.1
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta", "initial_speed", "weight_decay"])
+def test_a_hyperparameter_that_is_assigned_is_checked_like_an_argument(name: str) -> None:
+    optimizer = INDIAN(0.25, weight_decay=0.1)
+    before = optimizer.get_config()
+    for wrong, error in ((-1.0, ValueError), (10**400, ValueError), ("1", TypeError)):
+        with pytest.raises(error, match=f"Invalid {name}: "):
+            setattr(optimizer, name, wrong)
+    assert optimizer.get_config() == before
+    for right in (np.float16(0.5), np.array(0.5), Fraction(1, 2)):
+        setattr(optimizer, name, right)
+        assert optimizer.get_config()[name] == 0.5
+        assert type(getattr(optimizer, name)) is float
+
+
+def test_from_sgd_gives_floats() -> None:
+    found = INDIAN.from_sgd(np.float32(0.25), np.float16(0.75)).get_config()
+    assert {type(found[name]) for name in ("learning_rate", "alpha", "beta")} == {float}
+    assert (found["alpha"], found["beta"]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}], ids=["", "decayed"])
+@pytest.mark.parametrize("kind", ["schedule", "callable", "variable"])
+def test_a_rate_that_goes_bad_in_mid_run_changes_nothing(kind: str, options: dict) -> None:
+    theta = variables()
+    rate = [0.1]
+    rates = {"schedule": Falling(), "callable": lambda: rate[0], "variable": 0.1}
+    optimizer = INDIAN(rates[kind], **options)
+    apply(optimizer, theta, gradients(0))
+    if kind == "variable":
+        optimizer.learning_rate.assign(float("nan"))
+    rate[0] = -0.1
+    before = arrays([*theta, *optimizer.variables])
+    with pytest.raises(ValueError, match=r"Invalid learning rate: (-0.1|nan)"):
+        apply(optimizer, theta, gradients(1))
+    assert_same_bits([*theta, *optimizer.variables], before)
+
+
+class Falling(keras.optimizers.schedules.LearningRateSchedule):
+    """0.1, −0.1, …"""
+
+    def __call__(self, step: object) -> object:
+        return 0.1 - 0.2 * keras.ops.cast(step, "float32")
+
+    def get_config(self) -> dict:
+        return {}
 
 
 @pytest.mark.parametrize(
@@ -180,6 +245,19 @@ def test_bad_schedules_are_refused(arguments: tuple, text: str) -> None:
 def test_power_decay(float64: None) -> None:
     found = [float(array(PowerDecay(0.5, 0.25)(k))) for k in (0, 15, 80)]
     assert found == pytest.approx([0.5, 0.25, 0.5 / 3], rel=1e-15)
+
+
+@pytest.mark.parametrize("floatx", ["float16", "bfloat16", "float32", "float64"])
+def test_power_decay_holds_any_k(floatx: str, request: pytest.FixtureRequest) -> None:
+    if floatx == "float64":
+        request.getfixturevalue("float64")
+    keras.config.set_floatx(floatx)
+    try:
+        found = [float(array(PowerDecay(0.5)(k))) for k in (255, 2049, 65535, 10**7)]
+    finally:
+        keras.config.set_floatx("float64" if floatx == "float64" else "float32")
+    expected = [0.5 * (k + 1) ** -0.5 for k in (255, 2049, 65535, 10**7)]
+    assert found == pytest.approx(expected, rel=1e-15 if floatx == "float64" else 1e-6)
 
 
 def test_from_sgd_refuses_what_sgd_refuses() -> None:

@@ -183,3 +183,27 @@ def test_bad_hyperparameters_are_refused() -> None:
     for name in ("alpha", "beta", "safety"):
         with pytest.raises(ValueError, match=f"Invalid {name}: -1.0"):
             suggest_lr(lambda: ops.sum(theta**2), [theta], **{name: -1.0})
+
+
+@pytest.mark.parametrize("kind", ["activity", "add_loss", "nested"])
+def test_losses_that_layers_add_count(kind: str) -> None:
+    """J = mean (w x)² + 50 Σ (w x)²/n: the curvature is that of both."""
+
+    class Adds(keras.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(50 * ops.mean(ops.square(inputs)))
+            return inputs
+
+    regularizer = keras.regularizers.L2(50.0) if kind == "activity" else None
+    dense = keras.layers.Dense(1, use_bias=False, activity_regularizer=regularizer)
+    layers = [dense] if kind == "activity" else [dense, Adds()]
+    model = keras.Sequential([keras.Input((1,)), *layers])
+    if kind == "nested":
+        model = keras.Sequential([keras.Input((1,)), model])
+    model.compile(INDIAN(), loss="mse")
+    x = np.linspace(1, 2, 8, dtype="float32").reshape(8, 1)
+    found = largest_curvature(
+        lambda: model.compute_loss(x, 0 * x, model(x, training=True)), model.trainable_variables
+    )
+    # Keras divides an activity's loss by the number of samples, too.
+    assert found == pytest.approx(2 * 51 * float(np.mean(x**2)), rel=1e-3)

@@ -85,7 +85,7 @@ def test_the_order_of_the_file_is_fixed() -> None:
         *(f"{t}_average" for t in theta),
         *(f"{t}_gradient_accumulator" for t in theta),
         *(f"{t}_momentum" for t in theta),
-        "psi_given",
+        "begun",
     ]
 
 
@@ -116,7 +116,43 @@ def test_the_state_of_another_model_is_refused() -> None:
     store: dict[str, np.ndarray] = {}
     theirs.save_own_variables(store)
     before = arrays(optimizer.variables)
-    with pytest.raises(ValueError, match=r"entry 2 of the file has the shape \(\).*nothing was"):
+    with pytest.raises(
+        ValueError, match=r"entry 2 of the file, for '.*theta_0_momentum', has the shape \(\)"
+    ):
+        optimizer.load_own_variables(store)
+    assert_same_bits(optimizer.variables, before)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "text"),
+    [
+        ("2", None, "is missing"),
+        ("4", np.ones((1,)), r"has the shape \(1,\), not \(\)"),
+        ("4", np.array(np.nan), "is NaN or infinite"),
+        ("4", np.array("a"), "is of dtype <U1, not float32"),
+        ("4", np.array(1j), "is of dtype complex128, not float32"),
+        ("4", np.array(None), "is of dtype object, not float32"),
+        ("0", np.array(-1), "is -1.0, no count"),
+        ("0", np.array(0.5), "is 0.5, no count"),
+        ("1", np.array(-0.5), "is -0.5, a negative learning rate"),
+        ("5", np.array(2), "is 2.0, neither 0 nor 1"),
+        ("5", np.array(0), "has not begun, but its entry 2, w, is not zero"),
+    ],
+    ids=repr,
+)
+def test_a_state_that_cannot_be_is_refused_whole(
+    entry: str, value: np.ndarray | None, text: str
+) -> None:
+    optimizer, theirs = INDIAN(0.25), INDIAN(0.5)
+    for each in (optimizer, theirs):
+        apply(each, variables(), gradients(0))
+    store: dict[str, np.ndarray] = {}
+    theirs.save_own_variables(store)
+    store[entry if value is not None else "other"] = value
+    if value is None:
+        del store[entry]
+    before = arrays(optimizer.variables)
+    with pytest.raises(ValueError, match=text):
         optimizer.load_own_variables(store)
     assert_same_bits(optimizer.variables, before)
 

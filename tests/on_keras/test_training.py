@@ -252,3 +252,15 @@ def test_donated_buffers_are_updated_in_place(alpha: float) -> None:
     memory = compiled.memory_analysis()
     assert memory.temp_size_in_bytes < 64 * 64 * 4
     assert memory.alias_size_in_bytes >= 2 * 3 * 64 * 64 * 4
+
+
+def test_a_compiled_fit_begins_once() -> None:
+    def trained(reset: bool) -> list[np.ndarray]:
+        made = model(INDIAN(0.25, alpha=0.5, beta=0.1))
+        for _ in range(2):
+            fit(made)
+            if reset:
+                made.optimizer.iterations.assign(0)
+        return arrays(made.trainable_variables)
+
+    assert_close(trained(reset=True), trained(reset=False), 0)

@@ -1,0 +1,71 @@
+"""Gradients as users give them, looked at before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def checked_gradients(gradients: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
+    """Return the gradients as tensors, or raise if one is not for its variable.
+
+    A wrong shape would be broadcast, or read past its end. Sparse gradients stay sparse.
+
+    Raises:
+        ValueError: If there are not as many as variables, or one has another shape than its
+            variable, or is complex where the variable is real.
+    """
+    if len(gradients) != len(variables):
+        raise ValueError(f"Invalid gradients: {len(gradients)} for {len(variables)} variables")
+    return [
+        None if gradient is None else _checked(gradient, variable)
+        for gradient, variable in zip(gradients, variables, strict=True)
+    ]
+
+
+def _checked(gradient: Any, variable: Any) -> Any:
+    if type(gradient).__name__ == "IndexedSlices":
+        gradient = _indexed_slices(gradient, variable)
+    elif not ops.is_tensor(gradient):  # a list, an array or a Keras variable
+        if isinstance(gradient, list | tuple):
+            gradient = np.asarray(gradient)  # (Keras would round it to floatx.)
+        gradient = ops.convert_to_tensor(gradient)
+    found, expected = gradient.shape, variable.shape
+    # (On TensorFlow a shape may be partly unknown in a graph.)
+    if found != expected and not (
+        found.is_compatible_with(expected)
+        if hasattr(found, "is_compatible_with")
+        else (found := tuple(found)) == tuple(expected)
+    ):
+        raise ValueError(
+            f"Invalid gradient: its shape is {found}, but that of the variable "
+            f"{path_of(variable)!r} is {tuple(expected)}"
+        )
+    refuse_complex("gradient", gradient, variable)
+    return gradient
+
+
+def refuse_complex(name: str, value: Any, variable: Any) -> None:
+    """Raise if an array would have to be made real to fit its variable."""
+    if "complex" in str(value.dtype) and "complex" not in str(variable.dtype):
+        raise ValueError(
+            f"Invalid {name}: its dtype is {keras.backend.standardize_dtype(value.dtype)}, but "
+            f"that of the variable {path_of(variable)!r} is "
+            f"{keras.backend.standardize_dtype(variable.dtype)}"
+        )
+
+
+def _indexed_slices(gradient: Any, variable: Any) -> Any:
+    """Return TensorFlow's IndexedSlices with tensors for its parts: they may be tuples."""
+    shape = tuple(variable.shape) if gradient.dense_shape is None else gradient.dense_shape
+    parts = (gradient.values, gradient.indices, shape)
+    return type(gradient)(*(ops.convert_to_tensor(part) for part in parts))
+
+
+def path_of(variable: Any) -> str:
+    """Return how an error text calls a variable: a tf.Variable has a name alone."""
+    return str(getattr(variable, "path", variable.name))

@@ -1,0 +1,63 @@
+"""The state of a file, looked at whole before any of it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+
+def checked_state(store: Mapping[str, Any], optimizer: Any) -> dict[str, Any]:
+    """Return the entries of a file as tensors of the optimizer's variables' dtypes.
+
+    Raises:
+        ValueError: If an entry is missing, has another shape than its variable, is not numbers of
+            its variable's kind or not finite, or the entries do not go together.
+    """
+    state: dict[str, Any] = {}
+    begun = True
+    for index, variable in enumerate(optimizer.variables):
+        key = str(index)
+        value = np.asarray(store[key]) if key in store else None
+        problem = "is missing" if value is None else _problem(value, variable, optimizer)
+        if problem:
+            raise _error(optimizer, f"entry {key} of the file, for {variable.path!r}, {problem}")
+        state[key] = ops.convert_to_tensor(value, dtype=variable.dtype)
+        if variable is optimizer.begun:
+            begun = bool(value)
+    slots = {id(w) for w in optimizer.momentums}
+    for index, variable in enumerate(optimizer.variables):
+        if not begun and id(variable) in slots and np.any(np.asarray(store[str(index)])):
+            raise _error(optimizer, f"its run has not begun, but its entry {index}, w, is not zero")
+    return state
+
+
+def _error(optimizer: Any, problem: str) -> ValueError:
+    return ValueError(
+        f"Cannot load the state of optimizer {optimizer.name!r}: {problem}. The file is of another "
+        "model or optimizer, or damaged. The optimizer is left as it was (of a model's file, the "
+        "model's weights are loaded before the optimizer)"
+    )
+
+
+def _problem(value: np.ndarray[Any, Any], variable: Any, optimizer: Any) -> str:
+    """Return what is wrong with an entry, or an empty string."""
+    if value.shape != tuple(variable.shape):
+        return f"has the shape {value.shape}, not {tuple(variable.shape)}"
+    kind = "complex128" if "complex" in variable.dtype else "float64"
+    try:  # (bfloat16 is no kind that NumPy knows, but it casts.)
+        numbers = value.astype(kind, casting="same_kind")
+    except TypeError:
+        return f"is of dtype {value.dtype}, not {variable.dtype}"
+    if not np.isfinite(numbers).all():
+        return "is NaN or infinite"
+    wrong = ""
+    if variable is optimizer.begun and numbers not in (0, 1):
+        wrong = "neither 0 nor 1"
+    elif "int" in variable.dtype and (numbers < 0 or numbers != np.floor(numbers)):
+        wrong = "no count"
+    elif variable is optimizer._learning_rate and numbers < 0:
+        wrong = "a negative learning rate"
+    return f"is {numbers}, {wrong}" if wrong else ""
