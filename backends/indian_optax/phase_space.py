@@ -122,7 +122,8 @@ def with_psi(
     def replace(node: Any) -> Any:
         if not is_indian(node):
             return node
-        return node._replace(begun=jnp.ones_like(node.begun), momentum=momentum(node))
+        begun = jax.tree.map(jnp.ones_like, node.begun)  # which NNX boxes
+        return node._replace(begun=begun, momentum=momentum(node))
 
     return jax.tree.map(replace, state, is_leaf=is_indian)
 
@@ -151,20 +152,32 @@ def _momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
     """Return w for each leaf of the parameters, MaskedNode where there is none."""
     treedef: Any
     theta, treedef = jax.tree.flatten(params)
+    found = _matched(treedef, state.momentum, params)
+    wanted = [None if _is_masked(w) else p for w, p in zip(found, theta, strict=True)]
+    leaves_like(treedef, wanted, treedef.unflatten(found), "parameters", "the momentum")
+    return found
+
+
+def _matched(treedef: Any, momentum: optax.Updates, params: optax.Params) -> list[Any]:
     try:
         # A mask may be a prefix: then one MaskedNode stands for a subtree of parameters.
         expanded = jax.tree.map(
             lambda w, p: jax.tree.map(lambda _: optax.MaskedNode(), p) if _is_masked(w) else w,
-            state.momentum,
+            momentum,
             params,
             is_leaf=_is_masked,
         )
-        found: list[Any] = treedef.flatten_up_to(expanded)
+        return list(treedef.flatten_up_to(expanded))
     except ValueError as error:
+        # (Flax NNX boxes a parameter and its momentum differently, in the same place.)
+        if _paths(momentum) == _paths(params):
+            return jax.tree.leaves(momentum)
         raise ValueError(
             f"The tree of the parameters, {treedef}, is not that of the state: "
-            f"{jax.tree.structure(state.momentum)}"
+            f"{jax.tree.structure(momentum)}"
         ) from error
-    wanted = [None if _is_masked(w) else p for w, p in zip(found, theta, strict=True)]
-    leaves_like(treedef, wanted, expanded, "parameters", "the momentum")
-    return found
+
+
+def _paths(tree: Any) -> list[str]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [jax.tree_util.keystr(path) for path, _ in leaves]

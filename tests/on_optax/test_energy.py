@@ -84,7 +84,7 @@ def test_it_finds_the_momentum_in_any_state() -> None:
             {"x": indian(0.1, **PAPER), "y": indian(0.1, **PAPER)},
             {"a": "x", "b": "y"},
         ),
-        optax.inject_hyperparams(indian)(0.1),
+        optax.inject_hyperparams(indian)(0.1, **PAPER),
     ):
         state = solver.init(params)
         _, state = solver.update(gradients, state, params)
