@@ -206,7 +206,10 @@ def from_sgd(
     given = {"learning_rate": learning_rate, "momentum": 0.0 if momentum is None else momentum}
     if damping is not None:
         given["damping"] = damping
-    values: dict[str, Any] = {name: as_scalar(name, value) for name, value in given.items()}
+    values: dict[str, Any] = {
+        name: as_scalar(name, value, positive=name == "learning_rate" or None)
+        for name, value in given.items()
+    }
     lr, m, d = values["learning_rate"], values["momentum"], values.get("damping")
     gamma: Any
     if all(isinstance(value, float) for value in values.values()):

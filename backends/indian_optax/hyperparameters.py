@@ -14,7 +14,7 @@ Scalar: TypeAlias = Any  # a float, or a scalar array, traced or not
 ScalarOrSchedule: TypeAlias = Any
 
 
-def as_scalar(name: str, value: Any) -> Scalar:
+def as_scalar(name: str, value: Any, *, positive: bool | None = None) -> Scalar:
     """Return a hyperparameter as a checked Python float, or unchanged if it is an array.
 
     A number is known now, so it is checked now and its share of the step's arithmetic is done in
@@ -25,6 +25,7 @@ def as_scalar(name: str, value: Any) -> Scalar:
     Args:
       name: The argument's name, for the error text.
       value: What the user gave.
+      positive: As in `indian_core.checked`.
 
     Returns:
       The float, or the array.
@@ -37,9 +38,9 @@ def as_scalar(name: str, value: Any) -> Scalar:
         if value.ndim != 0:
             raise ValueError(f"Invalid {name}: an array of shape {value.shape}, not a scalar")
         if _is_known(value):
-            checked(name, np.asarray(jax.device_get(value)))
+            checked(name, np.asarray(jax.device_get(value)), positive=positive)
         return value
-    return checked(name, value)
+    return checked(name, value, positive=positive)
 
 
 def _is_known(value: jax.Array | np.ndarray) -> bool:

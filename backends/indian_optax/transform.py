@@ -161,9 +161,17 @@ def transformation(
 
 
 def checked_state(state: optax.OptState) -> IndianState:
-    """Return the state, or raise TypeError if it is another optimizer's."""
+    """Return the state.
+
+    Raises:
+      TypeError: If it is another optimizer's.
+      ValueError: If what has to be a scalar in it is none.
+    """
     if not isinstance(state, IndianState):
         raise TypeError(f"The state must be an IndianState, not {type(state).__name__}")
+    for name, value in zip(state._fields[:-1], state, strict=False):
+        if getattr(value, "shape", None) != ():
+            raise ValueError(f"Invalid state: its {name} is {value!r} (it must be a scalar array)")
     return state
 
 

@@ -37,6 +37,9 @@ def trials() -> Iterator[Trial]:
             for where, run in _PLACES.items():
                 if where == "scale_by_indian" and name == "weight_decay":
                     continue
+                # (optax itself makes an array of the number, and says that it cannot.)
+                if where == "inject_hyperparams" and "10**400" in value.label:
+                    continue
                 yield _trial(where, name, value, run)
         for name, run in _FUNCTIONS.items():
             yield _trial("functions", name, value, run)

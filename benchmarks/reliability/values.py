@@ -38,7 +38,7 @@ def general() -> list[Value]:
     values += [
         Value("10**400", 10**400, math.inf),
         Value("-10**400", -(10**400), -math.inf),
-        Value("Fraction(10**400)", Fraction(10**400), math.inf),
+        Value("a Fraction of 10**400", Fraction(10**400), math.inf),
     ]
     others: list[Any] = [
         *(
