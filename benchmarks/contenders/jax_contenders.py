@@ -15,15 +15,20 @@ from indian_optax import indian, power_decay
 
 # The learning rate is small, so that no run leaves the range of float32 however often it repeats.
 LR = 1e-3
+COSINE = optax.cosine_decay_schedule(LR, 1_000_000)
 OPTIMIZERS: dict[str, optax.GradientTransformation] = {
     "INDIAN": indian(LR),
     "INDIAN (lr = beta)": indian(LR, beta=LR, initial_speed=LR),
     "INDIAN (power_decay)": indian(power_decay(LR)),
-    # Any schedule whose maximum is not known beforehand, and αγ = 1: on CPUs these cost a copy.
-    "INDIAN (cosine decay)": indian(optax.cosine_decay_schedule(LR, 1_000_000)),
+    "INDIAN (cosine decay)": indian(COSINE),
+    "INDIAN (cosine and weight decay)": indian(COSINE, weight_decay=1e-2),
     "INDIAN (alpha lr = 1)": indian(LR, alpha=1 / LR),
     "INDIAN (weight decay)": indian(LR, weight_decay=1e-2),
     "SGD Nesterov": optax.sgd(LR, 0.9, nesterov=True),
+    "SGD Nesterov (cosine decay)": optax.sgd(COSINE, 0.9, nesterov=True),
+    "SGD Nesterov (cosine and weight decay)": optax.chain(
+        optax.add_decayed_weights(1e-2), optax.sgd(COSINE, 0.9, nesterov=True)
+    ),
     "SGD heavy ball": optax.sgd(LR, 0.9),
     "Adam": optax.adam(LR),
     "AdamW": optax.adamw(LR),
