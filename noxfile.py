@@ -5,6 +5,7 @@ Everything is installed by pip, pinned by constraints.txt. `nox -l` lists the se
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ ADAPTERS: dict[str, tuple[list[str], str, str, str | None]] = {
     "keras-jax": (["-e", ".[keras-jax]"], "keras", "on_keras", "jax"),
     "keras-torch": (["-e", ".[keras-torch]"], "keras", "on_keras", "torch"),
 }
+
+# The frameworks' own tests, by that name.
+UPSTREAM = nox.project.load_toml("tests/upstream/suites.toml")
 
 
 def install(session: nox.Session, *packages: str, group: str | None = None) -> None:
@@ -89,6 +93,37 @@ def pythons(session: nox.Session) -> None:
     packages, name, folder, backend = ADAPTERS["core"]
     install(session, *packages, group="test-core")
     run_tests(session, name, folder, backend)
+
+
+@nox.session
+@nox.parametrize(
+    "adapter", [nox.param(name, id=name) for name in ADAPTERS if ADAPTERS[name][1] in UPSTREAM]
+)
+def upstream(session: nox.Session, adapter: str) -> None:
+    """Run the framework's own tests with INDIAN in the place of its SGD."""
+    packages, name, _, backend = ADAPTERS[adapter]
+    install(session, *packages, group=f"test-{name}")
+    suite = UPSTREAM[name]
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    pins = Path("constraints.txt").read_text().splitlines()
+    pinned = next(line for line in pins if line.startswith(f"{name}=="))
+    only_the_source = ("--no-deps", "--no-binary", ":all:", "--dest", str(folder))
+    session.run("python", "-m", "pip", "download", *only_the_source, pinned, silent=True)
+    (archive,) = folder.glob("*.tar.gz")
+    shutil.unpack_archive(archive, folder, filter="data")
+    root = folder / archive.name.removesuffix(".tar.gz")
+    environment = {"PYTHONPATH": str(Path.cwd())}
+    if backend:
+        environment["KERAS_BACKEND"] = backend
+    session.run(
+        *("pytest", "-n", "auto", "--import-mode=importlib", "--noconftest", "-W", "ignore"),
+        *("-c", os.devnull, "--rootdir", str(root), "-p", f"tests.upstream.{suite['plugin']}"),
+        *("-k", " and ".join(f"not ({each})" for each in suite["left_out"])),
+        *(str(root / file) for file in suite["files"]),
+        *session.posargs,
+        env=environment,
+    )
 
 
 @nox.session
