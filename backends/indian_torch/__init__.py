@@ -8,7 +8,6 @@ except ImportError as error:
     ) from error
 
 from indian_torch.curvature import largest_curvature, suggest_lr
-from indian_torch.functional import indian
 from indian_torch.migration import load_authors_state_dict
 from indian_torch.optimizer import INDIAN, INNA
 from indian_torch.schedule import PowerDecayLR
@@ -17,7 +16,6 @@ __all__ = [
     "INDIAN",
     "INNA",
     "PowerDecayLR",
-    "indian",
     "largest_curvature",
     "load_authors_state_dict",
     "suggest_lr",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,16 @@ from torch import Tensor
 
 from indian_torch import _private
 
+if TYPE_CHECKING:
+    from indian_torch.dispatch import Part
+
 _FUSED_DTYPES = (torch.float32, torch.float64)
 Kind = tuple[torch.device, torch.dtype]
 Spans = npt.NDArray[np.int64]
 
 
-class Layout(NamedTuple):
+@dataclass(eq=False)
+class Layout:
     """What the tensors of a parameter group are like, whatever numbers they hold.
 
     Attributes:
@@ -104,13 +109,18 @@ class Examiner:
         self._alike: Callable[..., bool]
         self._layout: Layout
 
+    def known(self, tensors: Sequence[Any]) -> Layout | None:
+        """Return the answer if it is known. The tensors are those of `__call__` in one list."""
+        return self._layout if len(tensors) == self._count and self._alike(*tensors) else None
+
     def __call__(
         self, params: Sequence[Tensor], grads: Sequence[Tensor], buffers: Sequence[Tensor | None]
     ) -> Layout:
         """Do as `examine` does."""
         tensors: list[Any] = [*params, *grads, *buffers]
-        if len(tensors) == self._count and self._alike(*tensors):
-            return self._layout
+        layout = self.known(tensors)
+        if layout is not None:
+            return layout
         self._count = -1
         layout = examine(params, grads, buffers)
         if layout.native and not layout.sparse and all(each is not None for each in buffers):
@@ -120,33 +130,62 @@ class Examiner:
         return layout
 
 
-def separated(parts: Sequence[tuple[list[Tensor], list[Tensor], Layout]]) -> None:
+class Separator:
     """Replace the gradients that a step would change or cannot take, in their lists, by copies.
 
     Those are the gradients in the memory of a parameter, of whichever group, and the lazy ones.
+    As long as all tensors are where they were, it is known which they are.
+    """
+
+    def __init__(self) -> None:
+        self._layouts: list[Layout] = []
+        self._addresses: list[int] = []
+        self._shared: list[list[int]] = []
+
+    def __call__(self, parts: Sequence[Part]) -> None:
+        """Replace the gradients of these parts of a step."""
+        columns = [(part.params, part.grads, part.layout) for part in parts if part.layout]
+        for _, grads, layout in columns:
+            for i in layout.lazy:
+                grads[i] = grads[i].resolve_conj().resolve_neg().clone()
+        columns = [column for column in columns if column[2].native and column[0]]
+        layouts = [layout for _, _, layout in columns]
+        addresses: list[int] = []
+        for params, grads, layout in columns:
+            addresses += map(Tensor.data_ptr, params)
+            addresses += map(Tensor.data_ptr, _memory(grads) if layout.sparse else grads)
+        if layouts != self._layouts or addresses != self._addresses:
+            self._shared = _in_parameters(layouts, np.array(addresses, np.int64))
+            self._layouts, self._addresses = layouts, addresses
+        for (_, grads, _), shared in zip(columns, self._shared, strict=True):
+            for i in shared:
+                grads[i] = grads[i].clone()
+
+
+def _in_parameters(layouts: Sequence[Layout], addresses: Spans) -> list[list[int]]:
+    """Return, for each layout, which gradients lie in the memory of any parameter.
 
     Args:
-        parts: The parameters, the gradients and their layout of each parameter group.
+        layouts: The layouts of the groups.
+        addresses: The addresses of each group's parameters and gradients.
     """
-    for _, grads, layout in parts:
-        for i in layout.lazy:
-            grads[i] = grads[i].resolve_conj().resolve_neg().clone()
-    native = [part for part in parts if part[2].native and part[0]]
-    if not native:
-        return
-    starts = np.concatenate([_addresses(params) for params, _, _ in native])
+    if not layouts:
+        return []
+    counts = [layout.param_spans.size for layout in layouts for _ in range(2)]
+    columns = np.split(addresses, np.cumsum(counts)[:-1])
+    starts = np.concatenate(columns[::2])
     order = np.argsort(starts)
-    spans = np.concatenate([layout.param_spans for _, _, layout in native])
+    spans = np.concatenate([layout.param_spans for layout in layouts])
     # Parameters may overlap one another (tied ones): what counts is the last end so far.
     ends = np.maximum.accumulate((starts + spans)[order])
     starts = starts[order]
-    for _, grads, layout in native:
-        first = _addresses(_memory(grads) if layout.sparse else grads)
+    found = []
+    for layout, first in zip(layouts, columns[1::2], strict=True):
         before = np.searchsorted(starts, first + layout.grad_spans)
         # Without a parameter that starts before its end, [-1] is compared, to no effect.
         shared = (before > 0) & (ends[before - 1] > first) & (first != 0)
-        for i in np.flatnonzero(shared).tolist():
-            grads[i] = grads[i].clone()
+        found.append(np.flatnonzero(shared).tolist())
+    return found
 
 
 def check_match(name: str, tensor: Tensor, param: Tensor) -> None:
@@ -225,10 +264,6 @@ def _fit(*three: Tensor) -> bool:
 def _memory(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Return the dense tensors that hold the numbers."""
     return [_private.values(tensor) if tensor.is_sparse else tensor for tensor in tensors]
-
-
-def _addresses(tensors: Sequence[Tensor]) -> Spans:
-    return np.fromiter(map(Tensor.data_ptr, tensors), np.int64, len(tensors))
 
 
 def _spans(tensors: Sequence[Tensor]) -> Spans:
