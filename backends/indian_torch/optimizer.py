@@ -365,8 +365,8 @@ class INDIAN(Optimizer):
                 if NoneType in kinds or (float in kinds if on_device else kinds - {float}):
                     self._make_states(group, parts[number].owners, on_device)
                     parts[number] = self._part(number, group)
-        parts = [part for part in parts if not part.is_idle]
-        self._separate(parts)
+            parts = [part for part in parts if not part.is_idle]
+            self._separate(parts)
         make(parts)
         return loss
 

@@ -6,14 +6,15 @@ of another shape than at the last step, lazily negated, or in one another's memo
 
 from __future__ import annotations
 
+import itertools
 import operator
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 _FUSED_DTYPES = (torch.float32, torch.float64)
 Kind = tuple[torch.device, torch.dtype]
-Spans = npt.NDArray[np.int64]
+# From this number of tensors on, NumPy is the quicker one.
+_MANY = 100
 
 
 @dataclass(eq=False)
@@ -47,8 +49,8 @@ class Layout:
     lazy_param: bool
     fused: dict[Kind, list[int]]
     native: bool
-    param_spans: Spans
-    grad_spans: Spans
+    param_spans: list[int]
+    grad_spans: list[int]
 
 
 def examine(
@@ -139,53 +141,60 @@ class Separator:
 
     def __init__(self) -> None:
         self._layouts: list[Layout] = []
-        self._addresses: list[int] = []
-        self._shared: list[list[int]] = []
+        self._params: list[int] = []
+        self._grads: list[int] = []
+        self._shared: list[int] = []
 
     def __call__(self, parts: Sequence[Part]) -> None:
         """Replace the gradients of these parts of a step."""
-        columns = [(part.params, part.grads, part.layout) for part in parts if part.layout]
-        for _, grads, layout in columns:
+        native, layouts = [], []
+        params: list[int] = []
+        grads: list[int] = []
+        for part in parts:
+            layout = part.layout
+            assert layout is not None
             for i in layout.lazy:
-                grads[i] = grads[i].resolve_conj().resolve_neg().clone()
-        columns = [column for column in columns if column[2].native and column[0]]
-        layouts = [layout for _, _, layout in columns]
-        addresses: list[int] = []
-        for params, grads, layout in columns:
-            addresses += map(Tensor.data_ptr, params)
-            addresses += map(Tensor.data_ptr, _memory(grads) if layout.sparse else grads)
-        if layouts != self._layouts or addresses != self._addresses:
-            self._shared = _in_parameters(layouts, np.array(addresses, np.int64))
-            self._layouts, self._addresses = layouts, addresses
-        for (_, grads, _), shared in zip(columns, self._shared, strict=True):
-            for i in shared:
-                grads[i] = grads[i].clone()
+                part.grads[i] = part.grads[i].resolve_conj().resolve_neg().clone()
+            if layout.native:
+                native.append(part)
+                layouts.append(layout)
+                params += map(Tensor.data_ptr, part.params)
+                grads += map(Tensor.data_ptr, _memory(part.grads) if layout.sparse else part.grads)
+        moved = layouts != self._layouts or params != self._params
+        if moved:
+            self._learn(layouts, params)
+        if moved or grads != self._grads:
+            self._grads, self._shared = grads, self._in_parameters(grads)
+        if self._shared:
+            places = [(part.grads, i) for part in native for i in range(len(part.grads))]
+            for column, i in map(places.__getitem__, self._shared):
+                column[i] = column[i].clone()
 
+    def _learn(self, layouts: list[Layout], params: list[int]) -> None:
+        """Know where the memory of all parameters begins, and ends, from the first to the last."""
+        self._layouts, self._params = layouts, params
+        self._spans = list(itertools.chain.from_iterable(each.grad_spans for each in layouts))
+        spans = itertools.chain.from_iterable(each.param_spans for each in layouts)
+        memory = sorted(zip(params, spans, strict=True))
+        self._starts = [start for start, _ in memory]
+        # Parameters may overlap one another (tied ones): what counts is the last end so far.
+        ends = itertools.accumulate((start + span for start, span in memory), max, initial=0)
+        self._ends = list(ends)
+        self._arrays = [np.array(each) for each in (self._starts, self._ends, self._spans)]
 
-def _in_parameters(layouts: Sequence[Layout], addresses: Spans) -> list[list[int]]:
-    """Return, for each layout, which gradients lie in the memory of any parameter.
-
-    Args:
-        layouts: The layouts of the groups.
-        addresses: The addresses of each group's parameters and gradients.
-    """
-    if not layouts:
-        return []
-    counts = [layout.param_spans.size for layout in layouts for _ in range(2)]
-    columns = np.split(addresses, np.cumsum(counts)[:-1])
-    starts = np.concatenate(columns[::2])
-    order = np.argsort(starts)
-    spans = np.concatenate([layout.param_spans for layout in layouts])
-    # Parameters may overlap one another (tied ones): what counts is the last end so far.
-    ends = np.maximum.accumulate((starts + spans)[order])
-    starts = starts[order]
-    found = []
-    for layout, first in zip(layouts, columns[1::2], strict=True):
-        before = np.searchsorted(starts, first + layout.grad_spans)
-        # Without a parameter that starts before its end, [-1] is compared, to no effect.
-        shared = (before > 0) & (ends[before - 1] > first) & (first != 0)
-        found.append(np.flatnonzero(shared).tolist())
-    return found
+    def _in_parameters(self, grads: list[int]) -> list[int]:
+        """Return which gradients, given by their addresses, lie in a parameter's memory."""
+        if len(grads) < _MANY:
+            starts, ends = self._starts, self._ends
+            return [
+                i
+                for i, (grad, span) in enumerate(zip(grads, self._spans, strict=True))
+                if ends[bisect_left(starts, grad + span)] > grad != 0
+            ]
+        first = np.array(grads)
+        begin, end, spans = self._arrays
+        shared = (end[np.searchsorted(begin, first + spans)] > first) & (first != 0)
+        return np.flatnonzero(shared).tolist()
 
 
 def check_match(name: str, tensor: Tensor, param: Tensor) -> None:
@@ -266,10 +275,10 @@ def _memory(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [_private.values(tensor) if tensor.is_sparse else tensor for tensor in tensors]
 
 
-def _spans(tensors: Sequence[Tensor]) -> Spans:
+def _spans(tensors: Sequence[Tensor]) -> list[int]:
     def span(tensor: Tensor) -> int:
         steps = zip(tensor.shape, tensor.stride(), strict=True)
         last = sum((n - 1) * step for n, step in steps)
         return (last + 1) * tensor.element_size() if tensor.numel() else 0
 
-    return np.fromiter(map(span, tensors), np.int64, len(tensors))
+    return list(map(span, tensors))
