@@ -11,6 +11,7 @@ from indian_torch.curvature import largest_curvature, suggest_lr
 from indian_torch.migration import load_authors_state_dict
 from indian_torch.optimizer import INDIAN, INNA
 from indian_torch.schedule import PowerDecayLR
+from indian_torch.weight_decay import no_weight_decay_groups
 
 __all__ = [
     "INDIAN",
@@ -18,5 +19,6 @@ __all__ = [
     "PowerDecayLR",
     "largest_curvature",
     "load_authors_state_dict",
+    "no_weight_decay_groups",
     "suggest_lr",
 ]

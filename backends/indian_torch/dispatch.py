@@ -25,15 +25,9 @@ from indian_torch.tensors import Layout, check_match
 class Part:
     """One parameter group's part of a step: it has been checked, and nothing has been changed.
 
-    Attributes:
-        owners: The parameters, as the user has them.
-        states: Their states, where new scales go. None under torch.compile: scales are tensors.
-        params: θ: this rank's shards in place of DTensors.
-        grads: v, likewise.
-        momentum_buffers: σ w, likewise; None where they have to be made.
-        scales: σ, 0 before a parameter's first step: floats or 0-dim tensors.
-        step: The hyperparameters and options.
-        layout: What the tensors are like. None under torch.compile.
+    `params` are this rank's shards where `owners`, the user's parameters, are DTensors. `states`
+    are where new scales go. Under torch.compile, where scales are tensors, they are None, as is
+    the `layout` of the tensors.
     """
 
     owners: list[Tensor]
@@ -46,12 +40,7 @@ class Part:
     layout: Layout | None = None
 
     def check(self, examine: Callable[..., Layout], known: Layout | None) -> None:
-        """Raise if the step cannot be made; else know the layout.
-
-        Args:
-            examine: Examines parameters, gradients and buffers.
-            known: What it would say of them, if that is known without local shards.
-        """
+        """Raise if the step cannot be made; else know the layout, which `examine` tells."""
         step = self.step
         if self.states is None:
             for param, grad in zip(self.params, self.grads, strict=True):

@@ -40,10 +40,7 @@ Call = tuple[Sequence[int], NesterovSGD]
 def fused_calls(kinds: dict[Kind, list[int]], scales: list[Any], step: Step) -> list[Call]:
     """Return the calls of the kernel that make the step, each with the indices of its parameters.
 
-    Args:
-        kinds: The indices of the parameters that the kernel can take, by device and dtype.
-        scales: σ of all parameters, floats.
-        step: The hyperparameters.
+    `kinds` has the indices of those that it can take, by device and dtype.
     """
     calls: list[Call] = []
     for (device, dtype), indices in kinds.items():

@@ -61,9 +61,7 @@ def checked_values(group: dict[str, Any], read: bool = True) -> dict[str, Any]:
         read: Whether a Tensor lr is read wherever it is (off the CPU this waits for the device, as
             torch's SGD does). If it cannot be, or must not, it is 0 here.
 
-    Raises:
-        TypeError: If one is not a number.
-        ValueError: If one is missing or out of its range, or a Tensor lr has not one element.
+    The errors are those of `checked_group`.
     """
     missing = [name for name in HYPERPARAMETERS if name not in group]
     if missing:
@@ -82,12 +80,8 @@ def checked_step(group: dict[str, Any]) -> Step:
     """Return the hyperparameters of a group's next step, whatever has been put into the group.
 
     A Tensor lr becomes a number, unless the host is not to know it (``capturable``,
-    ``differentiable``, torch.compile) or cannot (meta and fake tensors).
-
-    Raises:
-        TypeError: As `checked_group`.
-        ValueError: Likewise.
-        RuntimeError: Likewise.
+    ``differentiable``, torch.compile) or cannot (meta and fake tensors). The errors are those of
+    `checked_group`.
     """
     _check_options(group)
     lr = group["lr"]

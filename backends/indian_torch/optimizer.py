@@ -272,7 +272,7 @@ class INDIAN(Optimizer):
         group: dict[str, Any],
         params: list[Tensor],
         grads: list[Tensor],
-        momentum_buffers: list[Tensor],
+        buffers: list[Tensor],
         scales: list[Scale],
     ) -> None:
         """Fill the lists with what a compiled step works on, making what is missing.
@@ -283,7 +283,7 @@ class INDIAN(Optimizer):
         self._make_states(group, found, on_device=True)
         params += found
         grads += [param.grad for param in found]
-        momentum_buffers += [self.state[param]["momentum_buffer"] for param in found]
+        buffers += [self.state[param]["momentum_buffer"] for param in found]
         scales += [self.state[param]["scale"] for param in found]
 
     def _make_states(self, group: dict[str, Any], params: list[Tensor], on_device: bool) -> None:
@@ -375,15 +375,6 @@ class INDIAN(Optimizer):
 
         Call it between ``loss.backward()`` and `step`: see `indian_torch.energy.energy`.
 
-        Args:
-            loss: J(θ), a scalar.
-
-        Returns:
-            E, a scalar tensor without a graph.
-
-        Raises:
-            ValueError: If the loss is not a real scalar.
-
         Example:
             >>> theta = torch.tensor([1.0, 2.0], requires_grad=True)
             >>> optimizer = INDIAN([theta], lr=0.1, alpha=0.5, beta=1.0)
@@ -444,8 +435,8 @@ class INDIAN(Optimizer):
             psi: The paper's ψ at the parameter's present value, of its shape.
 
         Raises:
-            ValueError: If the optimizer has no such parameter, or ψ has another shape, is sparse,
-                or is complex for a real parameter. Nothing has been changed then.
+            ValueError: If the optimizer has no such parameter, or it can have no such ψ. Nothing
+                has been changed then.
             TypeError: If ψ is not a tensor.
 
         Example:
@@ -485,12 +476,7 @@ INNA = INDIAN
 
 
 def check_psi(psi: Any, param: Tensor) -> None:
-    """Raise unless ψ can be one of this parameter.
-
-    Raises:
-        TypeError: If it is not a tensor.
-        ValueError: If it has another shape, is sparse, or is complex for a real parameter.
-    """
+    """Raise unless ψ is a tensor that can be one of this parameter."""
     if not isinstance(psi, Tensor):
         raise TypeError(f"psi should be a Tensor, not {type(psi).__name__}")
     if psi.shape != param.shape:

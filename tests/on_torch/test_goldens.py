@@ -111,7 +111,7 @@ def test_from_sgd_refuses_what_is_no_such_sgd() -> None:
         group = {"params": parameters(), "damping": damping}
         with pytest.raises(ValueError, match=f"Invalid damping: {damping}"):
             INDIAN.from_sgd([group], 0.01, 0.9)
-    with pytest.raises(ValueError, match="Invalid damping: 0.5 .*nesterov"):
+    with pytest.raises(ValueError, match=r"Invalid damping: 0\.5 .*nesterov"):
         INDIAN.from_sgd(parameters(), 0.01, 0.9, nesterov=True, damping=0.5)
     with pytest.raises(TypeError, match="iterable of Tensors or dicts"):
         INDIAN.from_sgd(torch.ones(2), 0.01, 0.9)
