@@ -8,17 +8,17 @@ except ImportError as error:
     ) from error
 
 from indian_torch.curvature import largest_curvature, suggest_lr
-from indian_torch.functional import indian
 from indian_torch.migration import load_authors_state_dict
 from indian_torch.optimizer import INDIAN, INNA
 from indian_torch.schedule import PowerDecayLR
+from indian_torch.weight_decay import no_weight_decay_groups
 
 __all__ = [
     "INDIAN",
     "INNA",
     "PowerDecayLR",
-    "indian",
     "largest_curvature",
     "load_authors_state_dict",
+    "no_weight_decay_groups",
     "suggest_lr",
 ]

@@ -25,17 +25,7 @@ _SMALLEST, _LARGEST = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32
 
 
 def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
-    """Raise unless the state dict is one of INDIAN with these parameters.
-
-    Args:
-        optimizer: The optimizer that is to load it.
-        state_dict: What it is given.
-
-    Raises:
-        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
-        ValueError: If anything is missing, superfluous, of another shape or out of its range.
-        RuntimeError: If two options exclude each other.
-    """
+    """Raise, as `INDIAN.load_state_dict` says, unless this is a state dict of such an optimizer."""
     check_structure(state_dict)
     saved_groups = state_dict["param_groups"]
     sizes = [len(group["params"]) for group in optimizer.param_groups]
@@ -56,12 +46,7 @@ def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
 
 
 def check_structure(state_dict: Any) -> None:
-    """Raise unless this is of the form that every torch optimizer's state dict has.
-
-    Raises:
-        TypeError: If it is not a dict.
-        ValueError: If it has no state, no parameter groups, or something else in their place.
-    """
+    """Raise unless this is of the form that every torch optimizer's state dict has."""
     _expect("state dict", state_dict, Mapping, TypeError)
     for key, kind in (("state", Mapping), ("param_groups", (list, tuple))):
         if key not in state_dict:
@@ -109,11 +94,10 @@ def _check_state(state: StateDict, number: Any, param: Tensor) -> None:
         )
     if buffer.layout != torch.strided:
         raise ValueError(f"{where}: momentum_buffer should be dense, but is {buffer.layout}")
+    is_number = isinstance(scale, (int, float))
     if isinstance(scale, Tensor):
-        is_number = scale.layout == torch.strided and scale.numel() == 1
-        is_number = is_number and not scale.is_complex()
-    else:
-        is_number = isinstance(scale, (int, float))
+        is_dense = scale.layout == torch.strided
+        is_number = is_dense and scale.numel() == 1 and not scale.is_complex()
     if is_number and is_unreadable(scale):
         return
     # ±σ is about 1/|β − γ| or less: outside of this range σw could not be held in float32.

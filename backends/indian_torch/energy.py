@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
+from indian_core import checked_start
 from indian_core.energy import lyapunov_energy
 from indian_torch.groups import HYPERPARAMETERS
 
@@ -105,7 +106,7 @@ def _at_start(param: Tensor, group: dict[str, Any]) -> Tensor:
         v = v.add(
             param, alpha=-group["weight_decay"] if group["maximize"] else group["weight_decay"]
         )
-    speed: float = group["initial_speed"] - group["beta"]
+    speed: float = checked_start(group["initial_speed"], group["beta"]) - group["beta"]
     return _squared(v) * speed**2
 
 

@@ -20,13 +20,11 @@ def _single_tensor_indian(
     *,
     step: Step,
     on_host: bool,
-    differentiable: bool,
-    stochastic_rounding: bool,
 ) -> None:
     def write(i: int, update: Tensor, new_buffer: Tensor, new_scale: Any) -> None:
         buffer, scale = momentum_buffers[i], scales[i]
-        add_rounded(params[i], update, stochastic_rounding)
-        if differentiable:
+        add_rounded(params[i], update, step.stochastic_rounding)
+        if step.differentiable:
             momentum_buffers[i] = new_buffer.to(buffer.dtype)  # autograd needs the old one
         else:
             buffer.copy_(new_buffer)
@@ -64,7 +62,7 @@ def _single_tensor_indian(
         update = momentum * c.theta_momentum + grad * c.theta_gradient
         if step.shrinks:
             # The product with a Tensor lr keeps its factor for autograd; param is about to change.
-            before = param.clone() if differentiable else param
+            before = param.clone() if step.differentiable else param
             update = update - step.shrinkage * before.to(dtype)
         new_buffer = momentum * c.momentum_momentum + grad * c.momentum_gradient
         results.append((i, update, new_buffer, new_scale))

@@ -3,7 +3,6 @@ r"""The foreach implementation: a few operations on lists of tensors, for any dt
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,10 +21,8 @@ def _multi_tensor_indian(
     *,
     step: Step,
     on_host: bool,
-    differentiable: bool,
-    stochastic_rounding: bool,
 ) -> None:
-    if differentiable:
+    if step.differentiable:
         raise RuntimeError("`foreach` does not support `differentiable`")
     buckets = defaultdict(list)
     for i, (param, buffer, scale) in enumerate(zip(params, momentum_buffers, scales, strict=True)):
@@ -42,7 +39,9 @@ def _multi_tensor_indian(
 
         if known_scale is None:
             some_scales: list[Any] = [scales[i] for i in indices]
-            here = _on_device(step, device)
+            # foreach wants its scalars on the device.
+            lr = step.lr
+            here = step._replace(lr=lr.to(device)) if isinstance(lr, Tensor) else step
             c, new_scale = here.on_buffer(torch.stack(some_scales), wide_dtype)
             torch._foreach_copy_(some_scales, list(new_scale.unbind()))
         else:
@@ -55,7 +54,7 @@ def _multi_tensor_indian(
             _in_place(some_params, some_grads, buffers, c, here)
         else:
             wide = [buffer.to(wide_dtype) for buffer in buffers]
-            _rounding_once(some_params, some_grads, wide, c, here, stochastic_rounding)
+            _rounding_once(some_params, some_grads, wide, c, here)
             if buffer_dtype != wide_dtype:
                 torch._foreach_copy_(buffers, wide)
 
@@ -77,7 +76,6 @@ def _rounding_once(
     buffers: list[Tensor],
     c: Coefficients,
     step: Step,
-    stochastic_rounding: bool,
 ) -> None:
     """As in the for-loop: no `alpha`, and what has 16 bits is rounded once, at the end."""
     updates = torch._foreach_mul(buffers, c.theta_momentum)
@@ -87,16 +85,11 @@ def _rounding_once(
         torch._foreach_sub_(updates, torch._foreach_mul(wide, step.shrinkage))
     torch._foreach_mul_(buffers, c.momentum_momentum)
     torch._foreach_add_(buffers, torch._foreach_mul(grads, _each(c.momentum_gradient)))
-    if stochastic_rounding and params[0].dtype in SIXTEEN_BITS:
+    if step.stochastic_rounding and params[0].dtype in SIXTEEN_BITS:
         for param, update in zip(params, updates, strict=True):
             add_rounded(param, update, stochastic=True)
     else:
         torch._foreach_add_(params, updates)
-
-
-def _on_device(step: Step, device: torch.device) -> Step:
-    """Return the step with a Tensor lr on the device, where foreach wants its scalars."""
-    return replace(step, lr=step.lr.to(device)) if isinstance(step.lr, Tensor) else step
 
 
 def _each(scalar: Any) -> Any:

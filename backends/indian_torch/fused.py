@@ -26,7 +26,7 @@ from indian_torch.scalars import Step
 from indian_torch.tensors import Kind
 
 if TYPE_CHECKING:
-    from indian_torch.functional import Part
+    from indian_torch.dispatch import Part
 
 # Where the kernel is chosen without being asked for. In float64 its `1 - dampening` may lose up
 # to three digits, and users of float64 want all of them; MPS and XPU were never tested.
@@ -37,21 +37,16 @@ _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 Call = tuple[Sequence[int], NesterovSGD]
 
 
-def fused_calls(
-    kinds: dict[Kind, list[int]], scales: list[Any], step: Step, automatic: bool
-) -> list[Call]:
+def fused_calls(kinds: dict[Kind, list[int]], scales: list[Any], step: Step) -> list[Call]:
     """Return the calls of the kernel that make the step, each with the indices of its parameters.
 
-    Args:
-        kinds: The indices of the parameters that the kernel can take, by device and dtype.
-        scales: σ of all parameters, floats.
-        step: The hyperparameters.
-        automatic: Whether the kernel was not asked for by name, and is to be used only where it
-            loses nothing.
+    `kinds` has the indices of those that it can take, by device and dtype.
     """
     calls: list[Call] = []
     for (device, dtype), indices in kinds.items():
-        if automatic and not (device.type in _AUTOMATIC_DEVICES and dtype in _AUTOMATIC_DTYPES):
+        if step.automatic and not (
+            device.type in _AUTOMATIC_DEVICES and dtype in _AUTOMATIC_DTYPES
+        ):
             continue
         if not _kernel_works(device, dtype):
             continue
@@ -64,32 +59,36 @@ def fused_calls(
                 lists[scales[i]].append(i)
             by_scale = dict(lists)
         for scale, some in by_scale.items():
-            call = as_nesterov_sgd(
-                step.on_momentum(scale == 0), scale or 1.0, scale == 0, dtype=_NUMPY[dtype]
-            )
+            call = _call(step, scale, dtype)
             # The CUDA kernel refuses a negative momentum (αγ > 1).
             if call is not None and call.momentum > 0:
                 calls.append((some, call))
     return calls
 
 
+@functools.lru_cache(maxsize=64)  # At constant γ the same call is made again and again.
+def _call(step: Step, scale: float, dtype: torch.dtype) -> NesterovSGD | None:
+    fresh = scale == 0
+    return as_nesterov_sgd(step.on_momentum(fresh), scale or 1.0, fresh, dtype=_NUMPY[dtype])
+
+
 def make_fused_call(part: Part, indices: Sequence[int], call: NesterovSGD) -> None:
-    """Make the step of these parameters of a group."""
-    three = (part.params, part.grads, part.momentum_buffers)
-    if len(indices) < len(part.params):
-        three = tuple([column[i] for i in indices] for column in three)  # type: ignore[assignment]
-    params, grads, buffers = three
+    """Make the step of these parameters of a group, which is not a compiled one."""
+    params, grads, buffers = part.params, part.grads, part.momentum_buffers
+    if len(indices) < len(params):
+        params, grads, buffers = (
+            [column[i] for i in indices] for column in (params, grads, buffers)
+        )
     if part.step.shrinks:
         torch._foreach_mul_(params, 1 - part.step.shrinkage)
     if call.factor != 1:
         torch._foreach_mul_(buffers, call.factor)
     _kernel(params, grads, buffers, call, part.step.l2)
-    raise_versions(params)
-    raise_versions(buffers)
+    raise_versions([*params, *buffers])
     if call.scale != part.scales[indices[0]]:
-        part.scales = list(part.scales)
+        assert part.states is not None
         for i in indices:
-            part.scales[i] = call.scale
+            part.states[i]["scale"] = call.scale
 
 
 def raise_versions(tensors: Sequence[Tensor]) -> None:

@@ -7,13 +7,14 @@ options torch's own where it has them.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from indian_core import checked_hyperparameters
+from indian_core import checked_hyperparameters, checked_start
 from indian_torch.scalars import Step, is_unreadable, known
 
 HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
@@ -30,12 +31,14 @@ OPTIONS: dict[str, Any] = {
     "stochastic_rounding": False,
 }
 _SWITCHES = [(name, default) for name, default in OPTIONS.items() if name != "momentum_dtype"]
+_ALL_BUT_LR = operator.itemgetter(*HYPERPARAMETERS[1:], *OPTIONS)
 
 
 def checked_group(group: dict[str, Any]) -> dict[str, Any]:
     """Return a parameter group with its hyperparameters as floats, or raise if it cannot be used.
 
-    A Tensor lr stays the user's tensor.
+    A Tensor lr stays the user's tensor, and ``initial_speed=None`` stays None: it is the β that the
+    group has when a parameter begins.
 
     Args:
         group: The parameter group, the defaults filled in.
@@ -45,78 +48,76 @@ def checked_group(group: dict[str, Any]) -> dict[str, Any]:
         ValueError: If one is missing or out of its range, or a Tensor lr has not one element.
         RuntimeError: If two options exclude each other.
     """
-    dtype = group["momentum_dtype"]
-    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(f"Invalid momentum_dtype: {dtype!r} (it must be a real torch.dtype)")
-    values = checked_values(group)
     _check_options(group)
-    return group | values
+    lr = group.get("lr")
+    return group | checked_values(group) | ({"lr": lr} if isinstance(lr, Tensor) else {})
 
 
-def checked_values(group: dict[str, Any]) -> dict[str, Any]:
-    """Return the hyperparameters of a group, as floats but for a Tensor lr, or raise.
+def checked_values(group: dict[str, Any], read: bool = True) -> dict[str, Any]:
+    """Return the hyperparameters of a group as floats, or raise.
 
-    Raises:
-        TypeError: If one is not a number.
-        ValueError: If one is missing or out of its range, or a Tensor lr has not one element.
+    Args:
+        group: The parameter group.
+        read: Whether a Tensor lr is read wherever it is (off the CPU this waits for the device, as
+            torch's SGD does). If it cannot be, or must not, it is 0 here.
+
+    The errors are those of `checked_group`.
     """
     missing = [name for name in HYPERPARAMETERS if name not in group]
     if missing:
         raise ValueError(f"parameter group has no {missing[0]}: it is not one of INDIAN's")
     values = {name: group[name] for name in HYPERPARAMETERS}
-    lr = values["lr"]
-    if not isinstance(lr, Tensor):
-        return checked_hyperparameters(**values)
-    if lr.numel() != 1:
-        raise ValueError("Tensor lr must be 1-element")
-    number = 0.0 if is_unreadable(lr) else lr.item()
-    return checked_hyperparameters(**values | {"lr": number}) | {"lr": lr}
+    lr, speed = values["lr"], values.pop("initial_speed")
+    if isinstance(lr, Tensor):
+        if lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        values["lr"] = (known(lr) or 0.0) if is_unreadable(lr) or not read else lr.item()
+    # (None, not β: the group may be given another β.)
+    return checked_hyperparameters(**values) | {"initial_speed": checked_start(speed, None)}
 
 
 def checked_step(group: dict[str, Any]) -> Step:
     """Return the hyperparameters of a group's next step, whatever has been put into the group.
 
-    A Tensor lr becomes a number (off the CPU this waits for the device, as torch's SGD does),
-    unless the host is not to know it (``capturable``, ``differentiable``, torch.compile) or cannot
-    (meta and fake tensors).
-
-    Raises:
-        TypeError: As `checked_group`.
-        ValueError: Likewise.
-        RuntimeError: Likewise.
+    A Tensor lr becomes a number, unless the host is not to know it (``capturable``,
+    ``differentiable``, torch.compile) or cannot (meta and fake tensors). The errors are those of
+    `checked_group`.
     """
     _check_options(group)
     lr = group["lr"]
-    values = {name: group[name] for name in HYPERPARAMETERS}
-    if isinstance(lr, Tensor):
-        if lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        stays = (
-            group["capturable"]
-            or group["differentiable"]
-            or torch.compiler.is_compiling()
-            or is_unreadable(lr)
-        )
-        number = known(lr) if stays else lr.item()
-        values["lr"] = 0.0 if number is None else number
-    if not _are_good_floats(values):
-        values = checked_hyperparameters(**values)
-    if isinstance(lr, Tensor) and stays:
-        values["lr"] = lr.reshape(())
-    return Step(
-        **values,
-        decoupled_weight_decay=group["decoupled_weight_decay"],
-        sign=-1.0 if group["maximize"] else 1.0,
+    compiling = torch.compiler.is_compiling()
+    stays = isinstance(lr, Tensor) and bool(
+        compiling or group["capturable"] or group["differentiable"] or is_unreadable(lr)
     )
+    values = checked_values(group, read=not stays)
+    if stays:
+        values["lr"] = lr.reshape(())
+    options = {name: group[name] for name in OPTIONS if name in Step._fields}
+    return Step(**values, **options, sign=-1.0 if group["maximize"] else 1.0)
 
 
-def _are_good_floats(values: dict[str, Any]) -> bool:
-    """Return whether there is nothing to convert or to refuse: at almost every step."""
-    in_range = all(type(value) is float and 0 <= value < math.inf for value in values.values())
-    return in_range and values["beta"] > 0
+class StepReader:
+    """`checked_step`, which does not ask again about the very values of the last step."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[Any, ...] = ()
+        self._rest: tuple[Any, ...]
+
+    def __call__(self, group: dict[str, Any]) -> Step:
+        """Do as `checked_step` does."""
+        lr, seen = group["lr"], _ALL_BUT_LR(group)
+        is_float = type(lr) is float and 0 <= lr < math.inf
+        if is_float and self._seen and all(map(operator.is_, seen, self._seen)):
+            return Step(lr, *self._rest)
+        step = checked_step(group)
+        self._seen, self._rest = (seen, step[1:]) if is_float else ((), ())
+        return step
 
 
 def _check_options(group: dict[str, Any]) -> None:
+    dtype = group["momentum_dtype"]
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"Invalid momentum_dtype: {dtype!r} (it must be a real torch.dtype)")
     for name, default in _SWITCHES:
         if not isinstance(group[name], (bool, int, np.bool_, type(default))):
             raise TypeError(f"Invalid {name}: {group[name]!r} (it must be a bool)")

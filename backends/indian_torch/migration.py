@@ -70,7 +70,7 @@ def load_authors_state_dict(optimizer: INDIAN, state_dict: dict[str, Any]) -> Po
 
 def _checked(
     optimizer: INDIAN, state_dict: dict[str, Any]
-) -> tuple[list[dict[str, float]], list[float], list[int], list[tuple[Tensor, Tensor]]]:
+) -> tuple[list[dict[str, Any]], list[float], list[int], list[tuple[Tensor, Tensor]]]:
     """Return the groups' hyperparameters, decaypowers, steps, and (parameter, ψ), or raise."""
     if not isinstance(optimizer, INDIAN):
         raise TypeError(f"optimizer should be an INDIAN, not {type(optimizer).__name__}")
@@ -84,9 +84,9 @@ def _checked(
         missing = [name for name in _THEIRS if name not in theirs]
         if missing:
             raise ValueError(f"state_dict is not of the authors' code: no {missing[0]!r}")
-        values = checked_values(theirs | {"initial_speed": theirs["beta"]})
+        values = checked_values(theirs | {"initial_speed": None})
         decay = checked("weight_decay", values["weight_decay"] / values["beta"])
-        ours.append(values | {"lr": float(values["lr"]), "weight_decay": decay})
+        ours.append(values | {"weight_decay": decay})
         powers.append(checked("power", theirs["decaypower"]))
         for number, param in zip(theirs["params"], group["params"], strict=True):
             state = state_dict["state"].get(number, {})

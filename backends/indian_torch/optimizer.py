@@ -7,7 +7,7 @@ import operator
 from collections import defaultdict
 from collections.abc import Callable
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,24 +23,21 @@ from indian_torch.checkpoints import (
     check_structure,
     restore_state,
 )
+from indian_torch.dispatch import Part, make
 from indian_torch.energy import energy
-from indian_torch.functional import Options, Part, checked_part, make
-from indian_torch.groups import OPTIONS, checked_group, checked_step
+from indian_torch.groups import (
+    HYPERPARAMETERS,
+    OPTIONS,
+    StepReader,
+    checked_group,
+    checked_step,
+)
 from indian_torch.precision import momentum_dtype_of
 from indian_torch.scalars import Scale, is_unreadable, moved
-from indian_torch.tensors import Examiner, examine
+from indian_torch.tensors import Examiner, Separator, examine
 
 _NO_STATE: StateDict = {}
 _BUFFER, _SCALE = operator.itemgetter("momentum_buffer"), operator.itemgetter("scale")
-
-
-class _GroupStep(NamedTuple):
-    """A group's part of a step, the user's parameters and their states, and the scales before."""
-
-    part: Part
-    params: list[Tensor]
-    states: list[StateDict]
-    scales: list[Scale]
 
 
 class INDIAN(Optimizer):
@@ -76,8 +73,8 @@ class INDIAN(Optimizer):
         lr: γ ≥ 0, the learning rate: a number, or a tensor with one element.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0: the first step moves θ by −γ s v_0. The paper has s = 1; s = β is a
-            start from rest.
+        initial_speed: s ≥ 0: the first step moves θ by −γ s v_0. None is the group's β, a start
+            from rest; the paper has s = 1 (``**indian_core.PAPER``).
         weight_decay: λ ≥ 0.
         decoupled_weight_decay: Whether weight decay is θ ← (1 − γλ) θ before the step, without w
             taking notice (the default), or L2 regularization v ← v + λθ.
@@ -129,7 +126,7 @@ class INDIAN(Optimizer):
         lr: float | Tensor = LR,
         alpha: float = ALPHA,
         beta: float = BETA,
-        initial_speed: float = INITIAL_SPEED,
+        initial_speed: float | None = INITIAL_SPEED,
         weight_decay: float = 0.0,
         decoupled_weight_decay: bool = True,
         *,
@@ -141,23 +138,17 @@ class INDIAN(Optimizer):
         momentum_dtype: torch.dtype | None = None,
         stochastic_rounding: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "alpha": alpha,
-            "beta": beta,
-            "initial_speed": initial_speed,
-            "weight_decay": weight_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused,
-            "momentum_dtype": momentum_dtype,
-            "stochastic_rounding": stochastic_rounding,
-        }
+        given = locals()
+        self._forget()
+        super().__init__(
+            params, checked_group({name: given[name] for name in (*HYPERPARAMETERS, *OPTIONS)})
+        )
+
+    def _forget(self) -> None:
+        """Begin anew with what is known of the last step, which is not part of what is pickled."""
+        self._readers: dict[int, StepReader] = defaultdict(StepReader)
         self._examiners: dict[int, Examiner] = defaultdict(Examiner)
-        super().__init__(params, checked_group(defaults))
+        self._separate = Separator()
 
     @classmethod
     def from_sgd(
@@ -166,29 +157,35 @@ class INDIAN(Optimizer):
         lr: float,
         momentum: float = 0.0,
         nesterov: bool = False,
+        damping: float | None = None,
         weight_decay: float = 0.0,
         **options: Any,
     ) -> INDIAN:
         r"""Return the INDIAN that makes exactly the steps of this `torch.optim.SGD`.
 
-        γ = √lr, αγ = 1 − momentum, and β = γ for the heavy ball or γ (1 + momentum) for
-        Nesterov's method, from rest. β can be turned up from there: what a run has above γ is
-        Newton damping. A schedule of SGD's lr is another one of γ (γ² is SGD's lr, and α and β
-        would have to follow): the two runs are the same while it is constant.
+        γ = √lr, α = (1 − m)/γ with SGD's momentum m, and β = d/α, from rest. The damping d = αβ is
+        1 − m for the heavy ball (β = γ), 1 − m² for Nesterov's method, and 1 for gradient descent.
+        What a run has above SGD's own d is Newton damping.
+
+        The runs are the same while SGD's lr is constant. SGD's effective step size lr/(1 − m) is
+        γ/α, which is linear in γ: give γ the schedule of SGD's lr as it is. Then d stays, and the
+        memory, 1/(αγ) steps, grows as γ falls.
 
         Args:
-            params: As in `INDIAN`; groups may have an SGD ``lr``, ``momentum`` and ``nesterov``
-                of their own.
+            params: As in `INDIAN`; groups may have an SGD ``lr``, ``momentum`` and ``nesterov``,
+                and a ``damping``, of their own.
             lr: SGD's learning rate, > 0.
-            momentum: SGD's momentum, between 0 and 1.
+            momentum: SGD's momentum m, between 0 and 1.
             nesterov: Whether SGD uses Nesterov's momentum.
+            damping: d, from 1 − m to 1, in the place of SGD's own.
             weight_decay: SGD's weight decay, which is coupled.
             **options: Further arguments of `INDIAN`. An ``alpha``, ``beta`` or ``initial_speed``,
-                here or in a group, takes the place of SGD's.
+                here or in a group, takes the place of SGD's; the start is from rest unless
+                ``initial_speed`` says otherwise.
 
         Raises:
             ValueError: If there is no such SGD, or it has a ``dampening``.
-            TypeError: If ``params`` is a tensor.
+            TypeError: If an argument is not a number, or ``params`` is a tensor.
 
         Example:
             >>> import torch
@@ -199,25 +196,26 @@ class INDIAN(Optimizer):
             >>> group["lr"], group["alpha"], group["beta"]
             (0.5, 0.5, 0.5)
         """
-        sgd: dict[str, Any] = {"lr": lr, "momentum": momentum, "nesterov": nesterov}
+        sgd = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "damping": damping}
+        options = {"weight_decay": weight_decay, "decoupled_weight_decay": False} | options
 
         def translated(group: dict[str, Any]) -> dict[str, Any]:
-            dampening = group.get("dampening", 0)
+            group = dict(group)
+            dampening = group.pop("dampening", 0)
             if dampening != 0:
                 raise ValueError(f"Invalid dampening: {dampening} (INDIAN has none: it must be 0)")
-            own = {name: group.get(name, value) for name, value in sgd.items()}
-            rest = {name: group[name] for name in group if name not in (*sgd, "dampening")}
-            return indian_core.from_sgd(**own)._asdict() | options | rest
+            own: Any = {name: group.pop(name, value) for name, value in sgd.items()}
+            ours = indian_core.from_sgd(**own)._asdict()
+            return ours | {"initial_speed": None} | options | group
 
         groups: Any = params
         if not isinstance(params, Tensor):  # which torch has its own words for
             groups = [translated(each) if isinstance(each, dict) else each for each in params]
-        defaults = {"weight_decay": weight_decay, "decoupled_weight_decay": False}
-        return cls(groups, **(defaults | translated({})))
+        return cls(groups, **translated({}))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._examiners = defaultdict(Examiner)  # not part of what is pickled
+        self._forget()
         for group in self.param_groups:
             for name, value in OPTIONS.items():
                 group.setdefault(name, value)
@@ -274,7 +272,7 @@ class INDIAN(Optimizer):
         group: dict[str, Any],
         params: list[Tensor],
         grads: list[Tensor],
-        momentum_buffers: list[Tensor],
+        buffers: list[Tensor],
         scales: list[Scale],
     ) -> None:
         """Fill the lists with what a compiled step works on, making what is missing.
@@ -285,7 +283,7 @@ class INDIAN(Optimizer):
         self._make_states(group, found, on_device=True)
         params += found
         grads += [param.grad for param in found]
-        momentum_buffers += [self.state[param]["momentum_buffer"] for param in found]
+        buffers += [self.state[param]["momentum_buffer"] for param in found]
         scales += [self.state[param]["scale"] for param in found]
 
     def _make_states(self, group: dict[str, Any], params: list[Tensor], on_device: bool) -> None:
@@ -301,18 +299,18 @@ class INDIAN(Optimizer):
             if isinstance(state["scale"], Tensor) != on_device:
                 state["scale"] = moved(state["scale"], state["momentum_buffer"], on_device)
 
-    def _part(self, number: int, group: dict[str, Any]) -> _GroupStep:
+    def _part(self, number: int, group: dict[str, Any]) -> Part:
         """Return a group's part of a step, or raise. Nothing is changed."""
-        step = checked_step(group)
-        options = Options(*(group[name] for name in Options._fields))
         if torch.compiler.is_compiling():
             params: list[Tensor] = []
             grads: list[Any] = []
             buffers: list[Any] = []
             scales: list[Any] = []
             self._init_group(group, params, grads, buffers, scales)
-            part = checked_part(params, grads, buffers, scales, step, options, examine)
-            return _GroupStep(part, params, [], scales)
+            part = Part(params, None, params, grads, buffers, scales, checked_step(group))
+            part.check(examine, None)
+            return part
+        step = self._readers[number](group)
         # Comprehensions: with a thousand small tensors, what Python does here is half of a step.
         params = group["params"]
         grads = [param.grad for param in params]
@@ -325,11 +323,15 @@ class INDIAN(Optimizer):
         except KeyError:  # Some have to be made.
             buffers = [state.get("momentum_buffer") for state in states]
             scales = [state.get("scale") for state in states]
-            for param in params if options.fused else ():
+            for param in params if step.fused else ():
                 _private.device_dtype_check_for_fused(param)
-        look = examine if options.differentiable else self._examiners[number]
-        part = checked_part(params, grads, buffers, scales, step, options, look)
-        return _GroupStep(part, params, states, scales)
+        part = Part(params, states, params, grads, buffers, scales, step)
+        if step.differentiable:
+            part.check(examine, None)
+        else:
+            examiner = self._examiners[number]
+            part.check(examiner, examiner.known([*params, *grads, *buffers]))
+        return part
 
     @_private.use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -358,34 +360,20 @@ class INDIAN(Optimizer):
         # Nothing is refused from here on.
         if not torch.compiler.is_compiling():
             for number, group in enumerate(self.param_groups):
-                kinds = set(map(type, parts[number].part.scales))
+                kinds = set(map(type, parts[number].scales))
                 on_device = group["capturable"]
                 if NoneType in kinds or (float in kinds if on_device else kinds - {float}):
-                    self._make_states(group, parts[number].params, on_device)
+                    self._make_states(group, parts[number].owners, on_device)
                     parts[number] = self._part(number, group)
-        make([each.part for each in parts])
-        for part, _, states, scales in parts:
-            if states and part.scales is not scales:
-                for state, scale in zip(states, part.scales, strict=True):
-                    state["scale"] = scale
-            if part.options.differentiable:
-                for state, buffer in zip(states, part.momentum_buffers, strict=True):
-                    state["momentum_buffer"] = buffer
+            parts = [part for part in parts if not part.is_idle]
+            self._separate(parts)
+        make(parts)
         return loss
 
     def energy(self, loss: float | Tensor) -> Tensor:
         r"""Return the Lyapunov energy, $E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$.
 
         Call it between ``loss.backward()`` and `step`: see `indian_torch.energy.energy`.
-
-        Args:
-            loss: J(θ), a scalar.
-
-        Returns:
-            E, a scalar tensor without a graph.
-
-        Raises:
-            ValueError: If the loss is not a real scalar.
 
         Example:
             >>> theta = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -409,14 +397,14 @@ class INDIAN(Optimizer):
 
         Raises:
             ValueError: If the optimizer has no such parameter.
-            RuntimeError: If it has made no step yet: ψ_0 depends on the first gradient, unless the
-                start is from rest (``initial_speed = beta``).
+            RuntimeError: If it has made no step yet and its start is not from rest: ψ_0 depends on
+                the first gradient then.
 
         Example:
             >>> import torch
             >>> from indian_torch import INDIAN
             >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
-            >>> optimizer = INDIAN([weight], alpha=0.5, beta=0.1, initial_speed=0.1)
+            >>> optimizer = INDIAN([weight], alpha=0.5, beta=0.1)
             >>> optimizer.psi(weight)
             tensor([0.9500, 1.9000])
         """
@@ -427,7 +415,7 @@ class INDIAN(Optimizer):
         dtype = momentum_dtype_of(param, group["momentum_dtype"])
         if scale != 0:
             momentum = state["momentum_buffer"] / scale
-        elif group["initial_speed"] == group["beta"]:
+        elif group["initial_speed"] in (None, group["beta"]):
             momentum = torch.zeros_like(param, dtype=dtype)
         else:
             raise RuntimeError(
@@ -447,8 +435,8 @@ class INDIAN(Optimizer):
             psi: The paper's ψ at the parameter's present value, of its shape.
 
         Raises:
-            ValueError: If the optimizer has no such parameter, or ψ has another shape, is sparse,
-                or is complex for a real parameter. Nothing has been changed then.
+            ValueError: If the optimizer has no such parameter, or it can have no such ψ. Nothing
+                has been changed then.
             TypeError: If ψ is not a tensor.
 
         Example:
@@ -488,12 +476,7 @@ INNA = INDIAN
 
 
 def check_psi(psi: Any, param: Tensor) -> None:
-    """Raise unless ψ can be one of this parameter.
-
-    Raises:
-        TypeError: If it is not a tensor.
-        ValueError: If it has another shape, is sparse, or is complex for a real parameter.
-    """
+    """Raise unless ψ is a tensor that can be one of this parameter."""
     if not isinstance(psi, Tensor):
         raise TypeError(f"psi should be a Tensor, not {type(psi).__name__}")
     if psi.shape != param.shape:

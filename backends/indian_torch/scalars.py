@@ -6,8 +6,7 @@ buffer is zero whatever w is, for w_0 = (s − β) v_0 is not known until the fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,17 +20,34 @@ from indian_torch import _private
 Scale = float | Tensor
 
 
-@dataclass(frozen=True)
-class Step:
-    """The hyperparameters of one step of one parameter group. `sign` is −1 for ``maximize``."""
+class Step(NamedTuple):
+    """The hyperparameters and options of one step of one parameter group.
+
+    `sign` is −1 for ``maximize``, and an `initial_speed` of None is β.
+    """
 
     lr: float | Tensor
     alpha: float
     beta: float
-    initial_speed: float
     weight_decay: float
+    initial_speed: float | None
     decoupled_weight_decay: bool
+    foreach: bool | None
+    capturable: bool
+    differentiable: bool
+    fused: bool | None
+    stochastic_rounding: bool
     sign: float
+
+    @property
+    def on_host(self) -> bool:
+        """Return whether every scalar of an eager step is a Python float."""
+        return not (self.capturable or self.differentiable or isinstance(self.lr, Tensor))
+
+    @property
+    def automatic(self) -> bool:
+        """Return whether the user leaves the implementation to us."""
+        return self.foreach is None and self.fused is None
 
     @property
     def is_idle(self) -> bool:

@@ -6,24 +6,31 @@ of another shape than at the last step, lazily negated, or in one another's memo
 
 from __future__ import annotations
 
+import itertools
 import operator
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from indian_torch import _private
 
+if TYPE_CHECKING:
+    from indian_torch.dispatch import Part
+
 _FUSED_DTYPES = (torch.float32, torch.float64)
 Kind = tuple[torch.device, torch.dtype]
-Spans = npt.NDArray[np.int64]
+# From this number of tensors on, NumPy is the quicker one.
+_MANY = 100
 
 
-class Layout(NamedTuple):
+@dataclass(eq=False)
+class Layout:
     """What the tensors of a parameter group are like, whatever numbers they hold.
 
     Attributes:
@@ -42,8 +49,8 @@ class Layout(NamedTuple):
     lazy_param: bool
     fused: dict[Kind, list[int]]
     native: bool
-    param_spans: Spans
-    grad_spans: Spans
+    param_spans: list[int]
+    grad_spans: list[int]
 
 
 def examine(
@@ -104,13 +111,18 @@ class Examiner:
         self._alike: Callable[..., bool]
         self._layout: Layout
 
+    def known(self, tensors: Sequence[Any]) -> Layout | None:
+        """Return the answer if it is known. The tensors are those of `__call__` in one list."""
+        return self._layout if len(tensors) == self._count and self._alike(*tensors) else None
+
     def __call__(
         self, params: Sequence[Tensor], grads: Sequence[Tensor], buffers: Sequence[Tensor | None]
     ) -> Layout:
         """Do as `examine` does."""
         tensors: list[Any] = [*params, *grads, *buffers]
-        if len(tensors) == self._count and self._alike(*tensors):
-            return self._layout
+        layout = self.known(tensors)
+        if layout is not None:
+            return layout
         self._count = -1
         layout = examine(params, grads, buffers)
         if layout.native and not layout.sparse and all(each is not None for each in buffers):
@@ -120,33 +132,69 @@ class Examiner:
         return layout
 
 
-def separated(parts: Sequence[tuple[list[Tensor], list[Tensor], Layout]]) -> None:
+class Separator:
     """Replace the gradients that a step would change or cannot take, in their lists, by copies.
 
     Those are the gradients in the memory of a parameter, of whichever group, and the lazy ones.
-
-    Args:
-        parts: The parameters, the gradients and their layout of each parameter group.
+    As long as all tensors are where they were, it is known which they are.
     """
-    for _, grads, layout in parts:
-        for i in layout.lazy:
-            grads[i] = grads[i].resolve_conj().resolve_neg().clone()
-    native = [part for part in parts if part[2].native and part[0]]
-    if not native:
-        return
-    starts = np.concatenate([_addresses(params) for params, _, _ in native])
-    order = np.argsort(starts)
-    spans = np.concatenate([layout.param_spans for _, _, layout in native])
-    # Parameters may overlap one another (tied ones): what counts is the last end so far.
-    ends = np.maximum.accumulate((starts + spans)[order])
-    starts = starts[order]
-    for _, grads, layout in native:
-        first = _addresses(_memory(grads) if layout.sparse else grads)
-        before = np.searchsorted(starts, first + layout.grad_spans)
-        # Without a parameter that starts before its end, [-1] is compared, to no effect.
-        shared = (before > 0) & (ends[before - 1] > first) & (first != 0)
-        for i in np.flatnonzero(shared).tolist():
-            grads[i] = grads[i].clone()
+
+    def __init__(self) -> None:
+        self._layouts: list[Layout] = []
+        self._params: list[int] = []
+        self._grads: list[int] = []
+        self._shared: list[int] = []
+
+    def __call__(self, parts: Sequence[Part]) -> None:
+        """Replace the gradients of these parts of a step."""
+        native, layouts = [], []
+        params: list[int] = []
+        grads: list[int] = []
+        for part in parts:
+            layout = part.layout
+            assert layout is not None
+            for i in layout.lazy:
+                part.grads[i] = part.grads[i].resolve_conj().resolve_neg().clone()
+            if layout.native:
+                native.append(part)
+                layouts.append(layout)
+                params += map(Tensor.data_ptr, part.params)
+                grads += map(Tensor.data_ptr, _memory(part.grads) if layout.sparse else part.grads)
+        moved = layouts != self._layouts or params != self._params
+        if moved:
+            self._learn(layouts, params)
+        if moved or grads != self._grads:
+            self._grads, self._shared = grads, self._in_parameters(grads)
+        if self._shared:
+            places = [(part.grads, i) for part in native for i in range(len(part.grads))]
+            for column, i in map(places.__getitem__, self._shared):
+                column[i] = column[i].clone()
+
+    def _learn(self, layouts: list[Layout], params: list[int]) -> None:
+        """Know where the memory of all parameters begins, and ends, from the first to the last."""
+        self._layouts, self._params = layouts, params
+        self._spans = list(itertools.chain.from_iterable(each.grad_spans for each in layouts))
+        spans = itertools.chain.from_iterable(each.param_spans for each in layouts)
+        memory = sorted(zip(params, spans, strict=True))
+        self._starts = [start for start, _ in memory]
+        # Parameters may overlap one another (tied ones): what counts is the last end so far.
+        ends = itertools.accumulate((start + span for start, span in memory), max, initial=0)
+        self._ends = list(ends)
+        self._arrays = [np.array(each) for each in (self._starts, self._ends, self._spans)]
+
+    def _in_parameters(self, grads: list[int]) -> list[int]:
+        """Return which gradients, given by their addresses, lie in a parameter's memory."""
+        if len(grads) < _MANY:
+            starts, ends = self._starts, self._ends
+            return [
+                i
+                for i, (grad, span) in enumerate(zip(grads, self._spans, strict=True))
+                if ends[bisect_left(starts, grad + span)] > grad != 0
+            ]
+        first = np.array(grads)
+        begin, end, spans = self._arrays
+        shared = (end[np.searchsorted(begin, first + spans)] > first) & (first != 0)
+        return np.flatnonzero(shared).tolist()
 
 
 def check_match(name: str, tensor: Tensor, param: Tensor) -> None:
@@ -227,14 +275,10 @@ def _memory(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [_private.values(tensor) if tensor.is_sparse else tensor for tensor in tensors]
 
 
-def _addresses(tensors: Sequence[Tensor]) -> Spans:
-    return np.fromiter(map(Tensor.data_ptr, tensors), np.int64, len(tensors))
-
-
-def _spans(tensors: Sequence[Tensor]) -> Spans:
+def _spans(tensors: Sequence[Tensor]) -> list[int]:
     def span(tensor: Tensor) -> int:
         steps = zip(tensor.shape, tensor.stride(), strict=True)
         last = sum((n - 1) * step for n, step in steps)
         return (last + 1) * tensor.element_size() if tensor.numel() else 0
 
-    return np.fromiter(map(span, tensors), np.int64, len(tensors))
+    return list(map(span, tensors))

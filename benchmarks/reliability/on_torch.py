@@ -92,6 +92,7 @@ _FUNCTIONS: dict[str, Callable[[str, Any], Any]] = {
     "beta": lambda _, value: _suggested(beta=value),
     "sgd_lr": lambda _, value: _run(INDIAN.from_sgd([_param()], value, 0.5)),
     "momentum": lambda _, value: _run(INDIAN.from_sgd([_param()], 0.1, value)),
+    "damping": lambda _, value: _run(INDIAN.from_sgd([_param()], 0.1, 0.9, damping=value)),
 }
 
 
@@ -99,8 +100,8 @@ def _usable(name: str, value: Value, *, tensors: bool) -> bool | None:
     if isinstance(value.value, torch.Tensor) and not tensors:
         # Where a tensor may stand for a number is for the adapter to say.
         return None if usable(name, value.number) else False
-    if name == "initial_speed" and value.value is None:
-        return None
+    if name in ("initial_speed", "damping") and value.value is None:
+        return True
     return usable(name, value.number)
 
 

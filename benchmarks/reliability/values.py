@@ -11,6 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
+class _Thing:
+    """No number. A copy is the thing itself, so that what holds one equals its copy."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Thing:
+        return self
+
+
 class Value(NamedTuple):
     """A value, the number that it stands for, and whether all digits of that are kept."""
 
@@ -54,7 +61,7 @@ def general() -> list[Value]:
             np.complex64(1),
             complex("nan"),
         ),
-        *([0.1], (0.1,), [], {}, {"lr": 0.1}, {0.1}, range(1), object(), type, float, Ellipsis),
+        *([0.1], (0.1,), [], {}, {"lr": 0.1}, {0.1}, range(1), _Thing(), type, float, Ellipsis),
         *(np.array([0.1]), np.array([0.1, 0.2]), np.array([]), np.array("0.1"), np.array(None)),
         *(
             datetime.timedelta(1),
@@ -83,4 +90,6 @@ def usable(name: str, number: float | None) -> bool:
         return False
     if name == "momentum":
         return number <= 1
+    if name == "damping":  # of a momentum of 0.9
+        return 0.1 <= number <= 1
     return number > 0 or name not in ("beta", "safety", "sgd_lr")

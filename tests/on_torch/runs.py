@@ -64,7 +64,7 @@ def by_the_paper(
     lrs: Sequence[float],
     alpha: float,
     beta: float,
-    initial_speed: float = 1.0,
+    initial_speed: float | None = None,
     sign: float = 1.0,
     decoupled: float = 0.0,
     coupled: float = 0.0,
@@ -74,6 +74,7 @@ def by_the_paper(
     Decoupled weight decay changes θ and leaves w as it is, so ψ has to follow θ. Steps with
     γ = 0 before the first one are none.
     """
+    initial_speed = beta if initial_speed is None else initial_speed
     theta = [t.detach().clone() for t in theta]
     psi: list[Tensor] = []
     for k, lr in enumerate(lrs):

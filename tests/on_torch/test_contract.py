@@ -9,8 +9,16 @@ from typing import Any
 import pytest
 import torch
 
+import indian_core
 from indian_torch import INDIAN, INNA
-from tests.on_torch.runs import IMPLEMENTATIONS, advance, by_the_paper, parameters, tensors
+from tests.on_torch.runs import (
+    IMPLEMENTATIONS,
+    advance,
+    assert_follows,
+    by_the_paper,
+    parameters,
+    tensors,
+)
 
 
 def one_step(param: torch.Tensor, grad: torch.Tensor, **options: Any) -> INDIAN:
@@ -24,7 +32,7 @@ def test_aliases_and_defaults() -> None:
     assert INNA is INDIAN
     group = INDIAN(parameters()).param_groups[0]
     assert (group["lr"], group["alpha"], group["beta"]) == (0.1, 0.5, 0.1)
-    assert group["initial_speed"] == 1.0
+    assert group["initial_speed"] is None
 
 
 @pytest.mark.parametrize(
@@ -99,7 +107,7 @@ def test_groups_with_hyperparameters_of_their_own(implementation: str) -> None:
     first, second = parameters([(3,), (4,)])
     grads = [torch.ones(3).double(), torch.arange(4).double()]
     expected = [first.detach().clone(), second.detach().clone()]
-    optimizer = INDIAN([first], lr=0.1, **IMPLEMENTATIONS[implementation])
+    optimizer = INDIAN([first], lr=0.1, initial_speed=1.0, **IMPLEMENTATIONS[implementation])
     optimizer.add_param_group({"params": [second], "lr": 0.2, "alpha": 0.3, "beta": 0.7})
     for lr, alpha, beta, theta, grad in (
         (0.1, 0.5, 0.1, expected[0], grads[0]),
@@ -276,7 +284,7 @@ def test_autograd_goes_through_steps(lr: Any) -> None:
 
 def test_psi_in_and_out() -> None:
     (param, other) = parameters([(3,), (3,)])
-    optimizer = INDIAN([param])
+    optimizer = INDIAN([param], initial_speed=1.0)
     with pytest.raises(RuntimeError, match="before the first step"):
         optimizer.psi(param)
     with pytest.raises(ValueError, match="not a parameter of this optimizer"):
@@ -296,9 +304,34 @@ def test_psi_in_and_out() -> None:
 
 
 def test_psi_of_a_start_from_rest_is_known_before_it() -> None:
+    for initial_speed in (None, 0.2):
+        (param,) = parameters([(3,)])
+        optimizer = INDIAN([param], alpha=0.5, beta=0.2, initial_speed=initial_speed)
+        torch.testing.assert_close(optimizer.psi(param), 0.9 * param.detach())
+
+
+@pytest.mark.parametrize("implementation", [*IMPLEMENTATIONS, "differentiable"])
+def test_a_start_from_rest_is_at_the_beta_that_the_group_has_then(implementation: str) -> None:
+    options = IMPLEMENTATIONS.get(implementation, {"differentiable": True})
     (param,) = parameters([(3,)])
-    optimizer = INDIAN([param], alpha=0.5, beta=0.2, initial_speed=0.2)
-    torch.testing.assert_close(optimizer.psi(param), 0.9 * param.detach())
+    expected = by_the_paper([param], [0.1] * 5, 0.5, 0.3, 0.3)
+    param.requires_grad_(implementation != "differentiable")  # autograd moves no leaves
+    optimizer = INDIAN([param], beta=0.2, **options)
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert optimizer.param_groups[0]["initial_speed"] is None
+    optimizer.param_groups[0]["beta"] = 0.3
+    (param.grad,) = tensors(1, [(3,)])
+    assert float(optimizer.energy(0.0)) == 0
+    advance(optimizer, [0.1] * 5)
+    assert_follows(optimizer, *expected)
+
+
+def test_the_papers_numbers_are_the_papers_run() -> None:
+    (param,) = parameters([(3,)])
+    expected = by_the_paper([param], [0.1] * 5, 0.5, 0.1, 1.0)
+    optimizer = INDIAN([param], **indian_core.PAPER)
+    advance(optimizer, [0.1] * 5)
+    assert_follows(optimizer, *expected)
 
 
 def test_named_parameters() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from indian_torch import INDIAN, fused, indian
+from indian_torch import INDIAN, fused
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     SHAPES,
@@ -274,20 +274,3 @@ def test_a_parameter_of_another_size_than_its_momentum_is_refused(
         optimizer.step()
     assert torch.equal(param.detach(), torch.ones(size))
     assert torch.equal(buffer, before)
-
-
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_gradient_is_not_broadcast(implementation: str) -> None:
-    theta, buffer = torch.ones(6), torch.zeros(6)
-    hyperparameters: dict[str, Any] = {
-        "lr": 0.1, "alpha": 0.5, "beta": 0.1, "initial_speed": 1.0, "weight_decay": 0.0,
-        "decoupled_weight_decay": True, "maximize": False,
-    }  # fmt: skip
-    scale = torch.tensor(0.0) if "capturable" in implementation else 0.0
-    with pytest.raises(ValueError, match=r"gradient: its shape is \(1,\).* \(6,\)"):
-        indian(
-            [theta], [torch.ones(1)], [buffer], [scale],
-            **IMPLEMENTATIONS[implementation], **hyperparameters,
-        )  # fmt: skip
-    assert torch.equal(theta, torch.ones(6))
-    assert not buffer.any()

@@ -17,7 +17,7 @@ SIXTEEN = [torch.bfloat16, torch.float16]
 def test_the_momentum_is_float32(implementation: str, dtype: torch.dtype) -> None:
     params = parameters(dtype=dtype)
     lr, alpha, beta, count = 0.05, 0.5, 0.1, 20
-    optimizer = INDIAN(params, lr, alpha, beta, **IMPLEMENTATIONS[implementation])
+    optimizer = INDIAN(params, lr, alpha, beta, 1.0, **IMPLEMENTATIONS[implementation])
     advance(optimizer, [lr] * count)
     for i, param in enumerate(params):
         grads = [tensors(k + 1)[i].to(dtype).double() for k in range(count)]
