@@ -9,23 +9,60 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-LR = 0.1
-ALPHA = 0.5
-BETA = 0.1
-INITIAL_SPEED = None  # β: from rest
+
+class Hyperparameter(NamedTuple):
+    """What is known of a hyperparameter, whatever a framework calls it.
+
+    Attributes:
+        default: Its default. (None: another one's value, or none.)
+        symbol: What the equations call it.
+        positive: Whether it may not be 0. None may be negative, NaN or infinite.
+        below: What it must be less than.
+    """
+
+    default: Any
+    symbol: str
+    positive: bool = False
+    below: float = math.inf
+
+
+#: The hyperparameters of INDIAN, by the names that they have in PyTorch.
+INDIAN = {
+    "lr": Hyperparameter(0.1, "γ"),
+    "alpha": Hyperparameter(0.5, "α"),
+    "beta": Hyperparameter(0.1, "β", positive=True),
+    "initial_speed": Hyperparameter(None, "s"),  # None: β, from rest
+    "weight_decay": Hyperparameter(0.0, "λ"),
+}
+#: Those of INNAprop, with the defaults of its authors.
+INNAPROP = {
+    "lr": Hyperparameter(1e-3, "γ"),
+    "alpha": Hyperparameter(0.1, "α"),
+    "beta": Hyperparameter(0.9, "β", positive=True),
+    "sigma": Hyperparameter(0.999, "σ", below=1.0),
+    "eps": Hyperparameter(1e-8, "ε"),
+    "weight_decay": Hyperparameter(0.01, "λ"),
+}
+#: What a framework calls a hyperparameter, where PyTorch's name is another.
+OTHER_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
+
+LR = INDIAN["lr"].default
+ALPHA = INDIAN["alpha"].default
+BETA = INDIAN["beta"].default
+INITIAL_SPEED = INDIAN["initial_speed"].default
 
 #: The paper's own numbers: ``INDIAN(params, lr, **PAPER)``.
 PAPER = {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0}
 
+_BOUNDS = INNAPROP | INDIAN
+_ANY = Hyperparameter(None, "")
 # What the error texts call an argument, where that is not its name: torch's own wording, which
 # the users of every framework understand.
 _WORDS = {"lr": "learning rate", "learning_rate": "learning rate"}
-_POSITIVE = {"beta"}
-_BELOW = {"sigma": 1.0}
 _LONGEST = 60  # characters of a value in an error text
 
 
@@ -91,10 +128,9 @@ def checked(
             f"Invalid {word}: {_short(repr(value))} "
             f"(it must be a real number, not {type(value).__name__})"
         )
-    if positive is None:
-        positive = name in _POSITIVE
-    if below is None:
-        below = _BELOW.get(name, math.inf)
+    bounds = _BOUNDS.get(OTHER_NAMES.get(name, name), _ANY)
+    positive = bounds.positive if positive is None else positive
+    below = bounds.below if below is None else below
     try:
         number = float(value)
     except OverflowError:  # an integer or a Fraction beyond what a float holds

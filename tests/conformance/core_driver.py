@@ -22,6 +22,7 @@ from tests.conformance.driver import Arrays, Settings
 
 
 class CoreDriver:
+    optimizer = None
     variants: ClassVar[tuple[str, ...]] = ("old momentum", "new momentum", "SGD call")
     slow_variants: ClassVar[tuple[str, ...]] = ()
 

@@ -31,6 +31,8 @@ class Settings:
 class Driver(Protocol):
     """One run of one variant of an adapter."""
 
+    # What users call with hyperparameters; None where there is no such thing.
+    optimizer: ClassVar[Any]
     # The variants of the adapter, e.g. ("for-loop", "foreach", "fused", "compiled"), and those
     # among them whose every run costs seconds: they run on the essential trajectories only.
     variants: ClassVar[tuple[str, ...]]

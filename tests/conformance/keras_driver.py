@@ -121,6 +121,7 @@ def _gradients(problem: Problem, k: int, variables: list[Any]) -> list[Any]:
 class KerasDriver:
     """One run of indian_keras on the backend of this process."""
 
+    optimizer = INDIAN
     # Each run of these compiles a program of its own.
     slow_variants: ClassVar[tuple[str, ...]] = ("compiled", "jit")
     variants: ClassVar[tuple[str, ...]] = {

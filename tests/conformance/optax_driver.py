@@ -32,6 +32,7 @@ class OptaxDriver:
     `optax.inject_hyperparams`, inside a chain.
     """
 
+    optimizer = staticmethod(indian)
     variants: ClassVar[tuple[str, ...]] = ("eager", "jit", "scheduled", "injected")
     slow_variants: ClassVar[tuple[str, ...]] = ("eager",)
 

@@ -43,6 +43,7 @@ def _as_arrays(tensors: Sequence[torch.Tensor]) -> Arrays:
 class TorchDriver:
     """One run of `indian_torch.INDIAN`; γ_k is set as an LR scheduler sets it."""
 
+    optimizer = INDIAN
     variants: ClassVar[tuple[str, ...]] = tuple(_OPTIONS)
     slow_variants: ClassVar[tuple[str, ...]] = ("compiled",)
 
