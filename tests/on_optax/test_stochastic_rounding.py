@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import serialization
 
 from indian_optax import indian, stochastic_rounding
 from tests.on_optax.problem import assert_same_bits
@@ -144,3 +147,23 @@ def test_all_kinds_of_keys_are_taken() -> None:
         rounding = stochastic_rounding(optax.identity(), key)
         updates, _ = rounding.update(params / 999, rounding.init(params), params)
         assert len(np.unique(optax.apply_updates(params, updates))) == 2
+
+
+@pytest.mark.parametrize("key", [0, jax.random.key(3), jax.random.PRNGKey(3)])
+@pytest.mark.parametrize("way", ["msgpack", "npz", "equinox"])
+def test_checkpoints_hold_the_key(key: Any, way: str, tmp_path: Path) -> None:
+    optimizer = stochastic_rounding(indian(0.1), key)
+    params = jnp.ones(4, jnp.bfloat16)
+    _, state = optimizer.update(params, optimizer.init(params), params)
+    if way == "msgpack":
+        saved = serialization.to_bytes(state)
+        loaded = serialization.from_bytes(optimizer.init(params), saved)
+    elif way == "npz":
+        leaves, treedef = jax.tree.flatten(state)
+        np.savez(tmp_path / "state.npz", *leaves)
+        loaded = treedef.unflatten(map(jnp.asarray, np.load(tmp_path / "state.npz").values()))
+    else:
+        eqx.tree_serialise_leaves(tmp_path / "state.eqx", state)
+        loaded = eqx.tree_deserialise_leaves(tmp_path / "state.eqx", optimizer.init(params))
+    one, other = (optimizer.update(params, each, params) for each in (state, loaded))
+    assert_same_bits(one, other)
