@@ -159,12 +159,13 @@ class _Derivatives:
             return _flat(self._dense(self._gradients(loss, create_graph=False)))
 
     def _loss(self) -> Tensor:
+        cuda = sorted({param.device.index for param in self._params if param.is_cuda})
         # Autocast would take the weights that it cast at another point.
         torch.clear_autocast_cache()
         with (
             torch.enable_grad(),
             # Dropout is the same in each evaluation.
-            torch.random.fork_rng(devices=_cuda_devices(self._params), device_type="cuda"),
+            torch.random.fork_rng(devices=cuda, device_type="cuda"),
             # The other kernels of attention have no second derivative.
             sdpa_kernel(SDPBackend.MATH),
         ):
@@ -262,10 +263,6 @@ def _check_loss(loss: Tensor) -> None:
         )
     if not loss.requires_grad:
         raise ValueError(_INDEPENDENT)
-
-
-def _cuda_devices(params: list[Tensor]) -> list[int]:
-    return sorted({param.device.index for param in params if param.is_cuda})
 
 
 def _size(params: list[Tensor]) -> int:

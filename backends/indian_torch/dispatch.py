@@ -39,19 +39,17 @@ class Part:
     step: Step
     layout: Layout | None = None
 
-    def check(self, examine: Callable[..., Layout], known: Layout | None) -> None:
+    def check(self, examine: Callable[..., Layout]) -> None:
         """Raise if the step cannot be made; else know the layout, which `examine` tells."""
         step = self.step
         if self.states is None:
             for param, grad in zip(self.params, self.grads, strict=True):
                 check_match("gradient", grad, param)
             return
-        if known is None:
-            if not (step.capturable or step.differentiable):
-                self._take_local_shards()
-            known = examine(self.params, self.grads, self.momentum_buffers)
-        self.layout = known
-        if known.sparse and step.l2 != 0:
+        if not (step.capturable or step.differentiable):
+            self._take_local_shards()
+        self.layout = examine(self.params, self.grads, self.momentum_buffers)
+        if self.layout.sparse and step.l2 != 0:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
 
     def _take_local_shards(self) -> None:

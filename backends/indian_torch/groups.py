@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ OPTIONS: dict[str, Any] = {
 }
 _SWITCHES = [(name, default) for name, default in OPTIONS.items() if name != "momentum_dtype"]
 _ALL_BUT_LR = operator.itemgetter(*HYPERPARAMETERS[1:], *OPTIONS)
+_IMMUTABLE = {float, int, NoneType}
 
 
 def checked_group(group: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +112,8 @@ class StepReader:
         if is_float and self._seen and all(map(operator.is_, seen, self._seen)):
             return Step(lr, *self._rest)
         step = checked_step(group)
-        self._seen, self._rest = (seen, step[1:]) if is_float else ((), ())
+        stays = is_float and _IMMUTABLE.issuperset(map(type, seen[: len(HYPERPARAMETERS) - 1]))
+        self._seen, self._rest = (seen, step[1:]) if stays else ((), ())
         return step
 
 

@@ -308,7 +308,7 @@ class INDIAN(Optimizer):
             scales: list[Any] = []
             self._init_group(group, params, grads, buffers, scales)
             part = Part(params, None, params, grads, buffers, scales, checked_step(group))
-            part.check(examine, None)
+            part.check(examine)
             return part
         step = self._readers[number](group)
         # Comprehensions: with a thousand small tensors, what Python does here is half of a step.
@@ -326,12 +326,10 @@ class INDIAN(Optimizer):
             for param in params if step.fused else ():
                 _private.device_dtype_check_for_fused(param)
         part = Part(params, states, params, grads, buffers, scales, step)
-        if step.differentiable:
-            part.check(examine, None)
-        else:
-            examiner = self._examiners[number]
-            part.check(examiner, examiner.known([*params, *grads, *buffers]))
+        part.check(examine if step.differentiable else self._examiners[number])
         return part
+
+    energy = energy
 
     @_private.use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -369,21 +367,6 @@ class INDIAN(Optimizer):
             self._separate(parts)
         make(parts)
         return loss
-
-    def energy(self, loss: float | Tensor) -> Tensor:
-        r"""Return the Lyapunov energy, $E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$.
-
-        Call it between ``loss.backward()`` and `step`: see `indian_torch.energy.energy`.
-
-        Example:
-            >>> theta = torch.tensor([1.0, 2.0], requires_grad=True)
-            >>> optimizer = INDIAN([theta], lr=0.1, alpha=0.5, beta=1.0)
-            >>> loss = (theta**2).sum()
-            >>> loss.backward()
-            >>> optimizer.energy(loss).item()
-            15.0
-        """
-        return energy(self, loss)
 
     @torch.no_grad()
     def psi(self, param: Tensor) -> Tensor:

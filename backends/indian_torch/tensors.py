@@ -111,18 +111,13 @@ class Examiner:
         self._alike: Callable[..., bool]
         self._layout: Layout
 
-    def known(self, tensors: Sequence[Any]) -> Layout | None:
-        """Return the answer if it is known. The tensors are those of `__call__` in one list."""
-        return self._layout if len(tensors) == self._count and self._alike(*tensors) else None
-
     def __call__(
         self, params: Sequence[Tensor], grads: Sequence[Tensor], buffers: Sequence[Tensor | None]
     ) -> Layout:
         """Do as `examine` does."""
         tensors: list[Any] = [*params, *grads, *buffers]
-        layout = self.known(tensors)
-        if layout is not None:
-            return layout
+        if len(tensors) == self._count and self._alike(*tensors):
+            return self._layout
         self._count = -1
         layout = examine(params, grads, buffers)
         if layout.native and not layout.sparse and all(each is not None for each in buffers):

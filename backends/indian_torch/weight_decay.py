@@ -35,7 +35,8 @@ def no_weight_decay_groups(model: nn.Module, weight_decay: float) -> list[dict[s
     if not isinstance(model, nn.Module):
         raise TypeError(f"Invalid model: {type(model).__name__} (it must be a torch.nn.Module)")
     weight_decay = checked("weight_decay", weight_decay)
-    with_decay, without = [], []
+    with_decay: list[tuple[str, nn.Parameter]] = []
+    without: list[tuple[str, nn.Parameter]] = []
     for name, param in model.named_parameters():
         spared = param.ndim <= 1 or name.endswith("bias")
         (without if spared else with_decay).append((name, param))

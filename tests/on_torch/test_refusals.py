@@ -171,7 +171,7 @@ def test_numbers_of_every_type_are_floats(implementation: str, way: Any, number:
 def test_numbers_of_every_type_elsewhere() -> None:
     exact = float(np.float32(0.3))
     number = np.float32(0.3)
-    group = INDIAN.from_sgd(parameters(), lr=number, momentum=number, weight_decay=number)
+    group = INDIAN.from_sgd(parameters(), number, number, weight_decay=number, initial_speed=number)
     for name in HYPERPARAMETERS:
         assert type(group.param_groups[0][name]) is float
     assert group.param_groups[0]["lr"] == exact**0.5
@@ -219,3 +219,22 @@ def test_a_frozen_group_starts_where_it_is_thawed(implementation: str, as_tensor
     advance(optimizer, [0.1] * 4)
     torch.testing.assert_close(param.detach(), theta, rtol=1e-13, atol=1e-13)
     torch.testing.assert_close(optimizer.psi(param), psi, rtol=1e-12, atol=1e-12)
+
+
+def test_a_hyperparameter_that_was_changed_in_place_is_read_anew() -> None:
+    runs = []
+    for in_place in (False, True):
+        (param,) = parameters([(3,)])
+        optimizer = INDIAN([param])
+        beta = optimizer.param_groups[0]["beta"] = np.array(0.1)
+        for value in (0.2, 0.3):
+            if in_place:
+                beta[()] = value
+            else:
+                optimizer.param_groups[0]["beta"] = value
+            advance(optimizer, [0.1] * 2)
+        runs.append(param.detach())
+    assert torch.equal(*runs)
+    beta[()] = np.nan
+    with pytest.raises(ValueError, match="Invalid beta: nan"):
+        optimizer.step()
