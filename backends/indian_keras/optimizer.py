@@ -28,7 +28,8 @@ from indian_keras.loading import checked_state
 if keras.backend.backend() == "torch":
     from indian_keras import multi_tensor
 
-_HYPERPARAMETERS = ("alpha", "beta", "initial_speed")
+_HYPERPARAMETERS = ("alpha", "beta")
+_OPTIONAL = ("initial_speed", "weight_decay")
 
 
 @keras.saving.register_keras_serializable(package="indian")
@@ -55,8 +56,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             paper's own is `PowerDecay`), or a callable without arguments. Defaults to 0.1.
         alpha: α ≥ 0, the viscous damping. Defaults to 0.5.
         beta: β > 0, the Newton damping. Defaults to 0.1.
-        initial_speed: s ≥ 0, the initial speed in units of the first gradient. Defaults to 1.0,
-            the paper's; ``initial_speed=beta`` starts from rest, which is safer on steep losses.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. Defaults to None,
+            which is the β of the first step, a start from rest. The paper's own is 1.
         weight_decay: λ ≥ 0: each step starts with θ ← (1 − γλ) θ, decoupled from the gradient.
         clipnorm: The largest norm of each variable's gradient.
         clipvalue: The largest absolute value of a gradient's entries.
@@ -95,7 +96,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         learning_rate: Any = LR,
         alpha: float = ALPHA,
         beta: float = BETA,
-        initial_speed: float = INITIAL_SPEED,
+        initial_speed: float | None = INITIAL_SPEED,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -128,26 +129,38 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; a hyperparameter becomes a float or is refused."""
-        if name in _HYPERPARAMETERS or (name == "weight_decay" and value is not None):
+        if name in _HYPERPARAMETERS or (name in _OPTIONAL and value is not None):
             value = checked(name, value)
         super().__setattr__(name, value)
 
     @classmethod
     def from_sgd(
-        cls, learning_rate: float, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any
+        cls,
+        learning_rate: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        damping: float | None = None,
+        weight_decay: float | None = None,
+        **kwargs: Any,
     ) -> INDIAN:
         r"""Return the INDIAN that makes the very steps of `keras.optimizers.SGD`.
 
-        Its learning rate is $\gamma = \sqrt{lr}$, not SGD's; α = (1 − m)/γ, β = γ or γ (1 + m),
-        and it starts from rest. From there β can be turned up. The two agree at a constant
-        learning rate.
+        $$\gamma = \sqrt{lr}, \quad \alpha = (1 - m)/\gamma, \quad \beta = d/\alpha$$
+
+        from rest, with d = 1 − m of the heavy ball and d = 1 − m² of Nesterov's momentum. What is
+        between those and d = 1, gradient descent, is more Newton damping at the same step size.
+
+        The two agree at a constant learning rate. The step size of SGD, η = γ/α, is linear in γ:
+        so give the factors of SGD's schedule to γ as they are.
 
         Args:
             learning_rate: SGD's learning rate, > 0: a float.
             momentum: SGD's momentum m, 0 ≤ m ≤ 1.
             nesterov: Whether SGD uses Nesterov's momentum.
-            **kwargs: Further arguments of `INDIAN`. A weight decay λ of SGD's is here λγ, since
-                it is multiplied by the learning rate.
+            damping: d = αβ, in the place of SGD's own, from 1 − m to 1.
+            weight_decay: SGD's weight decay, ≥ 0, which is decoupled and multiplied by SGD's
+                learning rate: here it becomes that times γ.
+            **kwargs: Further arguments of `INDIAN`.
 
         Returns:
             The optimizer.
@@ -159,13 +172,17 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         Example:
             >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75).beta
             0.5
+            >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75, damping=0.5).beta
+            1.0
 
         Reference:
             Ma and Yarats, Quasi-hyperbolic momentum and Adam for deep learning
             (arXiv:1810.06801), which contains both.
         """
-        lr, alpha, beta, initial_speed = from_sgd(learning_rate, momentum, nesterov)
-        return cls(lr, alpha=alpha, beta=beta, initial_speed=initial_speed, **kwargs)
+        lr, alpha, beta, _ = from_sgd(learning_rate, momentum, nesterov, damping)
+        if weight_decay is not None:
+            weight_decay = checked("weight_decay", weight_decay) * lr
+        return cls(lr, alpha=alpha, beta=beta, weight_decay=weight_decay, **kwargs)
 
     def build(self, variables: list[Any]) -> None:
         """Make the slots: w for each variable.
@@ -380,7 +397,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
     def set_psi(self, variable: Any, psi: Any) -> None:
         r"""Set ψ of one variable: w = (ψ − (1 − αβ) θ)/β with the present θ.
 
-        Given before the first step, ψ is ψ_0: `initial_speed` has no part in the run any more.
+        Given before the first step, ψ is ψ_0, and `initial_speed` has no part in the run any more.
         So give it for all variables; those left out start from rest.
 
         Args:

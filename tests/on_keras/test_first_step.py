@@ -42,6 +42,18 @@ def test_the_run_is_the_papers(initial_speed: float, schedule: object) -> None:
     assert_close(psis(optimizer, theta), expected_psi, TOLERANCE)
 
 
+@pytest.mark.parametrize("beta", [0.1, 0.75])
+def test_the_default_is_a_start_from_rest_at_the_present_beta(beta: float) -> None:
+    theta = variables()
+    optimizer = INDIAN(0.25)
+    optimizer.beta = beta
+    for k in range(4):
+        apply(optimizer, theta, gradients(k))
+    expected_theta, expected_psi = paper([0.25] * 4, 0.5, beta, beta)
+    assert_close(theta, expected_theta, TOLERANCE)
+    assert_close(psis(optimizer, theta), expected_psi, TOLERANCE)
+
+
 def test_the_initial_velocity_is_minus_s_times_the_gradient() -> None:
     theta = variables()
     optimizer = INDIAN(0.125, initial_speed=0.75)
@@ -70,7 +82,7 @@ def test_a_step_with_a_rate_of_zero_is_not_the_first(options: dict) -> None:
 def test_the_counter_set_back_is_no_new_start(options: dict) -> None:
     """As users do for a warm restart of a schedule."""
     theta = variables()
-    optimizer = INDIAN(PowerDecay(0.5, 0.25), alpha=0.5, beta=0.1, **options)
+    optimizer = INDIAN(PowerDecay(0.5, 0.25), alpha=0.5, beta=0.1, initial_speed=1.0, **options)
     lrs = [0.5, 0.5 * 2**-0.25, 0.5, 0.5 * 2**-0.25]
     if options:  # Keras counts minibatches; the rate of a step is that of its last.
         lrs = [0.5 * 2**-0.25, 0.5 * 4**-0.25] * 2
@@ -118,7 +130,7 @@ def test_psi_given_before_the_first_step_survives_saving() -> None:
 
 def test_the_first_step_is_the_first_full_one_under_gradient_accumulation() -> None:
     theta = variables()
-    optimizer = INDIAN(0.25, alpha=0.5, beta=0.1, gradient_accumulation_steps=3)
+    optimizer = INDIAN(0.25, alpha=0.5, beta=0.1, gradient_accumulation_steps=3, initial_speed=1.0)
     parts = np.array([0.5, 1.0, 1.5])
     for k in range(4):
         for part in parts:
@@ -133,7 +145,7 @@ def test_the_first_step_is_the_first_full_one_under_gradient_accumulation() -> N
 
 def test_the_first_step_is_the_first_that_loss_scaling_does_not_skip() -> None:
     theta = variables()
-    inner = INDIAN(0.25, alpha=0.5, beta=0.1)
+    inner = INDIAN(0.25, alpha=0.5, beta=0.1, initial_speed=1.0)
     optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=4.0)
     apply(optimizer, theta, [np.full_like(v, np.inf) for v in gradients(0)])
     assert_close(theta, starts(), 0)
@@ -159,7 +171,7 @@ def test_a_variable_without_a_gradient_keeps_its_place_and_starts_from_rest() ->
 @pytest.mark.parametrize("alpha_lr", [1.0, 1 + 2.0**-30, 0.97, 1.5, 2.0])
 def test_a_decay_of_zero_or_less_is_exact(alpha_lr: float) -> None:
     theta = variables()
-    optimizer = INDIAN(alpha_lr / 4, alpha=4.0, beta=0.1)
+    optimizer = INDIAN(alpha_lr / 4, alpha=4.0, beta=0.1, initial_speed=1.0)
     for k in range(6):
         apply(optimizer, theta, gradients(k))
     expected_theta, expected_psi = paper([alpha_lr / 4] * 6, 4.0, 0.1, 1.0)
@@ -189,7 +201,7 @@ def test_the_fused_kernel_never_gets_a_negative_momentum(
 def test_update_step_takes_a_bare_learning_rate() -> None:
     """It is Keras's public hook, called here as other optimizers' are."""
     theta = variables()
-    optimizer = INDIAN(0.9, alpha=0.5, beta=0.1)
+    optimizer = INDIAN(0.9, alpha=0.5, beta=0.1, initial_speed=1.0)
     optimizer.build(theta)
     for variable, gradient in zip(theta, gradients(0), strict=True):
         native = variable.value if BACKEND == "tensorflow" else variable

@@ -26,16 +26,35 @@ def run(optimizer: keras.optimizers.Optimizer) -> list:
     return arrays(theta)
 
 
+@pytest.mark.parametrize("weight_decay", [None, 0.25], ids=["", "decayed"])
 @pytest.mark.parametrize("nesterov", [False, True])
-@pytest.mark.parametrize("momentum", [MOMENTUM, 0.5, 2.0**-5])
-def test_sgd_with_momentum(momentum: float, nesterov: bool) -> None:
-    ours = INDIAN.from_sgd(LR, momentum, nesterov)
-    theirs = keras.optimizers.SGD(LR, momentum=momentum, nesterov=nesterov)
+@pytest.mark.parametrize("momentum", [0.0, MOMENTUM, 0.5, 2.0**-5])
+def test_sgd(momentum: float, nesterov: bool, weight_decay: float | None) -> None:
+    """Keras's weight decay is decoupled, and multiplied by the learning rate."""
+    arguments = {"momentum": momentum, "weight_decay": weight_decay}
+    if nesterov and not momentum:
+        with pytest.raises(ValueError, match="Nesterov momentum requires a momentum > 0"):
+            INDIAN.from_sgd(LR, nesterov=True, **arguments)
+        return
+    ours = INDIAN.from_sgd(LR, nesterov=nesterov, **arguments)
+    theirs = keras.optimizers.SGD(LR, nesterov=nesterov, **arguments)
     assert_close(run(ours), run(theirs), 1e-12)
 
 
-def test_sgd_without_momentum() -> None:
-    assert_close(run(INDIAN.from_sgd(LR)), run(keras.optimizers.SGD(LR)), 1e-12)
+@pytest.mark.parametrize("weight_decay", [None, 0.25], ids=["", "decayed"])
+def test_damping_of_one_is_gradient_descent_at_sgds_step_size(weight_decay: float | None) -> None:
+    """η = lr/(1 − m); the decay of θ stays SGD's, lr times its own."""
+    ours = INDIAN.from_sgd(LR, MOMENTUM, damping=1.0, weight_decay=weight_decay)
+    decay = weight_decay and weight_decay * (1 - MOMENTUM)
+    theirs = keras.optimizers.SGD(LR / (1 - MOMENTUM), weight_decay=decay)
+    assert_close(run(ours), run(theirs), 1e-12)
+
+
+def test_damping_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="Invalid damping: 2.0"):
+        INDIAN.from_sgd(LR, MOMENTUM, damping=2.0)
+    with pytest.raises(ValueError, match="Invalid weight_decay: -0.5"):
+        INDIAN.from_sgd(LR, MOMENTUM, weight_decay=-0.5)
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.25, 2.0])
@@ -52,18 +71,12 @@ def test_clipping_comes_before_the_step(clip: dict[str, float]) -> None:
     assert_close(run(ours), run(theirs), 1e-12)
 
 
-def test_weight_decay_is_decoupled_and_multiplied_by_the_learning_rate() -> None:
-    ours = INDIAN.from_sgd(LR, MOMENTUM, weight_decay=2.0**-5)
-    theirs = keras.optimizers.SGD(LR, momentum=MOMENTUM, weight_decay=0.25)
-    assert_close(run(ours), run(theirs), 1e-12)
-
-
 def test_exclude_from_weight_decay() -> None:
     def excluding(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
         optimizer.exclude_from_weight_decay(var_names=["theta_1"])
         return optimizer
 
-    ours = run(excluding(INDIAN.from_sgd(LR, MOMENTUM, weight_decay=2.0**-5)))
+    ours = run(excluding(INDIAN.from_sgd(LR, MOMENTUM, weight_decay=0.25)))
     theirs = run(excluding(keras.optimizers.SGD(LR, momentum=MOMENTUM, weight_decay=0.25)))
     free = run(INDIAN.from_sgd(LR, MOMENTUM))
     assert_close(ours, theirs, 1e-12)

@@ -102,7 +102,7 @@ def test_the_whole_model_takes_one_pass_and_at_most_a_part_of_another(
 def test_the_default_is_one_call_although_floats_are_rounded(calls: list) -> None:
     """γ = 0.1 in float32 is not β = 0.1 in Python."""
     theta = variables()
-    optimizer = INDIAN()
+    optimizer = INDIAN(initial_speed=1.0)
     for k in range(3):
         apply(optimizer, theta, gradients(k))
     assert [what for what, _ in calls] == [HEAVY_BALL] * 3
@@ -112,7 +112,7 @@ def test_the_default_is_one_call_although_floats_are_rounded(calls: list) -> Non
 def test_a_rate_that_passes_beta_leaves_no_trace(calls: list, float64: None) -> None:
     lrs = [0.75, 0.5, 0.25, 0.125, 0.25, 0.5, 0.0, 0.125]
     theta = variables()
-    optimizer = INDIAN(lrs[0], alpha=0.5, beta=0.25)
+    optimizer = INDIAN(lrs[0], alpha=0.5, beta=0.25, initial_speed=1.0)
     for k, lr in enumerate(lrs):
         optimizer.learning_rate = lr
         apply(optimizer, theta, gradients(k))
@@ -159,7 +159,10 @@ def test_a_small_rate_keeps_its_digits_in_float64(float64: None) -> None:
 def test_what_is_read_and_held_is_w(lr: float) -> None:
     """A tensor of a slot, once taken, is the slot; reading it has no part in the run."""
     theta, other = variables(), variables()
-    optimizer, unread = INDIAN(lr, beta=0.25), INDIAN(lr, beta=0.25)
+    optimizer, unread = (
+        INDIAN(lr, beta=0.25, initial_speed=1.0),
+        INDIAN(lr, beta=0.25, initial_speed=1.0),
+    )
     optimizer.build(theta)
     held = [w.value for w in optimizer.momentums]
     for k in range(6):
@@ -190,7 +193,7 @@ def test_what_is_written_to_a_slot_is_w(float64: None) -> None:
 
     for change in (assign, set_psi, write):
         theta = variables()
-        optimizer = INDIAN(0.125, beta=0.25)
+        optimizer = INDIAN(0.125, beta=0.25, initial_speed=1.0)
         for k in range(3):
             apply(optimizer, theta, gradients(k))
         for i, (variable, momentums) in enumerate(zip(theta, optimizer.momentums, strict=True)):

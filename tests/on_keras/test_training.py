@@ -139,7 +139,7 @@ def test_frozen_and_thawed_under_the_same_optimizer() -> None:
 )
 def test_one_of_several_optimizers(float64: None) -> None:
     theta = variables()
-    ours, theirs = INDIAN(0.25), keras.optimizers.SGD(0.25)
+    ours, theirs = INDIAN(0.25, initial_speed=1.0), keras.optimizers.SGD(0.25)
     optimizer = keras.optimizers.MultiOptimizer(lambda v: theirs if v is theta[1] else ours)
     for k in range(4):
         apply(optimizer, theta, gradients(k))
@@ -229,7 +229,7 @@ LOOPS = {
 def test_loops_of_ones_own(float64: None) -> None:
     for loop in LOOPS[BACKEND]():
         theta = variables()
-        loop(INDIAN(0.25), theta)
+        loop(INDIAN(0.25, initial_speed=1.0), theta)
         assert_close(theta, paper([0.25] * 4, 0.5, 0.1, 1.0)[0], 1e-12)
 
 
