@@ -51,7 +51,8 @@ def stochastic_rounding(
     Returns:
       The corresponding :class:`optax.GradientTransformationExtraArgs`. The updates of bfloat16 and
       float16 parameters are of their dtype and lead :func:`optax.apply_updates` to the rounded
-      value; the other updates pass unchanged.
+      value (to a number near it where the step is as large as the parameter and the update takes
+      more digits than the dtype has); the other updates pass unchanged.
 
     Raises:
       TypeError: If ``key`` is neither a random key nor an integer, or ``inner`` no optimizer.
@@ -139,16 +140,21 @@ def _rounded(update: jax.Array | None, theta: jax.Array, key: jax.Array) -> jax.
     """Return the update, of θ's dtype, that takes θ to the rounded sum."""
     if update is None or not _has_16_bits(theta):
         return update
-    start = theta.astype(jnp.float32)
-    exact = start + update.astype(jnp.float32)
-    nearest = exact.astype(theta.dtype)
+    start, update = theta.astype(jnp.float32), update.astype(jnp.float32)
+    total = start + update
+    # What float32 rounds away in that sum (Knuth's): far below θ, but all of a small step.
+    rounded_update = total - start
+    lost = (start - (total - rounded_update)) + (update - rounded_update)
+    nearest = total.astype(theta.dtype)
     near = nearest.astype(jnp.float32)
-    towards = jnp.where(near < exact, jnp.inf, -jnp.inf).astype(theta.dtype)
+    rest = (total - near) + lost
+    towards = jnp.where(rest > 0, jnp.inf, -jnp.inf).astype(theta.dtype)
     far = jnp.nextafter(nearest, towards).astype(jnp.float32)
-    chance = (exact - near) / (far - near)
+    chance = rest / (far - near)
+    # (Of 32 bits, where `jax.random.uniform` has 23: small chances are kept too.)
+    draw = (jax.random.bits(key, total.shape, jnp.uint32).astype(jnp.float32) + 0.5) * 2.0**-32
     # Written so that a NaN chance, of what is not finite, leaves the nearest.
-    moved = jax.random.uniform(key, exact.shape) < chance
-    target = jnp.where(moved, far, near)
+    target = jnp.where(draw < chance, far, near)
     # The difference has a digit too many at times: then one of its neighbours is meant.
     difference = (target - start).astype(theta.dtype)
     for end in (jnp.inf, -jnp.inf):

@@ -170,8 +170,9 @@ def checked_state(state: optax.OptState) -> IndianState:
     if not isinstance(state, IndianState):
         raise TypeError(f"The state must be an IndianState, not {type(state).__name__}")
     for name, value in zip(state._fields[:-1], state, strict=False):
-        if getattr(value, "shape", None) != ():
-            raise ValueError(f"Invalid state: its {name} is {value!r} (it must be a scalar array)")
+        # (Python's own numbers too: `optax.tree.set(state, count=0)`.)
+        if not isinstance(value, bool | int | float) and getattr(value, "shape", None) != ():
+            raise ValueError(f"Invalid state: its {name} is {value!r} (it must be a scalar)")
     return state
 
 

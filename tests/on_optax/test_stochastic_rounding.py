@@ -120,6 +120,18 @@ def test_small_steps_are_not_lost(dtype: Any) -> None:
     assert 1 - moved == pytest.approx(1 - float(wide), rel=0.1)
 
 
+@pytest.mark.parametrize("dtype", SIXTEEN)
+def test_a_step_that_float32_would_round_away_is_not_lost(dtype: Any) -> None:
+    n, step = 2**22, 1.9 * 2.0**-26
+    params = jnp.ones(n, dtype)
+    assert np.float32(1) - np.float32(step) == 1
+    rounding = stochastic_rounding(optax.identity(), 0)
+    updates, _ = rounding.update(jnp.full(n, -step), rounding.init(params), params)
+    moved = int(jnp.sum(optax.apply_updates(params, updates) < 1))
+    expected = n * step / (float(jnp.finfo(dtype).eps) / 2)  # below 1: half of eps
+    assert abs(moved - expected) <= 5 * expected**0.5
+
+
 def test_refuses() -> None:
     rounding = stochastic_rounding(optax.identity(), 0)
     params = {"a": jnp.ones(2, jnp.bfloat16)}
