@@ -62,7 +62,11 @@ _BOUNDS = INNAPROP | INDIAN
 _ANY = Hyperparameter(None, "")
 # What the error texts call an argument, where that is not its name: torch's own wording, which
 # the users of every framework understand.
-_WORDS = {"lr": "learning rate", "learning_rate": "learning rate"}
+_WORDS = {
+    "lr": "learning rate",
+    "learning_rate": "learning rate",
+    "weight_decay": "weight_decay value",
+}
 _LONGEST = 60  # characters of a value in an error text
 
 

@@ -60,7 +60,8 @@ def test_what_underflows_is_not_positive() -> None:
 @pytest.mark.parametrize("name", ["lr", "learning_rate", "alpha", "initial_speed", "weight_decay"])
 @pytest.mark.parametrize("value", [-1e-300, -1, float("nan"), float("inf"), -float("inf")])
 def test_out_of_range_is_a_value_error_that_names_both(name: str, value: float) -> None:
-    word = "learning rate" if name in {"lr", "learning_rate"} else name
+    words = {"lr": "learning rate", "learning_rate": "learning rate"}
+    word = (words | {"weight_decay": "weight_decay value"}).get(name, name)  # as torch has it
     with pytest.raises(ValueError, match=rf"^Invalid {word}: {value} \(it must be finite and >= 0"):
         checked_hyperparameters(**{name: value})
 

@@ -194,7 +194,7 @@ def test_there_and_back(
         ({"damping": 0.05}, ValueError, "Invalid damping: 0.05 .*from 1 - momentum = 0.1 to 1"),
         ({"damping": 1.5}, ValueError, "Invalid damping: 1.5"),
         ({"eps": -1.0}, ValueError, "Invalid eps: -1.0"),
-        ({"weight_decay": float("nan")}, ValueError, "Invalid weight_decay: nan"),
+        ({"weight_decay": float("nan")}, ValueError, "Invalid weight_decay value: nan"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(

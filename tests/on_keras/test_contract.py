@@ -128,7 +128,7 @@ def test_the_learning_rate_may_be_set_between_steps(float64: None) -> None:
         ({"beta": "0.1"}, TypeError, "Invalid beta: '0.1'"),
         ({"initial_speed": -1.0}, ValueError, "Invalid initial_speed: -1.0"),
         ({"initial_speed": "1"}, TypeError, "Invalid initial_speed: '1'"),
-        ({"weight_decay": -0.1}, ValueError, "Invalid weight_decay: -0.1"),
+        ({"weight_decay": -0.1}, ValueError, "Invalid weight_decay value: -0.1"),
         ({"learning_rate": -0.1}, ValueError, "Invalid learning rate: -0.1"),
         ({"learning_rate": float("inf")}, ValueError, "Invalid learning rate: inf"),
         ({"learning_rate": "0.1"}, TypeError, "Invalid learning rate: '0.1'"),

@@ -38,9 +38,9 @@ def test_what_is_no_number_is_refused_at_once(name: str, value: Any) -> None:
 def test_limits() -> None:
     with pytest.raises(ValueError, match=r"Invalid beta: 0\.0"):
         indian(0.1, beta=0.0)
-    with pytest.raises(ValueError, match=r"Invalid weight_decay: -1\.0"):
+    with pytest.raises(ValueError, match=r"Invalid weight_decay value: -1\.0"):
         indian(0.1, weight_decay=-1.0)
-    with pytest.raises(TypeError, match="Invalid weight_decay: 'no'"):
+    with pytest.raises(TypeError, match="Invalid weight_decay value: 'no'"):
         indian(0.1, weight_decay="no")
     with pytest.raises(ValueError, match=r"Invalid alpha: an array of shape \(2,\)"):
         indian(0.1, alpha=jnp.ones(2))

@@ -48,7 +48,7 @@ def test_aliases_and_defaults() -> None:
         ({"beta": 0.0}, ValueError, "Invalid beta: 0.0"),
         ({"beta": float("inf")}, ValueError, "Invalid beta: inf"),
         ({"initial_speed": -1.0}, ValueError, "Invalid initial_speed: -1.0"),
-        ({"weight_decay": -1.0}, ValueError, "Invalid weight_decay: -1.0"),
+        ({"weight_decay": -1.0}, ValueError, "Invalid weight_decay value: -1.0"),
         ({"momentum_dtype": "float32"}, TypeError, "Invalid momentum_dtype: 'float32'"),
         ({"momentum_dtype": torch.int32}, TypeError, "Invalid momentum_dtype: torch.int32"),
         ({"fused": True, "foreach": True}, RuntimeError, "cannot be `True` together"),

@@ -38,7 +38,7 @@ def snapshot(optimizer: INDIAN) -> Any:
         ("beta", 0.0, ValueError, r"Invalid beta: 0.0 \(it must be finite and > 0\)"),
         ("beta", np.ones(2), TypeError, "Invalid beta: array"),
         ("initial_speed", float("inf"), ValueError, "Invalid initial_speed: inf"),
-        ("weight_decay", 10**400, ValueError, "Invalid weight_decay: 1000"),
+        ("weight_decay", 10**400, ValueError, "Invalid weight_decay value: 1000"),
         ("maximize", "no", TypeError, r"Invalid maximize: 'no' \(it must be a bool\)"),
         ("foreach", torch.ones(2), TypeError, "Invalid foreach: tensor"),
     ],

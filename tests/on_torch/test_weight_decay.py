@@ -61,9 +61,9 @@ def test_there_are_no_empty_groups(model: nn.Module, count: int) -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Invalid weight_decay: -0\.1"):
+    with pytest.raises(ValueError, match=r"Invalid weight_decay value: -0\.1"):
         no_weight_decay_groups(nn.Linear(2, 1), -0.1)
-    with pytest.raises(TypeError, match="Invalid weight_decay: None"):
+    with pytest.raises(TypeError, match="Invalid weight_decay value: None"):
         no_weight_decay_groups(nn.Linear(2, 1), None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="Invalid model: generator"):
         no_weight_decay_groups(nn.Linear(2, 1).parameters(), 0.1)  # type: ignore[arg-type]

@@ -117,7 +117,7 @@ def optimizer(variant: Variant, rule: Rule, seed: int) -> optax.GradientTransfor
         accumulator_dtype=variant.state,
     )
     if variant.stochastic_rounding:
-        return optax.chain(transformation, stochastic_rounding(seed))
+        return stochastic_rounding(transformation, seed)
     return transformation
 
 
