@@ -51,9 +51,9 @@ def test_damping_of_one_is_gradient_descent_at_sgds_step_size(weight_decay: floa
 
 
 def test_damping_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ValueError, match="Invalid damping: 2.0"):
+    with pytest.raises(ValueError, match=r"Invalid damping: 2\.0"):
         INDIAN.from_sgd(LR, MOMENTUM, damping=2.0)
-    with pytest.raises(ValueError, match="Invalid weight_decay: -0.5"):
+    with pytest.raises(ValueError, match=r"Invalid weight_decay: -0\.5"):
         INDIAN.from_sgd(LR, MOMENTUM, weight_decay=-0.5)
 
 

@@ -273,3 +273,16 @@ def test_where_nothing_decays_rounding_does_not_move_w(beta: float) -> None:
         step = optimizer._coefficients((k + 1) ** -0.5, first=False)
         multi_tensor.update(lambda step=step: step, theta, slots, values)
     assert_same_bits(slots, [w])
+
+
+@pytest.mark.parametrize("beta", [0.125, 0.25, 0.75])
+def test_a_torch_without_the_kernel_makes_the_same_steps(
+    beta: float, calls: list, monkeypatch: pytest.MonkeyPatch, float64: None
+) -> None:
+    monkeypatch.delattr(torch, "_fused_sgd_")
+    theta = variables()
+    optimizer = INDIAN(0.25, alpha=0.5, beta=beta)
+    for k in range(4):
+        apply(optimizer, theta, gradients(k))
+    assert [what for what, _ in calls] == 4 * [ADDED, ADDED, SCALED, ADDED]
+    assert_close(theta, paper([0.25] * 4, 0.5, beta, beta)[0], 1e-12)
