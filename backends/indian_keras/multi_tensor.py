@@ -27,7 +27,7 @@ from indian_core import (
     as_nesterov_sgd,
     from_new_momentum,
 )
-from indian_keras._private import fused_sgd
+from indian_keras._private import fused_sgd, values
 
 Tensors = list[torch.Tensor]
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
@@ -57,12 +57,11 @@ def update(
         gradients: v: tensors of θ's shapes.
     """
     step = make_step()
-    values = [variable.value for variable in variables]
-    slots = [slot.value for slot in momentums]
-    gradients = in_own_memory(gradients, [*values, *slots])
+    parameters, slots = values(variables), values(momentums)
+    gradients = in_own_memory(gradients, [*parameters, *slots])
     # 16-bit: add in w's precision, and round once.
     thetas = [
-        t if t.dtype == w.dtype else t.to(w.dtype) for t, w in zip(values, slots, strict=True)
+        t if t.dtype == w.dtype else t.to(w.dtype) for t, w in zip(parameters, slots, strict=True)
     ]
     gradients = [
         v if v.dtype == w.dtype else v.to(w.dtype) for v, w in zip(gradients, slots, strict=True)
@@ -83,7 +82,7 @@ def update(
             _fused_step(step, *lists)
         else:
             _foreach_step(step, *lists)
-    for theta, new_theta in zip(values, thetas, strict=True):
+    for theta, new_theta in zip(parameters, thetas, strict=True):
         if new_theta is not theta:
             theta.copy_(new_theta)
 
