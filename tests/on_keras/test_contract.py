@@ -233,7 +233,7 @@ class Falling(keras.optimizers.schedules.LearningRateSchedule):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((-1.0, 0.5), "Invalid learning rate: -1.0"),
+        ((-1.0, 0.5), "Invalid initial_learning_rate: -1.0"),
         ((0.5, float("inf")), "Invalid power: inf"),
     ],
 )
