@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,12 +52,17 @@ def _checked(gradient: Any, variable: Any) -> Any:
 
 def refuse_complex(name: str, value: Any, variable: Any) -> None:
     """Raise if an array would have to be made real to fit its variable."""
-    if "complex" in str(value.dtype) and "complex" not in str(variable.dtype):
+    if _is_complex(value.dtype) and not _is_complex(variable.dtype):
         raise ValueError(
             f"Invalid {name}: its dtype is {keras.backend.standardize_dtype(value.dtype)}, but "
             f"that of the variable {path_of(variable)!r} is "
             f"{keras.backend.standardize_dtype(variable.dtype)}"
         )
+
+
+@functools.cache
+def _is_complex(dtype: Any) -> bool:
+    return "complex" in str(dtype)
 
 
 def _indexed_slices(gradient: Any, variable: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The step on Keras's torch backend: the whole model in a few calls. The one module with torch.
+"""The step on Keras's torch backend: the whole model in a few calls.
 
 The base class would go variable by variable. Here the step is one call of PyTorch's fused SGD
 kernel, which makes one pass over memory. It has three scalars and a step of INDIAN four. With
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from indian_core import (
     as_nesterov_sgd,
     from_new_momentum,
 )
+from indian_keras._private import fused_sgd, values
 
 Tensors = list[torch.Tensor]
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
@@ -55,45 +57,51 @@ def update(
         gradients: v: tensors of θ's shapes.
     """
     step = make_step()
-    values = [variable.value for variable in variables]
-    slots = [slot.value for slot in momentums]
-    gradients = in_own_memory(gradients, [*values, *slots])
-    kinds: dict[Any, tuple[Tensors, Tensors, Tensors]] = defaultdict(lambda: ([], [], []))
-    rounded = []
-    for theta, w, v in zip(values, slots, gradients, strict=True):
-        new_theta, dtype = theta, w.dtype
-        if theta.dtype != dtype:
-            # 16-bit: add in w's precision, and round once.
-            rounded.append((theta, new_theta := theta.to(dtype)))
-        if v.dtype != dtype:
-            v = v.to(dtype)  # noqa: PLW2901
-        kind = (w.device, dtype) if _fusible(new_theta, w, v) else None
-        thetas, ws, vs = kinds[kind]
-        thetas.append(new_theta)
-        ws.append(w)
-        vs.append(v)
-    for kind, tensors in kinds.items():
+    parameters, slots = values(variables), values(momentums)
+    gradients = in_own_memory(gradients, [*parameters, *slots])
+    # 16-bit: add in w's precision, and round once.
+    thetas = [
+        t if t.dtype == w.dtype else t.to(w.dtype) for t, w in zip(parameters, slots, strict=True)
+    ]
+    gradients = [
+        v if v.dtype == w.dtype else v.to(w.dtype) for v, w in zip(gradients, slots, strict=True)
+    ]
+    if _fusible(thetas, slots, gradients):  # nearly always, and asked at once
+        kinds: dict[Any, tuple[Tensors, ...]] = {
+            (slots[0].device, slots[0].dtype): (thetas, slots, gradients)
+        }
+    else:
+        kinds = defaultdict(lambda: ([], [], []))
+        for tensors in zip(thetas, slots, gradients, strict=True):
+            w = tensors[1]
+            kind = (w.device, w.dtype) if _fusible(*([t] for t in tensors)) else None
+            for of_kind, tensor in zip(kinds[kind], tensors, strict=True):
+                of_kind.append(tensor)
+    for kind, lists in kinds.items():
         if kind is not None and _is_exact(step, dtype=kind[1]):
-            _fused_step(step, *tensors)
+            _fused_step(step, *lists)
         else:
-            _foreach_step(step, *tensors)
-    for theta, new_theta in rounded:
-        theta.copy_(new_theta)
+            _foreach_step(step, *lists)
+    for theta, new_theta in zip(parameters, thetas, strict=True):
+        if new_theta is not theta:
+            theta.copy_(new_theta)
 
 
-def _fusible(theta: torch.Tensor, w: torch.Tensor, v: torch.Tensor) -> bool:
-    """Return whether the kernel may walk the three tensors' memory side by side: it does not look.
+def _fusible(theta: Tensors, w: Tensors, v: Tensors) -> bool:
+    """Return whether the kernel may walk the tensors' memory side by side: it does not look.
 
-    (The gradient is contiguous and of w's shape: that was seen to when it came in.)
+    (The gradients are contiguous and of w's shapes: that was seen to when they came in.)
     """
+    device = w[0].device
     return (
-        w.dtype in _NUMPY
-        and theta.shape == w.shape
-        and theta.is_contiguous()
-        and w.is_contiguous()
-        and theta.device == w.device == v.device
-        and theta.device.type in ("cpu", "cuda")
-        and theta.numel() > 0
+        fused_sgd() is not None
+        and w[0].dtype in _NUMPY
+        and device.type in ("cpu", "cuda")
+        and {t.dtype for t in w} == {w[0].dtype}
+        and {t.device for t in chain(theta, w, v)} == {device}
+        and all(map(torch.Tensor.is_contiguous, chain(theta, w)))
+        and all(map(torch.Tensor.numel, theta))
+        and [t.shape for t in theta] == [t.shape for t in w]
     )
 
 
@@ -144,7 +152,7 @@ def _fused_step(step: Coefficients, theta: Tensors, w: Tensors, v: Tensors) -> N
 
 
 def _kernel(call: NesterovSGD, theta: Tensors, w: Tensors, v: Tensors) -> None:
-    torch._fused_sgd_(
+    fused_sgd()(
         theta,
         v,
         w,
@@ -195,10 +203,10 @@ def in_own_memory(gradients: Sequence[torch.Tensor], changing: Tensors) -> Tenso
         and not any(map(torch.Tensor.is_conj, tensors))
     ):
         tensors = [_plain(v) for v in tensors]
-    starts, ends = _extents(changing)
+    starts, ends = _extents(changing, all(map(torch.Tensor.is_contiguous, changing)))
     order = np.argsort(starts)
     starts, ends = starts[order], np.maximum.accumulate(ends[order])
-    v_starts, v_ends = _extents(tensors)
+    v_starts, v_ends = _extents(tensors, contiguous=True)
     # Of all that start before a gradient ends, the one that reaches farthest.
     last = np.searchsorted(starts, v_ends) - 1
     shared = (last >= 0) & (ends[last] > v_starts) & (v_ends > v_starts)
@@ -213,17 +221,16 @@ def _plain(v: torch.Tensor) -> torch.Tensor:
     return v.resolve_conj().resolve_neg().contiguous()
 
 
-def _extents(tensors: Tensors) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _extents(
+    tensors: Tensors, contiguous: bool
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return where the tensors begin and end in memory."""
     try:
         starts = np.fromiter(map(torch.Tensor.data_ptr, tensors), np.int64, len(tensors))
     except RuntimeError:  # those of a FakeTensorMode have no memory
         starts = np.zeros(len(tensors), np.int64)
-    if all(map(torch.Tensor.is_contiguous, tensors)):
-        sizes = [t.nbytes for t in tensors]
-    else:
-        sizes = [_span(t) for t in tensors]
-    return starts, starts + np.array(sizes, np.int64)
+    sizes = (t.nbytes if contiguous else _span(t) for t in tensors)
+    return starts, starts + np.fromiter(sizes, np.int64, len(tensors))
 
 
 def _span(t: torch.Tensor) -> int:

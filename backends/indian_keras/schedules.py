@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from indian_core import POWER, checked_hyperparameters, power_decay
+from indian_core import POWER, checked, power_decay
 
 
 @keras.saving.register_keras_serializable(package="indian")
@@ -36,9 +36,8 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: igno
     """
 
     def __init__(self, initial_learning_rate: float, power: float = POWER) -> None:
-        checked_hyperparameters(learning_rate=initial_learning_rate, power=power)
-        self.initial_learning_rate = float(initial_learning_rate)
-        self.power = float(power)
+        self.initial_learning_rate = checked("initial_learning_rate", initial_learning_rate)
+        self.power = checked("power", power)
 
     def __call__(self, step: Any) -> Any:
         """Return γ_k, a scalar tensor, for k = ``step``: in float32, or float64 if that is floatx.

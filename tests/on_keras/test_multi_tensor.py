@@ -27,7 +27,7 @@ from tests.on_keras.runs import (
 if BACKEND == "torch":
     import torch
 
-    from indian_keras import multi_tensor
+    from indian_keras import _private, multi_tensor
 
 pytestmark = only_on("torch")
 
@@ -273,3 +273,34 @@ def test_where_nothing_decays_rounding_does_not_move_w(beta: float) -> None:
         step = optimizer._coefficients((k + 1) ** -0.5, first=False)
         multi_tensor.update(lambda step=step: step, theta, slots, values)
     assert_same_bits(slots, [w])
+
+
+@pytest.mark.parametrize("beta", [0.125, 0.25, 0.75])
+def test_a_torch_without_the_kernel_makes_the_same_steps(
+    beta: float, calls: list, monkeypatch: pytest.MonkeyPatch, float64: None
+) -> None:
+    monkeypatch.delattr(torch, "_fused_sgd_")
+    theta = variables()
+    optimizer = INDIAN(0.25, alpha=0.5, beta=beta)
+    for k in range(4):
+        apply(optimizer, theta, gradients(k))
+    assert [what for what, _ in calls] == 4 * [ADDED, ADDED, SCALED, ADDED]
+    assert_close(theta, paper([0.25] * 4, 0.5, beta, beta)[0], 1e-12)
+
+
+@pytest.mark.parametrize("absent", ["in_stateless_scope", "_value"])
+def test_a_keras_without_its_private_names_makes_the_same_steps(
+    absent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Renamed:
+        """A variable that has its public names alone."""
+
+        def __init__(self, variable: Any) -> None:
+            self.value = variable.value
+
+    theta, wanted = variables(), arrays(variables())
+    if absent == "in_stateless_scope":
+        monkeypatch.setattr(_private, absent, None)
+    else:
+        theta = [Renamed(variable) for variable in theta]
+    assert_same_bits([t.numpy(force=True) for t in _private.values(theta)], wanted)
