@@ -80,7 +80,7 @@ def test_the_collection_is_over_two_and_a_half_copies(collected, tmp_path):
         ),
         ("JAX and optax, jitted", "jax", "ResNet-50", "INDIAN"),
         (
-            "JAX and optax, jitted, other schedules (see below)",
+            "JAX and optax, jitted, with a schedule",
             "jax",
             "ResNet-50",
             "INDIAN (cosine decay)",
