@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,9 +59,9 @@ def refuse_complex(name: str, value: Any, variable: Any) -> None:
         )
 
 
-@functools.cache
 def _is_complex(dtype: Any) -> bool:
-    return "complex" in str(dtype)
+    known = getattr(dtype, "is_complex", None)  # as PyTorch's and TensorFlow's dtypes have it
+    return "complex" in str(dtype) if known is None else bool(known)
 
 
 def _indexed_slices(gradient: Any, variable: Any) -> Any:
