@@ -178,4 +178,5 @@ def checked_state(state: optax.OptState) -> IndianState:
 
 def _remembered(value: Scalar) -> jax.Array:
     """Return a hyperparameter as a state holds it: in the widest float at hand."""
-    return jnp.asarray(value, float)
+    # A copy: a buffer that stands in a state twice cannot be donated.
+    return jnp.array(value, float, copy=True)
