@@ -68,3 +68,13 @@ def test_a_schedule_returns_a_scalar(returned: Any) -> None:
     optimizer = indian(lambda _: returned)
     with pytest.raises((TypeError, ValueError), match="Invalid learning_rate: the schedule"):
         optimizer.update(ONE, optimizer.init(ONE))
+
+
+@pytest.mark.parametrize("make", [indian, optax.inject_hyperparams(indian)])
+def test_a_state_can_be_donated(make: Any) -> None:
+    """Its alpha and beta are no one else's buffers: not the injected ones' either."""
+    optimizer = make(jnp.asarray(0.1), alpha=jnp.asarray(0.5), beta=jnp.asarray(0.1))
+    state = optimizer.init(ONE)
+    pointers = [x.unsafe_buffer_pointer() for x in jax.tree.leaves(state)]
+    assert len(set(pointers)) == len(pointers)
+    jax.jit(optimizer.update, donate_argnums=1)(ONE, state, ONE)
