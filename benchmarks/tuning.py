@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from harness import data, networks, on_torch
 from harness.runs import Run, train
 from indian_core.equivalences import from_sgd
-from indian_core.step_size import SAFETY, from_curvature
+from indian_core.tuning import SAFETY, from_curvature
 from indian_torch import INDIAN
 from indian_torch.curvature import largest_curvature, suggest_lr
 from indian_torch.energy import energy

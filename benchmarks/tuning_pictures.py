@@ -21,8 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import NullLocator
 
-from indian_core.stability import max_lr, optimal_hyperparameters, spectral_radius
-from indian_core.step_size import SAFETY
+from indian_core.tuning import SAFETY, max_lr, optimal_hyperparameters, spectral_radius
 
 RESULTS = Path(__file__).parent / "results"
 # Okabe and Ito's colours, which the colour-blind tell apart too.

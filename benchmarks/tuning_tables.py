@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from indian_core.step_size import SAFETY
+from indian_core.tuning import SAFETY
 
 RESULTS = Path(__file__).parent / "results" / "tuning.json"
 

@@ -2,8 +2,8 @@
 
 θ are the parameters, v a minibatch gradient, γ the step size (``lr``), α ≥ 0 the viscous damping,
 β > 0 the Newton damping, and s the initial speed. `phase_space` is the paper's algorithm,
-`momentum` the form that the adapters run, and `reference` an optimizer in NumPy with the test
-problems that all adapters are compared on.
+`linear_step` the form that the adapters run, `tuning` step sizes from the curvature of a loss, and
+`testing` what an adapter is compared with: a reference in NumPy, test problems, and the `Driver`.
 """
 
 from indian_core.adam import (
@@ -36,7 +36,7 @@ from indian_core.hyperparameters import (
     checked_hyperparameters,
     checked_start,
 )
-from indian_core.momentum import (
+from indian_core.linear_step import (
     SMALLEST_DECAY,
     Coefficients,
     NesterovSGD,

@@ -2,7 +2,7 @@
 
 This is the definition that everything else in this package is held to. It is plain arithmetic:
 floats, `fractions.Fraction` (for exact results) and NumPy arrays all work. The adapters do not
-run this form but the equivalent one of `indian_core.momentum`, which keeps its digits better.
+run this form but the equivalent one of `indian_core.linear_step`, which keeps its digits better.
 
 Source: Castera, Bolte, Févotte, Pauwels, *An Inertial Newton Algorithm for Deep Learning*
 (arXiv:1905.12278; JMLR 22(134), 2021), equation (11) and section 5.2.

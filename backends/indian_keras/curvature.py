@@ -9,8 +9,7 @@ import keras
 import numpy as np
 
 from indian_core import ALPHA, BETA
-from indian_core.curvature import largest_eigenvalue
-from indian_core.step_size import SAFETY, StepSize, from_loss
+from indian_core.tuning import SAFETY, StepSize, from_loss, largest_eigenvalue
 from indian_keras.derivatives import LossFn, derivatives
 
 
@@ -45,7 +44,7 @@ def suggest_lr(
     $$\gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
-    with γ_max of `indian_core.stability.max_lr`. Give it a loss over as many samples as fit, as
+    with γ_max of `indian_core.tuning.max_lr`. Give it a loss over as many samples as fit, as
     you train it, say of a compiled model
 
         found = suggest_lr(
@@ -54,7 +53,7 @@ def suggest_lr(
         model.compile(INDIAN(found.lr, initial_speed=found.initial_speed), loss=...)
 
     docs/tuning.md says what to expect. It costs some thirty gradients and
-    `indian_core.curvature.LANCZOS_VECTORS` vectors of θ's size in double precision. All variables
+    `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double precision. All variables
     are left as they are, those of metrics, BatchNorm and random seeds included.
 
     Args:

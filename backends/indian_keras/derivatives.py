@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from indian_core.curvature import Array
+from indian_core.tuning import Array
 
 LossFn = Callable[[], Any]
 

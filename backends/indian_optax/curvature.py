@@ -14,8 +14,7 @@ import numpy as np
 import optax
 
 from indian_core import ALPHA, BETA
-from indian_core.curvature import Array, largest_eigenvalue
-from indian_core.step_size import SAFETY, StepSize, from_loss
+from indian_core.tuning import SAFETY, Array, StepSize, from_loss, largest_eigenvalue
 
 LossFn = Callable[[optax.Params], jax.Array]
 
@@ -57,9 +56,9 @@ def suggest_lr(
       \gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
       L = \lambda_{\max}(\nabla^2 J(\theta))
 
-    with :math:`\gamma_{\max}` of ``indian_core.stability.max_lr``. Give it a loss over as many
+    with :math:`\gamma_{\max}` of ``indian_core.tuning.max_lr``. Give it a loss over as many
     samples as fit, as you train it; docs/tuning.md says what to expect. It costs some thirty
-    gradients and ``indian_core.curvature.LANCZOS_VECTORS`` vectors of the parameters' size in
+    gradients and ``indian_core.tuning.LANCZOS_VECTORS`` vectors of the parameters' size in
     double precision on the host.
 
     Args:

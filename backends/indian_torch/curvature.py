@@ -18,8 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.optimizer import ParamsT
 
 from indian_core import ALPHA, BETA
-from indian_core.curvature import Array, largest_eigenvalue
-from indian_core.step_size import SAFETY, StepSize, from_loss
+from indian_core.tuning import SAFETY, Array, StepSize, from_loss, largest_eigenvalue
 
 _INDEPENDENT = (
     "Invalid loss: it does not depend on the params as far as autograd can see (which "
@@ -61,9 +60,9 @@ def suggest_lr(
     $$\gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
-    with γ_max of `indian_core.stability.max_lr`. Give it a loss over as many samples as fit, in
+    with γ_max of `indian_core.tuning.max_lr`. Give it a loss over as many samples as fit, in
     the mode that you train in; docs/tuning.md says what to expect. It costs some thirty
-    gradients and `indian_core.curvature.LANCZOS_VECTORS` vectors of θ's size in double precision.
+    gradients and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double precision.
 
     The parameters, their gradients and torch's random number generators (of the CPU and of the
     parameters' devices) are left as they are. What ``loss_fn`` itself changes is not ours: a

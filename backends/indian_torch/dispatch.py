@@ -1,7 +1,7 @@
 r"""Which of the three implementations makes the step.
 
 All three share one state per parameter, a buffer and its scale σ with buffer = σ w: w is the
-momentum of `indian_core.momentum`. The for-loop and the foreach implementation leave σ as it is
+momentum of `indian_core.linear_step`. The for-loop and the foreach implementation leave σ as it is
 (1 after a first step); the fused one moves it, which lets PyTorch's SGD kernel do the whole step.
 """
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.harness import apart, networks
 from benchmarks.harness.data import minibatches
 from benchmarks.harness.forms import Rule, Variant, module, studies
-from indian_core.reference import ReferenceINDIAN
+from indian_core.testing import ReferenceINDIAN
 from tests.demo.small import dataset
 
 from . import commands

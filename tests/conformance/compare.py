@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tests.conformance.driver import Arrays, Driver
+from indian_core.testing import Arrays, Driver
 from tests.conformance.trajectories import Checkpoint
 
 FLOAT64 = 1e-12

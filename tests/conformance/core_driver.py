@@ -17,8 +17,7 @@ from indian_core import (
     momentum_from_psi,
     psi_from_momentum,
 )
-from indian_core.problems import Problem
-from tests.conformance.driver import Arrays, Settings
+from indian_core.testing import Arrays, Problem, Settings
 
 
 class CoreDriver:

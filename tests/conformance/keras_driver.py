@@ -14,9 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from indian_core.problems import Problem
+from indian_core.testing import Arrays, Problem, Settings
 from indian_keras import INDIAN
-from tests.conformance.driver import Arrays, Settings
 
 BACKEND = keras.backend.backend()
 

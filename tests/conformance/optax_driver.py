@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_core.problems import Problem
+from indian_core.testing import Arrays, Problem, Settings
 from indian_optax import indian, psi, with_psi
-from tests.conformance.driver import Arrays, Settings
 from tests.x64 import enable_x64
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from indian_core.reference import ReferenceINDIAN, closed_loop
+from indian_core.testing import Driver, ReferenceINDIAN, closed_loop
 from tests.conformance.compare import (
     FLOAT64,
     UNIT_ROUNDOFF_32,
@@ -16,7 +16,6 @@ from tests.conformance.compare import (
     assert_same_bits,
     relative_error,
 )
-from tests.conformance.driver import Driver
 from tests.conformance.trajectories import Trajectory, by_name
 
 Record = Callable[[str, str, float], None]

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from indian_core.problems import Problem
+from indian_core.testing import Arrays, Problem, Settings
 from indian_torch import INDIAN
-from tests.conformance.driver import Arrays, Settings
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "for-loop": {"foreach": False},

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from indian_core.problems import Problem
-from tests.conformance.driver import Arrays, Settings
+from indian_core.testing import Arrays, Problem, Settings
 from tests.trajectories.generate import HERE, problem_by_name
 
 

@@ -12,7 +12,7 @@ import indian_core
 
 MODULES = [
     "indian_core",
-    *(f"indian_core.{m.name}" for m in pkgutil.iter_modules(indian_core.__path__)),
+    *(m.name for m in pkgutil.walk_packages(indian_core.__path__, "indian_core.")),
 ]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from indian_core import momentum_from_psi, problems
+from indian_core import momentum_from_psi
 from indian_core.energy import energy_rate, lyapunov_energy
-from indian_core.reference import ReferenceINDIAN
+from indian_core.testing import ReferenceINDIAN, problems
 
 
 def squared(arrays: list[np.ndarray]) -> float:

@@ -21,7 +21,7 @@ from indian_core import (
     to_qhm,
     to_sgd,
 )
-from indian_core.reference import ReferenceINDIAN
+from indian_core.testing import ReferenceINDIAN
 
 positive = st.floats(1e-3, 2)
 momenta = st.floats(0.01, 0.99)

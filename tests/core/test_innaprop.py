@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from indian_core import checked, coefficients, rms
 from indian_core.adam import from_adam, to_adam
-from indian_core.reference import ReferenceINNAprop
+from indian_core.testing import ReferenceINNAprop
 
 GRADIENTS = np.random.default_rng(0).standard_normal((300, 3))
 CURVATURE = np.array([1.0, 4.0])

@@ -7,8 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from indian_core import problems
-from indian_core.reference import ReferenceINDIAN, closed_loop, exact
+from indian_core.testing import ReferenceINDIAN, closed_loop, exact, problems
 
 
 # J at iterations 10,000 and 20,000 of the paper's Figure 1, γ = 1e-4, from rest.

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from indian_core import coefficients
-from indian_core.stability import max_lr, optimal_hyperparameters, spectral_radius
+from indian_core.tuning import max_lr, optimal_hyperparameters, spectral_radius
 
 alphas = st.one_of(st.just(0.0), st.floats(1e-3, 10))
 betas = st.floats(1e-3, 10)

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indian_core import curvature
-from indian_core.curvature import largest_eigenvalue
-from indian_core.stability import spectral_radius
-from indian_core.step_size import SAFETY, from_curvature, from_loss
+from indian_core.tuning import (
+    SAFETY,
+    curvature,
+    from_curvature,
+    from_loss,
+    largest_eigenvalue,
+    spectral_radius,
+)
 
 curvatures = st.floats(1e-3, 1e4)
 alphas = st.floats(1e-2, 10)

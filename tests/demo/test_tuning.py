@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import tuning_tables
-from indian_core.step_size import SAFETY, from_curvature
+from indian_core.tuning import SAFETY, from_curvature
 
 ROOT = Path(__file__).parents[2]
 CONTENT: dict[str, Any] = json.loads(tuning_tables.RESULTS.read_text())

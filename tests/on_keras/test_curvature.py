@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from indian_core import problems
-from indian_core.stability import max_lr
+from indian_core.testing import problems
+from indian_core.tuning import max_lr
 from indian_keras import INDIAN
 from indian_keras.curvature import largest_curvature, suggest_lr
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from indian_core import momentum_from_psi, problems
+from indian_core import momentum_from_psi
 from indian_core.energy import lyapunov_energy
-from indian_core.reference import ReferenceINDIAN
+from indian_core.testing import ReferenceINDIAN, problems
 from indian_keras import INDIAN
 from indian_keras.energy import EnergyLogger, energy
 

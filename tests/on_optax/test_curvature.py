@@ -10,8 +10,8 @@ import numpy as np
 import optax
 import pytest
 
-from indian_core import problems
-from indian_core.stability import max_lr
+from indian_core.testing import problems
+from indian_core.tuning import max_lr
 from indian_optax import indian
 from indian_optax.curvature import largest_curvature, suggest_lr
 from tests.x64 import enable_x64

@@ -12,9 +12,9 @@ import numpy as np
 import optax
 import pytest
 
-from indian_core import PAPER, momentum_from_psi, problems
+from indian_core import PAPER, momentum_from_psi
 from indian_core.energy import lyapunov_energy
-from indian_core.reference import ReferenceINDIAN
+from indian_core.testing import ReferenceINDIAN, problems
 from indian_optax import indian
 from indian_optax.energy import energy
 

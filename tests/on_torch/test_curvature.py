@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from indian_core import problems
-from indian_core.stability import max_lr
+from indian_core.testing import problems
+from indian_core.tuning import max_lr
 from indian_torch import INDIAN
 from indian_torch.curvature import largest_curvature, suggest_lr
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 
-from indian_core import momentum_from_psi, problems
+from indian_core import momentum_from_psi
 from indian_core.energy import energy_rate, lyapunov_energy
-from indian_core.reference import ReferenceINDIAN
+from indian_core.testing import ReferenceINDIAN, problems
 from indian_torch import INDIAN
 from indian_torch.energy import energy
 

@@ -5,8 +5,9 @@ Two files, one trajectory a line, every float in full:
 * open_loop.json: the gradients are given, so the trajectory tests the algebra alone. Its θ and ψ
   come from the exact rational oracle: equation (11) on the very floats of the file, in rational
   arithmetic, rounded once at the end.
-* closed_loop.json: the gradients are those of a problem of `indian_core.problems` at the current
-  θ, so the trajectory tests the wiring as well. Its θ and ψ come from equation (11) in float64.
+* closed_loop.json: the gradients are those of a problem of `indian_core.testing.problems` at the
+  current θ, so the trajectory tests the wiring as well. Its θ and ψ come from equation (11) in
+  float64.
 
 `test_trajectories.py` checks that the files are what this script makes.
 """
@@ -23,8 +24,8 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from indian_core import power_decay, problems
-from indian_core.reference import ReferenceINDIAN, closed_loop, exact, open_loop
+from indian_core import power_decay
+from indian_core.testing import ReferenceINDIAN, closed_loop, exact, open_loop, problems
 
 HERE = Path(__file__).parent
 

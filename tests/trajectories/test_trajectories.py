@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indian_core.reference import ReferenceINDIAN, open_loop
+from indian_core.testing import ReferenceINDIAN, open_loop
 from tests.trajectories.generate import (
     CLOSED,
     FILES,

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from indian_core import problems
+from indian_core.testing import problems
 
 PROBLEM = problems.valley()
 FRAMEWORKS = ("numpy", "torch", "keras", "jax")

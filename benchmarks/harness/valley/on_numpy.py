@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from indian_core.reference import ReferenceINDIAN, closed_loop
+from indian_core.testing import ReferenceINDIAN, closed_loop
 
 from . import PROBLEM, Panel
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from indian_core import phase_space, rms
 from indian_core.hyperparameters import ALPHA, BETA, INITIAL_SPEED
-from indian_core.problems import Problem
+from indian_core.testing.problems import Problem
 
 # Arrays of float64, or of Fractions (dtype object).
 Array = npt.NDArray[Any]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from indian_core.problems import Problem
+from indian_core.testing.problems import Problem
 
 Arrays = list[np.ndarray]
 

@@ -1,7 +1,7 @@
 r"""A step size from the curvature of a loss: what `suggest_lr` of every adapter works out.
 
 Constant steps are stable on curvatures up to L below min(γ_max(0), γ_max(L)), with γ_max(0) = 2/α
-(`indian_core.stability`). The suggestion is a part of that, ``safety``, since L is not what
+(`indian_core.tuning.stability`). The suggestion is a part of that, ``safety``, since L is not what
 training will meet: the curvature of a minibatch exceeds that of the whole loss, and during the
 first steps it rises. docs/tuning.md has the measurements behind the default.
 """
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indian_core.curvature import Array, largest_eigenvalue
 from indian_core.hyperparameters import ALPHA, BETA, checked
-from indian_core.stability import max_lr
+from indian_core.tuning.curvature import Array, largest_eigenvalue
+from indian_core.tuning.stability import max_lr
 
 SAFETY = 0.5
 

@@ -1,0 +1,25 @@
+"""What an adapter's author needs: a reference in NumPy, test problems, and the suite's `Driver`."""
+
+from indian_core.testing.driver import Arrays, Driver, Settings
+from indian_core.testing.problems import Problem
+from indian_core.testing.reference import (
+    PhasePoint,
+    ReferenceINDIAN,
+    ReferenceINNAprop,
+    closed_loop,
+    exact,
+    open_loop,
+)
+
+__all__ = [
+    "Arrays",
+    "Driver",
+    "PhasePoint",
+    "Problem",
+    "ReferenceINDIAN",
+    "ReferenceINNAprop",
+    "Settings",
+    "closed_loop",
+    "exact",
+    "open_loop",
+]
