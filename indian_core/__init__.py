@@ -25,16 +25,16 @@ from indian_core.equivalences import (
 from indian_core.hyperparameters import (
     ALPHA,
     BETA,
-    INDIAN,
     INITIAL_SPEED,
-    INNAPROP,
     LR,
+    METHODS,
     OTHER_NAMES,
     PAPER,
     Hyperparameter,
     checked,
     checked_hyperparameters,
     checked_start,
+    refuse_arguments,
 )
 from indian_core.linear_step import (
     SMALLEST_DECAY,
@@ -48,6 +48,7 @@ from indian_core.linear_step import (
     psi_from_momentum,
 )
 from indian_core.phase_space import initial_psi, step
+from indian_core.rms import bias_correction, scaled_gradient, second_moment
 from indian_core.schedules import POWER, power_decay
 
 __version__ = "0.1.0"
@@ -55,10 +56,9 @@ __version__ = "0.1.0"
 __all__ = [
     "ALPHA",
     "BETA",
-    "INDIAN",
     "INITIAL_SPEED",
-    "INNAPROP",
     "LR",
+    "METHODS",
     "OTHER_NAMES",
     "PAPER",
     "POWER",
@@ -73,6 +73,7 @@ __all__ = [
     "QHMHyperparameters",
     "SGDHyperparameters",
     "as_nesterov_sgd",
+    "bias_correction",
     "checked",
     "checked_hyperparameters",
     "checked_start",
@@ -86,6 +87,9 @@ __all__ = [
     "momentum_from_psi",
     "power_decay",
     "psi_from_momentum",
+    "refuse_arguments",
+    "scaled_gradient",
+    "second_moment",
     "step",
     "to_adam",
     "to_qhm",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,35 +31,37 @@ class Hyperparameter(NamedTuple):
     below: float = math.inf
 
 
-#: The hyperparameters of INDIAN, by the names that they have in PyTorch.
-INDIAN = {
-    "lr": Hyperparameter(0.1, "γ"),
-    "alpha": Hyperparameter(0.5, "α"),
-    "beta": Hyperparameter(0.1, "β", positive=True),
-    "initial_speed": Hyperparameter(None, "s"),  # None: β, from rest
-    "weight_decay": Hyperparameter(0.0, "λ"),
-}
-#: Those of INNAprop, with the defaults of its authors.
-INNAPROP = {
-    "lr": Hyperparameter(1e-3, "γ"),
-    "alpha": Hyperparameter(0.1, "α"),
-    "beta": Hyperparameter(0.9, "β", positive=True),
-    "sigma": Hyperparameter(0.999, "σ", below=1.0),
-    "eps": Hyperparameter(1e-8, "ε"),
-    "weight_decay": Hyperparameter(0.01, "λ"),
+#: The hyperparameters of each method, by the names that they have in PyTorch.
+METHODS = {
+    "INDIAN": {
+        "lr": Hyperparameter(0.1, "γ"),
+        "alpha": Hyperparameter(0.5, "α"),
+        "beta": Hyperparameter(0.1, "β", positive=True),
+        "initial_speed": Hyperparameter(None, "s"),  # None: β, from rest
+        "weight_decay": Hyperparameter(0.0, "λ"),
+    },
+    # The defaults of its authors. (It always starts from rest.)
+    "INNAprop": {
+        "lr": Hyperparameter(1e-3, "γ"),
+        "alpha": Hyperparameter(0.1, "α"),
+        "beta": Hyperparameter(0.9, "β", positive=True),
+        "sigma": Hyperparameter(0.999, "σ", below=1.0),
+        "eps": Hyperparameter(1e-8, "ε"),
+        "weight_decay": Hyperparameter(0.01, "λ"),
+    },
 }
 #: What a framework calls a hyperparameter, where PyTorch's name is another.
 OTHER_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
 
-LR = INDIAN["lr"].default
-ALPHA = INDIAN["alpha"].default
-BETA = INDIAN["beta"].default
-INITIAL_SPEED = INDIAN["initial_speed"].default
+LR = METHODS["INDIAN"]["lr"].default
+ALPHA = METHODS["INDIAN"]["alpha"].default
+BETA = METHODS["INDIAN"]["beta"].default
+INITIAL_SPEED = METHODS["INDIAN"]["initial_speed"].default
 
 #: The paper's own numbers: ``INDIAN(params, lr, **PAPER)``.
 PAPER = {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0}
 
-_BOUNDS = INNAPROP | INDIAN
+_BOUNDS = METHODS["INNAprop"] | METHODS["INDIAN"]
 _ANY = Hyperparameter(None, "")
 # What the error texts call an argument, where that is not its name: torch's own wording, which
 # the users of every framework understand.
@@ -66,6 +69,14 @@ _WORDS = {
     "lr": "learning rate",
     "learning_rate": "learning rate",
     "weight_decay": "weight_decay value",
+}
+# What to say of arguments that users of another optimizer will try.
+_HINTS = {
+    "betas": "from_adam takes Adam's betas",
+    "beta_1": "from_adam takes Adam's beta_1 and beta_2",
+    "b1": "from_adam takes Adam's b1 and b2",
+    "momentum": "from_sgd takes SGD's momentum",
+    "initial_speed": "it starts from rest",
 }
 _LONGEST = 60  # characters of a value in an error text
 
@@ -128,9 +139,10 @@ def checked(
     if isinstance(value, np.generic) and not isinstance(value, np.timedelta64):
         value = value.item()
     if isinstance(value, bool | np.timedelta64) or not isinstance(value, numbers.Real):
+        hint = "; " + _HINTS["betas"] if name == "beta" and isinstance(value, tuple | list) else ""
         raise TypeError(
             f"Invalid {word}: {_short(repr(value))} "
-            f"(it must be a real number, not {type(value).__name__})"
+            f"(it must be a real number, not {type(value).__name__}{hint})"
         )
     bounds = _BOUNDS.get(OTHER_NAMES.get(name, name), _ANY)
     positive = bounds.positive if positive is None else positive
@@ -163,6 +175,26 @@ def checked_start(initial_speed: Any, beta: Any) -> Any:
         (0.1, 1.0)
     """
     return beta if initial_speed is None else checked("initial_speed", initial_speed)
+
+
+def refuse_arguments(method: str, names: Iterable[str]) -> None:
+    """Raise if there are arguments that a method has not, and say where they belong.
+
+    Args:
+        method: What the user called.
+        names: The names of the arguments that are left over.
+
+    Raises:
+        TypeError: If there are any.
+
+    Example:
+        >>> refuse_arguments("INNAprop", ["betas"])
+        Traceback (most recent call last):
+        TypeError: INNAprop() got an unexpected argument 'betas' (from_adam takes Adam's betas)
+    """
+    for name in names:
+        hint = f" ({_HINTS[name]})" if name in _HINTS else ""
+        raise TypeError(f"{method}() got an unexpected argument {name!r}{hint}")
 
 
 def _short(text: str) -> str:

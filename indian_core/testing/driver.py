@@ -2,13 +2,14 @@
 
 A driver wraps one optimizer run. The suite speaks NumPy float64 to it and knows nothing else of
 the framework. A driver adds no arithmetic of its own: whatever it returns, the adapter computed.
+`tests/conformance/numpy_driver.py` is the shortest one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -19,22 +20,31 @@ Arrays = list[np.ndarray]
 
 @dataclass(frozen=True)
 class Settings:
-    """The hyperparameters of one run: `lrs` holds γ_k for every step that the run may take."""
+    """The hyperparameters of one run.
+
+    Attributes:
+        lrs: γ_k for every step that the run may take.
+        hyperparameters: All others, by the names of the core's table (`indian_core.METHODS`) and of
+            the adapters' own arguments in PyTorch's spelling.
+        method: Whose they are: a key of `indian_core.METHODS`.
+    """
 
     lrs: Sequence[float]
-    alpha: float
-    beta: float
-    initial_speed: float
-    weight_decay: float = 0.0
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    method: str = "INDIAN"
 
 
 class Driver(Protocol):
-    """One run of one variant of an adapter."""
+    """One run of one variant of an adapter.
 
-    # What users call with hyperparameters; None where there is no such thing.
-    optimizer: ClassVar[Any]
-    # The variants of the adapter, e.g. ("for-loop", "foreach", "fused", "compiled"), and those
-    # among them whose every run costs seconds: they run on the essential trajectories only.
+    Attributes:
+        methods: What users call with hyperparameters, for each method that the adapter has.
+        variants: The variants of the adapter, e.g. ("for-loop", "foreach", "fused", "compiled").
+        slow_variants: Those whose every run costs seconds: they run on the essential trajectories
+            only.
+    """
+
+    methods: ClassVar[Mapping[str, Any]]
     variants: ClassVar[tuple[str, ...]]
     slow_variants: ClassVar[tuple[str, ...]] = ()
 
@@ -43,10 +53,20 @@ class Driver(Protocol):
     ) -> None:
         """Start a run at θ_0, with parameters of `dtype` ("float64" or "float32")."""
 
-    def step(self, gradients: Sequence[np.ndarray]) -> None:
+    @classmethod
+    def translated(
+        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
+    ) -> Self:
+        """Start a float64 run by "from_sgd" or "from_adam", at the lr of the arguments."""
+
+    @staticmethod
+    def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
+        """Return what the adapter's `suggest_lr` says of the problem's loss on batch 0, at θ_0."""
+
+    def step(self, gradients: Sequence[np.ndarray]) -> Arrays:
         """Make one step with these gradients, given as float64 (open loop).
 
-        The driver checks that the adapter has not changed the gradients it was handed.
+        Return the framework's own gradients as they are after the step, as arrays.
         """
 
     def step_on(self, problem: Problem, k: int) -> None:
@@ -67,6 +87,9 @@ class Driver(Protocol):
 
     def set_psi(self, psi: Sequence[np.ndarray]) -> None:
         """Set ψ by the adapter's own public function."""
+
+    def energy(self, loss: float) -> float:
+        """Return the energy, by the adapter's own public function."""
 
     def save(self) -> Any:
         """Return a checkpoint, θ included, made by the framework's own means (bytes or a path)."""

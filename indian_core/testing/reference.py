@@ -106,11 +106,12 @@ class ReferenceINNAprop(ReferenceINDIAN):
         sigma: σ, 0 ≤ σ < 1, the decay of V.
         eps: ε ≥ 0, outside of the root.
         weight_decay: λ ≥ 0: θ ← (1 − γλ) θ before each step.
-        authors_decay: Whether ψ takes no notice of that, as in the authors' code: then the velocity
-            does. False: the velocity takes none, and ψ moves along.
+        authors_weight_decay: Whether ψ takes no notice of that, as in the authors' code: then the
+            velocity does. False: the velocity takes none, and ψ moves along.
 
     Attributes:
         squares: V, a tuple of arrays.
+        advance: The map of (θ, ψ, u), `indian_core.phase_space.innaprop_step`.
 
     Example:
         >>> optimizer = ReferenceINNAprop([np.array([2.0])], alpha=0.5, beta=1.0, eps=1.0)
@@ -118,6 +119,8 @@ class ReferenceINNAprop(ReferenceINDIAN):
         >>> optimizer.theta, optimizer.psi
         ((array([1.75]),), (array([1.]),))
     """
+
+    advance = staticmethod(phase_space.innaprop_step)
 
     def __init__(
         self,
@@ -128,12 +131,12 @@ class ReferenceINNAprop(ReferenceINDIAN):
         eps: Any = 1e-8,
         weight_decay: Any = 0,
         *,
-        authors_decay: bool = False,
+        authors_weight_decay: bool = False,
     ) -> None:
         super().__init__(theta_0, alpha, beta, beta, weight_decay)
         self.sigma = sigma
         self.eps = eps
-        self.authors_decay = authors_decay
+        self.authors_weight_decay = authors_weight_decay
         self.squares: tuple[Array, ...] = tuple(np.zeros_like(t) for t in self.theta)
         self.psi = tuple((1 - alpha * beta) * t for t in self.theta)
         self._t = 0
@@ -150,14 +153,14 @@ class ReferenceINNAprop(ReferenceINDIAN):
         correction = rms.bias_correction(self.sigma, self._t)
         psi = self.psi
         self._decay(lr)
-        if self.authors_decay:
+        if self.authors_weight_decay:
             self.psi = psi
         self.squares = tuple(
             rms.second_moment(squares, v, self.sigma)
             for squares, v in zip(self.squares, gradients, strict=True)
         )
         points = [
-            phase_space.innaprop_step(
+            self.advance(
                 theta,
                 psi,
                 rms.scaled_gradient(v, squares, correction, self.eps),

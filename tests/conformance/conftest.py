@@ -7,26 +7,40 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conformance.trajectories import CLOSED_LOOP, OPEN_LOOP
+from tests.conformance.trajectories import CLOSED_LOOP, OPEN_LOOP, by_name
 from tests.conftest import load_driver
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on what its arguments ask for.
+
+    `open_loop`, `closed_loop`: all trajectories of that kind, the essential ones for slow variants.
+    `trajectory`: those that the test's `@on` names. `method`: every method. `variant`: every
+    variant. What the adapter has not is left out.
+    """
     driver = load_driver(metafunc.config)
+    asked = metafunc.fixturenames
     slow = getattr(driver, "slow_variants", ())
     for kind, trajectories in (("open_loop", OPEN_LOOP), ("closed_loop", CLOSED_LOOP)):
-        if kind in metafunc.fixturenames:
+        if kind in asked:
             metafunc.parametrize(
                 ("variant", kind),
                 [
                     pytest.param(variant, trajectory, id=f"{variant}-{trajectory.name}")
                     for variant in driver.variants
                     for trajectory in trajectories
+                    if trajectory.method in driver.methods
                     if variant not in slow or trajectory.essential
                 ],
             )
             return
-    if "variant" in metafunc.fixturenames:
+    if "trajectory" in asked:
+        named = [by_name(name) for name in metafunc.function.trajectories]
+        present = [t for t in named if t.method in driver.methods]
+        metafunc.parametrize("trajectory", present, ids=[t.name for t in present])
+    if "method" in asked:
+        metafunc.parametrize("method", sorted(driver.methods))
+    if "variant" in asked:
         metafunc.parametrize("variant", driver.variants)
 
 

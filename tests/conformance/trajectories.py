@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from indian_core.testing import Arrays, Problem, Settings
-from tests.trajectories.generate import HERE, problem_by_name
+from indian_core.testing import Arrays, Problem, ReferenceINDIAN, Settings
+from tests.trajectories.generate import HERE, REFERENCES, problem_by_name
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,22 @@ class Trajectory:
     name: str
     essential: bool
     settings: Settings
-    lr: float
-    power: float
     theta_0: Arrays
     checkpoints: list[Checkpoint]
     gradients: list[Arrays]
     problem_name: str | None = None
 
     @property
+    def method(self) -> str:
+        return self.settings.method
+
+    @property
     def problem(self) -> Problem:
         assert self.problem_name is not None
         return problem_by_name(self.problem_name)
+
+    def reference(self, theta_0: Arrays) -> ReferenceINDIAN:
+        return REFERENCES[self.method](theta_0, **self.settings.hyperparameters)
 
 
 def _arrays(lists: list[Any]) -> Arrays:
@@ -47,14 +52,7 @@ def _read(name: str) -> list[Trajectory]:
         Trajectory(
             name=case["name"],
             essential=case["essential"],
-            settings=Settings(
-                **{
-                    key: case[key]
-                    for key in ("lrs", "alpha", "beta", "initial_speed", "weight_decay")
-                }
-            ),
-            lr=case["lr"],
-            power=case["power"],
+            settings=Settings(case["lrs"], case["hyperparameters"], case["method"]),
             theta_0=_arrays(case.get("theta_0") or content["theta_0"]),
             checkpoints=[
                 Checkpoint(point["step"], _arrays(point["theta"]), _arrays(point["psi"]))

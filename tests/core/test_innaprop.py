@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indian_core import checked, coefficients, rms
-from indian_core.adam import from_adam, to_adam
+from indian_core import checked, coefficients, from_adam, rms, to_adam
 from indian_core.testing import ReferenceINNAprop
 
 GRADIENTS = np.random.default_rng(0).standard_normal((300, 3))
@@ -50,7 +49,7 @@ GOLDENS: dict[str, tuple[dict[str, Any], list[float], dict[int, list[list[float]
         },
     ),
     "D, the authors' decay": (
-        A | {"weight_decay": 0.5, "authors_decay": True},
+        A | {"weight_decay": 0.5, "authors_weight_decay": True},
         [0.1] * 5,
         {
             1: [

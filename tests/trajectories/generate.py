@@ -5,6 +5,8 @@ Two files, one trajectory a line, every float in full:
 * open_loop.json: the gradients are given, so the trajectory tests the algebra alone. Its θ and ψ
   come from the exact rational oracle: equation (11) on the very floats of the file, in rational
   arithmetic, rounded once at the end.
+  INNAprop has a root in it: its oracle runs in extended precision, by equation (11) on the scaled
+  gradient, which unlike the published form has no singularity at γ = β.
 * closed_loop.json: the gradients are those of a problem of `indian_core.testing.problems` at the
   current θ, so the trajectory tests the wiring as well. Its θ and ψ come from equation (11) in
   float64.
@@ -24,8 +26,15 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from indian_core import power_decay
-from indian_core.testing import ReferenceINDIAN, closed_loop, exact, open_loop, problems
+from indian_core import phase_space, power_decay
+from indian_core.testing import (
+    ReferenceINDIAN,
+    ReferenceINNAprop,
+    closed_loop,
+    exact,
+    open_loop,
+    problems,
+)
 
 HERE = Path(__file__).parent
 
@@ -47,6 +56,22 @@ SPECIAL = [
     ("weight decay", 0.5, 0.1, 0.2, 0.25, 0.5),
 ]
 
+# name, α, β, σ, ε, γ_0, q, λ, whether the decay is the authors'.
+INNAPROP = [
+    ("INNAprop, its paper's", 0.1, 0.9, 0.999, 1e-8, 0.1, 0.0, 0.0, False),
+    ("INNAprop, the other of its paper's", 2.0, 2.0, 0.99, 1e-8, 0.2, 0.5, 0.0, False),
+    ("INNAprop at the Adam point", 1.0, 0.19, 0.95, 1e-8, 0.1, 0.0, 0.01, False),
+    ("INNAprop, damping 0.3", 1.0, 0.3, 0.99, 1e-8, 0.1, 0.25, 0.1, False),
+    ("INNAprop, beta = lr", 0.5, 0.25, 0.99, 1e-8, 0.25, 0.0, 0.0, False),
+    ("INNAprop, lr across beta", 0.5, 0.1, 0.99, 1e-8, 0.2, 0.25, 0.0, False),
+    ("INNAprop, alpha beta = 1", 2.0, 0.5, 0.9, 1e-8, 0.25, 0.25, 0.1, False),
+    ("INNAprop, alpha lr = 1", 4.0, 0.3, 0.9, 1e-8, 0.25, 0.0, 0.0, False),
+    ("INNAprop, large epsilon", 0.1, 0.9, 0.9, 0.1, 0.1, 0.0, 0.0, False),
+    ("INNAprop, no memory of squares", 0.1, 0.9, 0.0, 0.1, 0.1, 0.0, 0.0, False),
+    ("INNAprop, weight decay", 0.1, 0.9, 0.99, 1e-8, 0.1, 0.25, 0.5, False),
+    ("INNAprop, the authors' weight decay", 0.1, 0.9, 0.99, 1e-8, 0.1, 0.25, 0.5, True),
+]
+
 OPEN_STEPS = 40
 OPEN_CHECKPOINTS = [1, 2, 3, 20, 40]
 
@@ -65,6 +90,14 @@ CLOSED = [
     ("mlp", 0.5, 0.1, 1.0, 0.5, 0.25, 60),
 ]
 
+# problem, α, β, σ, ε, γ_0, q, steps.
+CLOSED_INNAPROP = [
+    ("quadratic", 0.1, 0.9, 0.99, 1e-2, 0.05, 0.0, 200),
+    ("rosenbrock", 1.0, 0.3, 0.99, 1e-2, 0.02, 0.25, 200),
+    ("logistic_regression", 1.0, 0.19, 0.999, 1e-2, 0.1, 0.0, 100),
+    ("mlp", 3.0, 0.1, 0.999, 1e-3, 0.03, 0.25, 60),
+]
+
 # A few of each kind, for variants whose every run costs seconds (compilers).
 ESSENTIAL = {
     "alpha=0.5 beta=0.1 lr=0.1/(k+1)^0.0 s=1.0",
@@ -73,7 +106,20 @@ ESSENTIAL = {
     "alpha lr = 1",
     "weight decay",
     "mlp alpha=0.5 beta=0.1 lr=0.5/(k+1)^0.25 s=1.0",
+    "INNAprop, its paper's",
+    "INNAprop, damping 0.3",
+    "INNAprop, the authors' weight decay",
+    "mlp INNAprop alpha=3.0 beta=0.1 lr=0.03/(k+1)^0.25",
 }
+
+
+REFERENCES = {"INDIAN": ReferenceINDIAN, "INNAprop": ReferenceINNAprop}
+
+
+class Oracle(ReferenceINNAprop):
+    """INNAprop by equation (11) on the scaled gradient: the same map, without its 0/0."""
+
+    advance = staticmethod(phase_space.step)
 
 
 @functools.cache
@@ -86,21 +132,27 @@ def problem_by_name(name: str) -> problems.Problem:
     return make()  # type: ignore[no-any-return]
 
 
-def _settings(
-    name: str, alpha: float, beta: float, speed: float, lr: float, power: float, steps: int
+def _case(
+    name: str, lr: float, power: float, steps: int, method: str = "INDIAN", **hyperparameters: Any
 ) -> dict[str, Any]:
     return {
         "name": name,
         "essential": name in ESSENTIAL,
-        "alpha": alpha,
-        "beta": beta,
-        "initial_speed": speed,
+        "method": method,
+        "hyperparameters": hyperparameters,
         "lr": lr,
         "power": power,
-        "weight_decay": 0.0,
         # Written out, so that no adapter is blamed for another machine's pow().
         "lrs": [float(power_decay(k, lr, power)) for k in range(steps)],
     }
+
+
+def _innaprop(
+    alpha: float, beta: float, sigma: float, eps: float, decay: float = 0.0, theirs: bool = False
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"alpha": alpha, "beta": beta, "sigma": sigma, "eps": eps}
+    found["weight_decay"] = decay  # (whose default is not 0)
+    return found | ({"authors_weight_decay": True} if theirs else {})
 
 
 def _title(alpha: float, beta: float, speed: float, lr: float, power: float) -> str:
@@ -134,22 +186,30 @@ def open_loop_trajectories() -> dict[str, Any]:
     for (alpha, beta), (lr, power) in itertools.product(PAPER_PAIRS, PAPER_STEPS):
         for speed in dict.fromkeys([1.0, beta]):
             title = _title(alpha, beta, speed, lr, power)
-            cases.append(_settings(title, alpha, beta, speed, lr, power, OPEN_STEPS))
+            found = {"alpha": alpha, "beta": beta, "initial_speed": speed}
+            cases.append(_case(title, lr, power, OPEN_STEPS, **found))
     for name, alpha, beta, lr, power, decay in SPECIAL:
-        case = _settings(name, alpha, beta, 1.0, lr, power, OPEN_STEPS)
-        cases.append(case | {"weight_decay": decay})
-
+        found = {"alpha": alpha, "beta": beta, "initial_speed": 1.0, "weight_decay": decay}
+        cases.append(_case(name, lr, power, OPEN_STEPS, **found))
     for case in cases:
         optimizer = ReferenceINDIAN(
             exact_arrays(theta_0),
-            *(exact(case[key]) for key in ("alpha", "beta", "initial_speed", "weight_decay")),
+            **{name: exact(value) for name, value in case["hyperparameters"].items()},
         )
-        case["checkpoints"] = _checkpoints(
-            open_loop(
-                optimizer, [exact_arrays(v) for v in gradients], [exact(lr) for lr in case["lrs"]]
-            ),
-            OPEN_CHECKPOINTS,
+        points = open_loop(
+            optimizer, [exact_arrays(v) for v in gradients], [exact(lr) for lr in case["lrs"]]
         )
+        case["checkpoints"] = _checkpoints(points, OPEN_CHECKPOINTS)
+    for name, alpha, beta, sigma, eps, lr, power, decay, theirs in INNAPROP:
+        values = _innaprop(alpha, beta, sigma, eps, decay, theirs)
+        case = _case(name, lr, power, OPEN_STEPS, "INNAprop", **values)
+        oracle = Oracle(
+            [np.asarray(theta, np.longdouble) for theta in theta_0],
+            **{key: np.longdouble(value) for key, value in values.items()},
+        )
+        points = open_loop(oracle, gradients, [np.longdouble(lr) for lr in case["lrs"]])
+        case["checkpoints"] = _checkpoints(points, OPEN_CHECKPOINTS)
+        cases.append(case)
     return {
         "theta_0": _lists(theta_0),
         "gradients": [_lists(v) for v in gradients],
@@ -166,18 +226,20 @@ def closed_loop_trajectories() -> dict[str, Any]:
     """Return the closed-loop file's content."""
     cases = []
     for name, alpha, beta, speed, lr, power, steps in CLOSED:
-        problem = problem_by_name(name)
         title = f"{name} {_title(alpha, beta, speed, lr, power)}"
-        case = _settings(title, alpha, beta, speed, lr, power, steps)
-        optimizer = ReferenceINDIAN(problem.theta_0, alpha, beta, speed)
-        case |= {
-            "problem": name,
-            "theta_0": _lists(problem.theta_0),
-            "checkpoints": _checkpoints(
-                closed_loop(optimizer, problem, case["lrs"]), [1, steps // 2, steps]
-            ),
-        }
-        cases.append(case)
+        found = {"alpha": alpha, "beta": beta, "initial_speed": speed}
+        cases.append(_case(title, lr, power, steps, **found) | {"problem": name})
+    for name, alpha, beta, sigma, eps, lr, power, steps in CLOSED_INNAPROP:
+        title = f"{name} INNAprop alpha={alpha} beta={beta} lr={lr}/(k+1)^{power}"
+        found = _innaprop(alpha, beta, sigma, eps)
+        cases.append(_case(title, lr, power, steps, "INNAprop", **found) | {"problem": name})
+    for case in cases:
+        problem = problem_by_name(case["problem"])
+        optimizer = REFERENCES[case["method"]](problem.theta_0, **case["hyperparameters"])
+        steps = len(case["lrs"])
+        points = closed_loop(optimizer, problem, case["lrs"])
+        case["theta_0"] = _lists(problem.theta_0)
+        case["checkpoints"] = _checkpoints(points, [1, steps // 2, steps])
     return {"trajectories": cases}
 
 

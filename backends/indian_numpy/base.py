@@ -1,0 +1,141 @@
+r"""What the methods share: θ and w as arrays that are updated in place, ψ, energy and state."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from indian_core import (
+    METHODS,
+    Coefficients,
+    checked,
+    checked_hyperparameters,
+    coefficients,
+    momentum_from_psi,
+    psi_from_momentum,
+)
+from indian_core.energy import lyapunov_energy
+
+Array = npt.NDArray[Any]
+
+
+class Optimizer:
+    """A step on arrays of floats. A method says what its step is made of: see `direction`."""
+
+    method: ClassVar[str]
+    # What `state_dict` holds; the first are lists of arrays, one for each parameter.
+    buffers: ClassVar[tuple[str, ...]] = ("momentums",)
+    numbers: ClassVar[tuple[str, ...]] = ("begun",)
+
+    def __init__(self, params: Sequence[Array], **hyperparameters: Any) -> None:
+        self.params = list(params)
+        for array in self.params:
+            if not (isinstance(array, np.ndarray) and array.dtype in ("float32", "float64")):
+                raise TypeError(f"Invalid params: {array!r} (they must be arrays of floats)")
+        for name, value in hyperparameters.items():
+            setattr(self, name, value)
+        self.begun = False
+        for name in self.buffers:
+            setattr(self, name, [np.zeros_like(array) for array in self.params])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a hyperparameter becomes a float or is refused."""
+        if name in METHODS[self.method] and value is not None:
+            value = checked(name, value)
+        super().__setattr__(name, value)
+
+    def direction(self, gradients: Sequence[Array]) -> Sequence[Array]:
+        """Return what takes the place of the gradient in the step."""
+        return gradients
+
+    def decay(self, rate: float) -> None:
+        """Make the weight decay θ ← (1 − γλ) θ of a step."""
+        for theta in self.params:
+            theta *= theta.dtype.type(1 - rate)
+
+    def step(self, gradients: Sequence[Array]) -> None:
+        """Make one step.
+
+        Args:
+            gradients: v, an array for each parameter, of its shape. They are not changed.
+
+        Raises:
+            ValueError: If a gradient is not of its parameter's shape. Nothing has been changed.
+        """
+        shapes = [np.shape(v) for v in gradients]
+        if shapes != [theta.shape for theta in self.params]:
+            raise ValueError(f"Invalid gradients: shapes {shapes} (they must be the parameters')")
+        gradients = [
+            np.asarray(v, theta.dtype) for v, theta in zip(gradients, self.params, strict=True)
+        ]
+        first = not self.begun and self.lr != 0
+        scalars = coefficients(self.lr, self.alpha, self.beta, self.initial_speed, first)
+        if self.weight_decay:
+            self.decay(self.lr * self.weight_decay)
+        self.apply(scalars, self.direction(gradients))
+        self.begun = self.begun or first
+
+    def apply(self, scalars: Coefficients, moves: Sequence[Array]) -> None:
+        """Make the linear step: θ from the old w, then w."""
+        for theta, w, u in zip(self.params, self.momentums, moves, strict=True):
+            a, b, c, d = (theta.dtype.type(scalar) for scalar in scalars)
+            theta += a * w + b * u
+            w *= c
+            w += d * u
+
+    def momentum(self) -> list[Array]:
+        """Return w, for each parameter."""
+        return self.momentums
+
+    def psi(self) -> list[Array]:
+        """Return the paper's ψ = (1 − αβ) θ + β w, for each parameter."""
+        return [
+            psi_from_momentum(theta, w, self.alpha, self.beta)
+            for theta, w in zip(self.params, self.momentum(), strict=True)
+        ]
+
+    def set_psi(self, psi: Sequence[Array]) -> None:
+        """Set ψ for each parameter, and with it w. A run that had not begun has now."""
+        for theta, w, value in zip(self.params, self.momentums, psi, strict=True):
+            w[...] = momentum_from_psi(theta, value, self.alpha, self.beta)
+        self.begun = True
+
+    def energy(self, loss: float) -> float:
+        """Return the energy 2 (1 + αβ) J + ‖w‖² (`indian_core.energy`)."""
+        squared = sum(float(np.sum(np.square(w, dtype=np.float64))) for w in self.momentum())
+        return float(lyapunov_energy(loss, squared, self.alpha, self.beta))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of the state: numbers, and lists of arrays."""
+        names = (*METHODS[self.method], *self.numbers, *self.buffers)
+        return copy.deepcopy({name: getattr(self, name) for name in names})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load what `state_dict` returned.
+
+        Raises:
+            ValueError: If it is not one of this method and these parameters. Nothing has been
+                changed then.
+        """
+        own = self.state_dict()
+        shapes = [theta.shape for theta in self.params]
+        if state.keys() != own.keys():
+            raise ValueError(f"Invalid state: it holds {sorted(state)}, not {sorted(own)}")
+        for name in self.buffers:
+            if [np.shape(array) for array in state[name]] != shapes:
+                raise ValueError(f"Invalid state: the shapes of its {name} are not the parameters'")
+        names = METHODS[self.method].keys()
+        checked_hyperparameters(**{k: state[k] for k in names if state[k] is not None})
+        vars(self).update(copy.deepcopy(state))
+
+    # Which of these a method has, and with which defaults, is for its own class to say.
+    lr: float
+    alpha: float
+    beta: float
+    weight_decay: float
+    initial_speed: float | None = None
+    momentums: list[Array]

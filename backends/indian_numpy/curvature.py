@@ -1,0 +1,59 @@
+"""The step size that follows from the curvature of a loss, given its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from indian_core import ALPHA, BETA
+from indian_core.tuning import SAFETY, StepSize, from_loss
+from indian_numpy.base import Array
+
+
+def suggest_lr(
+    gradient: Callable[[list[Array]], Sequence[Array]],
+    params: Sequence[Array],
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    safety: float = SAFETY,
+) -> StepSize:
+    """Suggest a step size for INDIAN from the largest curvature of a loss, given its gradient.
+
+    NumPy has no second derivatives: a Hessian times a vector is a central difference of gradients.
+
+    Args:
+        gradient: ∇J of a list of arrays like `params`.
+        params: θ, arrays of floats. They are not changed.
+        alpha: α ≥ 0, the viscous damping of the run.
+        beta: β > 0, the Newton damping of the run.
+        safety: The part of the stability limit to suggest, > 0.
+
+    Returns:
+        The suggestion, with the curvature and the limit that it comes from.
+
+    Raises:
+        ValueError: If there is nothing to go by: see `indian_core.tuning.from_loss`.
+
+    Example:
+        >>> import numpy as np
+        >>> h = np.array([1.0, 100.0])
+        >>> found = suggest_lr(lambda p: [h * p[0]], [np.ones(2)], 0.5, 0.5, safety=0.5)
+        >>> round(found.lr, 4)
+        0.0206
+    """
+    start = np.concatenate([np.ravel(theta).astype(np.float64) for theta in params])
+    ends = np.cumsum([np.size(theta) for theta in params])[:-1]
+
+    def at(displacement: Array) -> Array:
+        parts = np.split(start + displacement, ends)
+        moved = [part.reshape(np.shape(p)) for part, p in zip(parts, params, strict=True)]
+        return np.concatenate([np.ravel(v).astype(np.float64) for v in gradient(moved)])
+
+    def product(vector: Array) -> Array:
+        norm = float(np.linalg.norm(vector)) or 1.0
+        # The step that balances the rounding of the gradients with the third derivative.
+        step = np.finfo(np.float64).eps ** (1 / 3) * (1 + float(np.linalg.norm(start))) / norm
+        return np.asarray((at(step * vector) - at(-step * vector)) / (2 * step))
+
+    return from_loss(product, at, start.size, alpha, beta, safety)

@@ -1,0 +1,68 @@
+"""INDIAN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd
+from indian_numpy.base import Array, Optimizer
+
+
+class INDIAN(Optimizer):
+    r"""INDIAN (INNA) on NumPy arrays, which it updates in place.
+
+    $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
+    $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k, \qquad
+      w_0 = (s - \beta)\, v_0$$
+
+    Args:
+        params: θ, arrays of float32 or float64.
+        lr: γ ≥ 0, the step size; assign it for a schedule.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
+            from rest.
+        weight_decay: λ ≥ 0, decoupled.
+
+    Raises:
+        TypeError: If a hyperparameter is not a real number, or a parameter not an array of floats.
+        ValueError: If a hyperparameter is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> theta = np.array([1.0, -2.0])
+        >>> optimizer = INDIAN([theta], lr=0.5, alpha=0.5, beta=0.5)
+        >>> for _ in range(100):
+        ...     optimizer.step([2 * theta])
+        >>> bool(np.all(np.abs(theta) < 1e-3))
+        True
+
+    Source: Castera et al., arXiv:1905.12278, equation (11); w is from the proof of Theorem 14.
+    """
+
+    method = "INDIAN"
+
+    def __init__(
+        self,
+        params: Sequence[Array],
+        lr: float = LR,
+        alpha: float = ALPHA,
+        beta: float = BETA,
+        initial_speed: float | None = INITIAL_SPEED,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            alpha=alpha,
+            beta=beta,
+            initial_speed=initial_speed,
+            weight_decay=weight_decay,
+        )
+
+    @classmethod
+    def from_sgd(cls, params: Sequence[Array], *args: Any, **kwargs: Any) -> INDIAN:
+        """Return the INDIAN that is this SGD; the arguments are `indian_core.from_sgd`'s."""
+        lr, alpha, beta, _ = from_sgd(*args, **kwargs)
+        return cls(params, lr, alpha, beta)
