@@ -186,13 +186,13 @@ def trainers(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Train one network in PyTorch, Keras and JAX with INDIAN and its peers; draw the curves."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
-    session.run("python", "benchmarks/demo.py", *session.posargs)
+    session.run("python", "-m", "benchmarks.demo", *session.posargs)
 
 
 @nox.session
 def figures(session: nox.Session) -> None:
     """Remake the pictures in benchmarks/results that take minutes, not hours."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
-    for script in ("figure1", "precision"):
-        session.run("python", f"benchmarks/{script}.py", *session.posargs)
-    session.run("python", "benchmarks/step_time_picture.py")
+    for study in ("figure1", "precision"):
+        session.run("python", "-m", f"benchmarks.{study}", *session.posargs)
+    session.run("python", "-m", "benchmarks.step_time.picture")

@@ -29,10 +29,11 @@ def framework(name: str, *modules: str) -> Any:
 def run(
     script: str, folder: Path, *arguments: Any, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run benchmarks/<script>.py with its output in a folder."""
-    command = [sys.executable, BENCHMARKS / f"{script}.py", "--output", folder, *arguments]
+    """Run a study's command with its output in a folder."""
+    command = [sys.executable, "-m", f"benchmarks.{script}", "--output", folder, *arguments]
     return subprocess.run(
         list(map(str, command)),
+        cwd=BENCHMARKS.parent,
         env=os.environ | environment,
         capture_output=True,
         text=True,

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.harness import valley
-from benchmarks.harness.valley import Panel, measures
+from benchmarks.figure1 import valley
+from benchmarks.figure1.valley import Panel, measures
 from indian_core import coefficients
 
 from . import commands
@@ -137,7 +137,7 @@ def test_a_device_that_is_not_there_is_said_to_be_missing(tmp_path, name):
 
 def test_the_committed_figure_is_that_of_the_settings_and_of_every_adapter():
     content = json.loads((commands.RESULTS / "figure1.json").read_text())
-    settings = json.loads((commands.BENCHMARKS / "figure1.json").read_text())
+    settings = json.loads((commands.BENCHMARKS / "figure1" / "settings.json").read_text())
     assert (content["lr"], content["iterations"]) == (settings["lr"], settings["iterations"])
     assert set(content["software"]) == set(valley.FRAMEWORKS)
     for panel, wanted in zip(content["panels"], settings["panels"], strict=True):

@@ -12,15 +12,13 @@ pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 
 
 @pytest.fixture
-def draw(monkeypatch):
+def draw():
     """Return a function that draws a figure's content, or what its file holds, changed."""
-    # The commands find their own modules beside them.
-    monkeypatch.syspath_prepend(commands.BENCHMARKS)
 
     def figure(name, change=lambda content: None):
         content = json.loads((commands.RESULTS / f"{name}.json").read_text())
         change(content)
-        return importlib.import_module(f"{name}_picture").picture(content), content
+        return importlib.import_module(f"benchmarks.{name}.picture").picture(content), content
 
     return figure
 

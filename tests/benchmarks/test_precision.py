@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.harness import apart, networks
 from benchmarks.harness.data import minibatches
-from benchmarks.harness.forms import Rule, Variant, module, studies
+from benchmarks.precision.forms import Rule, Variant, module, studies
 from indian_core.testing import ReferenceINDIAN
 from tests.demo.small import dataset
 
@@ -158,7 +158,7 @@ def test_an_unknown_framework_has_no_module():
     reason="no torch, matplotlib, tqdm or scikit-learn installed",
 )
 def test_the_command_measures_what_the_settings_say(tmp_path):
-    settings = json.loads((commands.BENCHMARKS / "precision.json").read_text())
+    settings = json.loads((commands.BENCHMARKS / "precision" / "settings.json").read_text())
     settings["network"] = ["dense classes"]
     settings["rounding"]["steps"] = 20
     settings["rounding"]["variants"] = settings["rounding"]["variants"][:3]
@@ -180,7 +180,7 @@ def test_the_command_measures_what_the_settings_say(tmp_path):
 
 def test_the_committed_result_is_that_of_the_settings_and_shows_the_claims():
     content = json.loads((commands.RESULTS / "precision.json").read_text())
-    settings = json.loads((commands.BENCHMARKS / "precision.json").read_text())
+    settings = json.loads((commands.BENCHMARKS / "precision" / "settings.json").read_text())
     assert content["settings"] == settings
     for damping in settings["dampings"]:
         rows = {

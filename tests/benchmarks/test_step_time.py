@@ -11,9 +11,8 @@ pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 
 
 @pytest.fixture
-def collected(monkeypatch):
-    monkeypatch.syspath_prepend(commands.BENCHMARKS)
-    return importlib.import_module("step_time_picture")
+def collected():
+    return importlib.import_module("benchmarks.step_time.picture")
 
 
 @pytest.mark.skipif(not commands.installed("torch"), reason="no torch installed")
@@ -109,6 +108,6 @@ def test_the_ratios_in_the_readme_are_those_of_the_files(row, file, shapes, cont
 def test_the_committed_files_are_collected(collected, tmp_path):
     rows = collected.collect(commands.RESULTS)
     assert len(rows) == len(list(commands.RESULTS.glob("step-time-*.json"))) > 0
-    process = commands.run("step_time_picture", tmp_path)
+    process = commands.run("step_time.picture", tmp_path)
     assert process.returncode != 0
     assert "it has no step times of ResNet-50" in process.stderr

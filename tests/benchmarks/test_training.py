@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from benchmarks.training import tables
 from tests.demo.idx import write_folder
 
 from . import commands
@@ -13,7 +14,7 @@ pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 
 CELLS = ["INDIAN (0.5, 0.1)"]  # each takes processes of its own
 STUDIES = sorted(commands.RESULTS.glob("training-*.json"))
-SETTINGS = json.loads((commands.BENCHMARKS / "training.json").read_text())
+SETTINGS = json.loads((commands.BENCHMARKS / "training" / "settings.json").read_text())
 
 
 def study(folder, *options):
@@ -96,19 +97,17 @@ def test_the_committed_studies_are_of_these_settings(path):
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_the_table_in_the_readme_is_that_of_the_file(path, monkeypatch):
-    monkeypatch.syspath_prepend(commands.BENCHMARKS)
-    table = importlib.import_module("training_tables").table(json.loads(path.read_text()))
+def test_the_table_in_the_readme_is_that_of_the_file(path):
+    table = tables.table(json.loads(path.read_text()))
     assert table in (commands.BENCHMARKS / "README.md").read_text()
 
 
 @pytest.mark.parametrize("pattern", ["Figure 2", "Figure 3", "Figure 4"])
-def test_the_picture_has_the_bands_of_the_cells_there_are(pattern, monkeypatch):
-    monkeypatch.syspath_prepend(commands.BENCHMARKS)
-    pictures = importlib.import_module("training_pictures")
+def test_the_picture_has_the_bands_of_the_cells_there_are(pattern):
+    picture = importlib.import_module("benchmarks.training.picture").picture
     curves = [[2.0, 1.0, 0.5], [2.0, 1.1, 0.7]]
     cell = {"lr": 0.1, "training loss": curves, "test accuracy": [[0.1, 0.8, 0.9]] * 2}
-    figure = pictures.picture(
+    figure = picture(
         {
             "network": "mlp",
             "data": "data",

@@ -14,7 +14,7 @@ from benchmarks.harness import workers
 from .idx import write_folder
 from .small import FRAMEWORKS, INSTALLED, run
 
-DEMO = Path(__file__).parents[2] / "benchmarks" / "demo.py"
+ROOT = Path(__file__).parents[2]
 
 needs_a_framework = pytest.mark.skipif(not INSTALLED, reason="no framework installed")
 
@@ -22,9 +22,9 @@ needs_a_framework = pytest.mark.skipif(not INSTALLED, reason="no framework insta
 def demo(folder, *arguments, **environment):
     """Run the command in a folder of its own."""
     return subprocess.run(
-        [sys.executable, str(DEMO), *map(str, arguments)],
+        [sys.executable, "-m", "benchmarks.demo", *map(str, arguments)],
         cwd=folder,
-        env=os.environ | environment,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,
         timeout=600,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import tuning_tables
+from benchmarks.tuning import tables as tuning_tables
 from indian_core.tuning import SAFETY, from_curvature
 
 ROOT = Path(__file__).parents[2]

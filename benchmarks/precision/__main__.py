@@ -1,14 +1,14 @@
 """Why the adapters store a momentum: what rounding does to each form of INDIAN, measured.
 
-    python benchmarks/precision.py                      # on scikit-learn's digits, in JAX
-    python benchmarks/precision.py --framework torch --seeds 1
-    python benchmarks/precision.py --data FOLDER        # four IDX files, of MNIST's format
+    python -m benchmarks.precision                      # on scikit-learn's digits, in JAX
+    python -m benchmarks.precision --framework torch --seeds 1
+    python -m benchmarks.precision --data FOLDER        # four IDX files, of MNIST's format
 
 The paper's form stores ψ, which is about as large as θ; the adapters store the momentum w, with
 ψ = (1 − αβ) θ + β w. In exact arithmetic they are the same. A perceptron is trained in both, with
 each variable in a precision of its own, from the same weights on the same minibatches; and θ is
 changed from outside in mid-run, as by a decay, a projection or a swap. All of it on the CPU, where
-products of float32 are in float32. The settings are in precision.json. Prints tables, and leaves
+products of float32 are in float32. The settings are in settings.json. Prints tables, and leaves
 precision.png and precision.json in the output folder.
 """
 
@@ -24,13 +24,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-import precision_tables
-from harness import data, forms, workers
-from harness.forms import Rule, Variant, studies
-from harness.numbers import positive, rounded
+from benchmarks.harness import data, workers
+from benchmarks.harness.numbers import positive, rounded
+from benchmarks.precision import forms, tables
+from benchmarks.precision.forms import Rule, Variant, studies
 
 HERE = Path(__file__).parent
-SETTINGS = HERE / "precision.json"
+RESULTS = HERE.parent / "results"
+SETTINGS = HERE / "settings.json"
 
 Rows = list[dict[str, Any]]
 
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.framework, dataset, tuple(settings["network"]), settings["batch_size"]
         )
         content = {
-            "made by": f"python benchmarks/precision.py --framework {options.framework}",
+            "made by": f"python -m benchmarks.precision --framework {options.framework}",
             "software": forms.module(options.framework).VERSIONS,
             "data": dataset.name,
             "settings": settings,
@@ -58,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"{type(error).__name__}: {error}")
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "precision.json").write_text(json.dumps(content, allow_nan=False) + "\n")
-    print(precision_tables.rounding(content["rounding"]), end="\n\n")
-    print(precision_tables.outside(content["outside"]))
+    print(tables.rounding(content["rounding"]), end="\n\n")
+    print(tables.outside(content["outside"]))
 
-    from harness.figure import save  # noqa: PLC0415 (they take a while to load)
-    from precision_picture import picture  # noqa: PLC0415
+    from benchmarks.harness.figure import save  # noqa: PLC0415 (they take a while to load)
+    from benchmarks.precision.picture import picture  # noqa: PLC0415
 
     save(picture(content), options.output / "precision.png")
     print(f"\n{options.output / 'precision'}.json and .png")
@@ -128,7 +129,7 @@ def _columns(found: Sequence[dict[str, float]]) -> dict[str, list[float | None]]
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="precision.py",
+        prog="python -m benchmarks.precision",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -136,8 +137,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--framework", choices=forms.FRAMEWORKS, default="jax", help="(%(default)s)")
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
     add("--seeds", type=positive, default=5, metavar="N", help="(%(default)s)")
-    add("--settings", type=Path, default=SETTINGS, metavar="FILE", help="(precision.json)")
-    add("--output", type=Path, default=HERE / "results", metavar="DIR", help="(%(default)s)")
+    add("--settings", type=Path, default=SETTINGS, metavar="FILE", help="(settings.json)")
+    add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""The picture of `figure1.py`: trajectories above, losses below."""
+"""The picture of `figure1`: trajectories above, losses below."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.figure import COLOURS, LINES
-from harness.valley import measures
+from benchmarks.figure1.valley import measures
+from benchmarks.harness.figure import COLOURS, LINES
 
 # Where the valley is, and where the level sets are drawn.
 LIMITS = ((-1.6, 1.75), (-0.35, 1.75))

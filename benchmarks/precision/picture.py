@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from harness.figure import COLOURS
+from benchmarks.harness.figure import COLOURS
 
 Rows = list[dict[str, Any]]
 COLOUR = {"psi": COLOURS[0], "momentum": COLOURS[1]}

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.harness import on_torch
+from benchmarks.harness.networks import Layer, Weights
 from indian_core import phase_space
 from indian_torch import INDIAN, PowerDecayLR
 
-from .. import on_torch
-from ..networks import Layer, Weights
 from . import Rule, Variant
 
 VERSIONS = on_torch.VERSIONS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness import tables
+from benchmarks.harness import tables
 
 
 def table(result: dict[str, Any]) -> str:

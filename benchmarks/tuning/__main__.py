@@ -1,7 +1,7 @@
 """What docs/tuning.md says, measured: suggested step sizes, safety, curvature, and the recipes.
 
-    python benchmarks/tuning.py --fashion FOLDER    # measure (about a quarter of an hour), draw
-    python benchmarks/tuning.py --draw              # only draw, from results/tuning.json
+    python -m benchmarks.tuning --fashion FOLDER    # measure (about a quarter of an hour), draw
+    python -m benchmarks.tuning --draw              # only draw, from results/tuning.json
 
 FOLDER holds Fashion-MNIST's four IDX files, of which the first 10,000 training and 2,000 test
 images are used; without it only scikit-learn's digits are. Everything runs in PyTorch in float32
@@ -24,15 +24,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness import data, networks, on_torch
-from harness.runs import Run, train
+from benchmarks.harness import data, networks, on_torch
+from benchmarks.harness.runs import Run, train
 from indian_core.equivalences import from_sgd
 from indian_core.tuning import SAFETY, from_curvature
 from indian_torch import INDIAN
 from indian_torch.curvature import largest_curvature, suggest_lr
 from indian_torch.energy import energy
 
-RESULTS = Path(__file__).parent / "results" / "tuning.json"
+RESULTS = Path(__file__).parents[1] / "results" / "tuning.json"
 TRAIN, TEST = 10_000, 2_000
 SAMPLES = 1_000  # that the curvature is taken over
 BATCH = 32
@@ -341,9 +341,9 @@ def main() -> None:
         torch.set_num_threads(1)
         warnings.simplefilter("error")
         measure(options.fashion, options.only)
-    import tuning_pictures  # noqa: PLC0415 (measuring needs no matplotlib)
+    from benchmarks.tuning import picture  # noqa: PLC0415 (measuring needs no matplotlib)
 
-    tuning_pictures.main()
+    picture.main()
 
 
 if __name__ == "__main__":

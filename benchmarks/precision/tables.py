@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.tables import table
+from benchmarks.harness.tables import table
 
 Rows = list[dict[str, Any]]
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..networks import Layer, Weights
+from benchmarks.harness.networks import Layer, Weights
 
 FRAMEWORKS = ("torch", "jax")
 

@@ -1,8 +1,8 @@
 """Figures 2, 3 and 4 of the paper: INDIAN against others, its (alpha, beta), its step sizes.
 
-    python benchmarks/training.py --data FOLDER                      # LeNet-5, in JAX on the CPU
-    python benchmarks/training.py --data FOLDER --network nin --device cuda
-    python benchmarks/training.py --data FOLDER --framework torch --network mlp --epochs 5
+    python -m benchmarks.training --data FOLDER                      # LeNet-5, in JAX on the CPU
+    python -m benchmarks.training --data FOLDER --network nin --device cuda
+    python -m benchmarks.training --data FOLDER --framework torch --network mlp --epochs 5
 
 The folder holds MNIST's, Fashion-MNIST's or CIFAR's files. As in the paper (section 5.2), every
 optimizer gets a grid of as many step sizes and the one whose training loss is smallest after some
@@ -25,15 +25,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-import training_pictures
-import training_tables
-from harness import data, figure, grid, workers
-from harness.log import Log, Result
-from harness.numbers import positive, rounded
-from harness.runs import Run
+from benchmarks.harness import data, figure, grid, workers
+from benchmarks.harness.log import Log, Result
+from benchmarks.harness.numbers import positive, rounded
+from benchmarks.harness.runs import Run
+from benchmarks.training import picture, tables
 
 HERE = Path(__file__).parent
-SETTINGS = HERE / "training.json"
+RESULTS = HERE.parent / "results"
+SETTINGS = HERE / "settings.json"
 _DIGITS = 5  # of a number in the file
 
 
@@ -49,10 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stem = f"training-{options.network}-{dataset.name}"
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / f"{stem}.json").write_text(_dumps(result))
-    figure.save(
-        training_pictures.picture(result, settings["figures"]), options.output / f"{stem}.png"
-    )
-    print(training_tables.table(result))
+    figure.save(picture.picture(result, settings["figures"]), options.output / f"{stem}.png")
+    print(tables.table(result))
     print(f"{options.output / stem}.json and .png")
 
 
@@ -62,7 +60,7 @@ def study(
     """Make the runs that the log does not hold, and return what the JSON file does.
 
     Args:
-        settings: The content of training.json.
+        settings: The content of settings.json.
         options: The command's.
         name: The data set's.
         samples: How many training images it has.
@@ -102,7 +100,7 @@ def study(
     some = log[next(iter(chosen.values()))]
     return {
         "made by": (
-            f"python benchmarks/training.py --data FOLDER --network {options.network} "
+            f"python -m benchmarks.training --data FOLDER --network {options.network} "
             f"--framework {options.framework} --device {options.device} "
             f"--epochs {options.epochs} --grid-epochs {searched} "
             f"--seeds {' '.join(map(str, options.seeds))} "
@@ -226,7 +224,7 @@ def _dumps(result: dict[str, Any]) -> str:
 
 def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="training.py",
+        prog="python -m benchmarks.training",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -250,14 +248,14 @@ def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argpa
         nargs="+",
         choices=list(settings["cells"]),
         metavar="NAME",
-        help="of training.json",
+        help="of settings.json",
     )
     add("--processes", type=positive, default=os.cpu_count(), metavar="N", help="on a CPU")
-    add("--output", type=Path, default=HERE / "results", metavar="DIR", help="(%(default)s)")
+    add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     add(
         "--runs",
         type=Path,
-        default=HERE / "runs",
+        default=RESULTS.parent / "runs",
         metavar="DIR",
         help="what is resumed (%(default)s)",
     )

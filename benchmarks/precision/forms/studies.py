@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import networks
-from ..data import Dataset, minibatches
-from ..runs import evaluate
+from benchmarks.harness import networks
+from benchmarks.harness.data import Dataset, minibatches
+from benchmarks.harness.runs import evaluate
+
 from . import Rule, Training, Variant, module
 
 CHUNK = 100  # steps between two reports

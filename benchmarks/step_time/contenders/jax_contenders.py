@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from contenders import Contender
+from benchmarks.step_time.contenders import Contender
 from indian_optax import indian, power_decay
 
 # The learning rate is small, so that no run leaves the range of float32 however often it repeats.

@@ -1,8 +1,8 @@
 """Measures how long one step of INDIAN takes beside each framework's own optimizers.
 
-    python benchmarks/step_time.py --framework torch
-    python benchmarks/step_time.py --framework torch --device cuda
-    python benchmarks/step_time.py --framework keras --backend jax --threads 1
+    python -m benchmarks.step_time --framework torch
+    python -m benchmarks.step_time --framework torch --device cuda
+    python -m benchmarks.step_time --framework keras --backend jax --threads 1
 
 All contenders make steps in turn, so that whatever else the machine does hits them alike, and are
 built several times over, since where an array happens to lie in memory can cost a tenth of a step.
@@ -24,8 +24,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from contenders import Contender
-from shapes import SHAPES, numbers
+from benchmarks.step_time.contenders import Contender
+from benchmarks.step_time.shapes import SHAPES, numbers
 
 DISTRIBUTIONS = {
     "torch": ("torch",),
@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _set_threads(options.threads)
     if options.framework == "keras":
         os.environ["KERAS_BACKEND"] = options.backend
-    module = importlib.import_module(f"contenders.{options.framework}_contenders")
+    module = importlib.import_module(
+        f"benchmarks.step_time.contenders.{options.framework}_contenders"
+    )
 
     sets = {}
     for name in options.shapes:
@@ -214,7 +216,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent / "results", help="a folder"
+        "--output", type=Path, default=Path(__file__).parents[1] / "results", help="a folder"
     )
     options = parser.parse_args(arguments)
     if (options.framework == "keras") != (options.backend is not None):

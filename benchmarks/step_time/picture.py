@@ -1,6 +1,6 @@
 """Collects the step times that step_time.py has measured into one picture over the frameworks.
 
-    python benchmarks/step_time_picture.py
+    python -m benchmarks.step_time.picture
 
 Reads every step-time-*.json in the results folder and draws, for ResNet-50's parameters, the time
 of a step of INDIAN, of the framework's own SGD with Nesterov momentum and of its Adam, over their
@@ -21,10 +21,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from harness import tables
-from harness.figure import COLOURS, save
+from benchmarks.harness import tables
+from benchmarks.harness.figure import COLOURS, save
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 SHAPES = "ResNet-50"
 COPIES = 2.5  # five streams, of which a copy moves two
 

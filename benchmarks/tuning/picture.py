@@ -1,6 +1,6 @@
 """The pictures of docs/tuning.md: the theory from its formulas, the rest from results/tuning.json.
 
-python benchmarks/tuning_pictures.py
+python -m benchmarks.tuning.picture
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from matplotlib.ticker import NullLocator
 
 from indian_core.tuning import SAFETY, max_lr, optimal_hyperparameters, spectral_radius
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 # Okabe and Ito's colours, which the colour-blind tell apart too.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from harness.figure import COLOURS
+from benchmarks.harness.figure import COLOURS
 
 
 def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:

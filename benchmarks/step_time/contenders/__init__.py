@@ -1,4 +1,4 @@
-"""The optimizers that `benchmarks/step_time.py` compares: one module per framework.
+"""The optimizers that `benchmarks.step_time` compares: one module per framework.
 
 A module `<framework>_contenders` has
 

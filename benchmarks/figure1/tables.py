@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.tables import table
+from benchmarks.harness.tables import table
 
 
 def losses(content: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """The tables of docs/tuning.md, from results/tuning.json.
 
-python benchmarks/tuning_tables.py
+python -m benchmarks.tuning.tables
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from indian_core.tuning import SAFETY
 
-RESULTS = Path(__file__).parent / "results" / "tuning.json"
+RESULTS = Path(__file__).parents[1] / "results" / "tuning.json"
 
 Rows = list[dict[str, Any]]
 

@@ -1,8 +1,8 @@
 """Trains one convolutional network with INDIAN and others in PyTorch, Keras and JAX.
 
-    python benchmarks/demo.py                 # on scikit-learn's digits
-    python benchmarks/demo.py --data FOLDER   # on the four IDX files of MNIST or Fashion-MNIST
-    python benchmarks/demo.py --tune          # finds the step sizes by grid search
+    python -m benchmarks.demo                 # on scikit-learn's digits
+    python -m benchmarks.demo --data FOLDER   # on the four IDX files of MNIST or Fashion-MNIST
+    python -m benchmarks.demo --tune          # finds the step sizes by grid search
 
 All runs start from the same weights and see the same minibatches, in float32. Prints a table and
 leaves demo.png, the curves, and demo.json, the numbers that made them, in the output folder.
@@ -19,14 +19,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from harness import data, grid, tables, workers
-from harness.log import Log, Result
-from harness.numbers import positive
-from harness.runs import Run
+from benchmarks.harness import data, grid, tables, workers
+from benchmarks.harness.log import Log, Result
+from benchmarks.harness.numbers import positive
+from benchmarks.harness.runs import Run
 
 HERE = Path(__file__).parent
-SETTINGS = HERE / "demo.json"
-STEP_SIZES = HERE / "results" / "demo-step-sizes.json"
+RESULTS = HERE.parent / "results"
+SETTINGS = HERE / "settings.json"
+STEP_SIZES = RESULTS / "demo-step-sizes.json"
 COMPARED = "INDIAN"
 
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def demo(settings: dict[str, Any], options: argparse.Namespace, name: str) -> None:
-    from harness import figure, plots  # noqa: PLC0415 (tuning draws nothing)
+    from benchmarks.harness import figure, plots  # noqa: PLC0415 (tuning draws nothing)
 
     step_sizes = _read_step_sizes(options.step_sizes, settings["optimizers"])
     if step_sizes["data"] != name:
@@ -77,7 +78,7 @@ def tune(settings: dict[str, Any], options: argparse.Namespace, name: str) -> No
     results = _make(runs, options, name, "tune.json")
     found = {optimizer: grid.as_dict(table) for optimizer, table in grid.losses(results).items()}
     content = {
-        "made by": f"python benchmarks/demo.py --tune --frameworks {options.frameworks[0]}",
+        "made by": f"python -m benchmarks.demo --tune --frameworks {options.frameworks[0]}",
         "data": name,
         "epochs": runs[0].epochs,
         "seeds": search["seeds"],
@@ -144,7 +145,9 @@ def _read_step_sizes(path: Path, optimizers: dict[str, Any]) -> dict[str, Any]:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="demo.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.demo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")

@@ -1,11 +1,11 @@
 """Figure 1 of the paper: INDIAN in a V-shaped valley, in NumPy and through each adapter.
 
-    python benchmarks/figure1.py                            # all that is installed
-    python benchmarks/figure1.py --framework numpy jax
-    KERAS_BACKEND=jax python benchmarks/figure1.py --framework keras
+    python -m benchmarks.figure1                            # all that is installed
+    python -m benchmarks.figure1 --framework numpy jax
+    KERAS_BACKEND=jax python -m benchmarks.figure1 --framework keras
 
 J(θ_1, θ_2) = 100 (θ_2 − |θ_1|)² + |1 − θ_1|, from (−1, 1.5), at rest, γ = 1e-4, in float64: the
-settings are in figure1.json, with the losses that an independent run of equation (11) gave. (The
+settings are in settings.json, with the losses that an independent run of equation (11) gave. (The
 paper does not say what (a)'s β is, only that it is too small.) Each framework runs in a process of
 its own and is compared with equation (11) in NumPy. Prints tables, and leaves figure1.png and
 figure1.json, the numbers, in the output folder.
@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-import figure1_tables
-from harness import apart, valley, workers
-from harness.valley import Panel, measures
+from benchmarks.figure1 import tables, valley
+from benchmarks.figure1.valley import Panel, measures
+from benchmarks.harness import apart, workers
 
 HERE = Path(__file__).parent
-SETTINGS = HERE / "figure1.json"
+RESULTS = HERE.parent / "results"
+SETTINGS = HERE / "settings.json"
 POINTS = 500  # of a curve, in the file
 SWING = 0.01  # a way that is too short to count as an oscillation
 
@@ -47,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     content = summary(settings, options, software, paths)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "figure1.json").write_text(json.dumps(content) + "\n")
-    print(figure1_tables.losses(content), figure1_tables.oscillations(content), sep="\n\n")
+    print(tables.losses(content), tables.oscillations(content), sep="\n\n")
 
-    from figure1_picture import picture  # noqa: PLC0415 (it takes a while to load)
-    from harness.figure import save  # noqa: PLC0415
+    from benchmarks.figure1.picture import picture  # noqa: PLC0415 (it takes a while to load)
+    from benchmarks.harness.figure import save  # noqa: PLC0415
 
     save(picture(content), options.output / "figure1.png")
     print(f"\n{options.output / 'figure1'}.json and .png")
@@ -121,7 +122,7 @@ def summary(
             }
         panels.append(panel | found)
     return {
-        "made by": "python benchmarks/figure1.py",
+        "made by": "python -m benchmarks.figure1",
         "software": software,
         "device": options.device,
         "lr": settings["lr"],
@@ -141,7 +142,9 @@ def _digits(value: Any, digits: int = 6) -> Any:
 
 def _options(arguments: Sequence[str] | None, settings: dict[str, Any]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="figure1.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.figure1",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(
@@ -154,7 +157,7 @@ def _options(arguments: Sequence[str] | None, settings: dict[str, Any]) -> argpa
     )
     add("--device", choices=["cpu", "cuda"], default="cpu", help="of the frameworks (%(default)s)")
     add("--iterations", type=int, default=settings["iterations"], metavar="N", help="(%(default)s)")
-    add("--output", type=Path, default=HERE / "results", metavar="DIR", help="(%(default)s)")
+    add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     options = parser.parse_args(arguments)
     every = settings["every"]
     if options.iterations <= 0 or options.iterations % every:

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks.harness import on_jax
+from benchmarks.harness.networks import Layer, Weights
 from indian_core import phase_space
 from indian_optax import indian, power_decay, stochastic_rounding
 
-from .. import on_jax
-from ..networks import Layer, Weights
 from . import Rule, Variant
 
 VERSIONS = on_jax.VERSIONS

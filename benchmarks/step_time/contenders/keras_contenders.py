@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from contenders import Contender
+from benchmarks.step_time.contenders import Contender
 from indian_keras import INDIAN
 
 BACKEND = keras.backend.backend()

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from contenders import Contender
+from benchmarks.step_time.contenders import Contender
 from indian_torch import INDIAN
 
 NESTEROV = functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True)
