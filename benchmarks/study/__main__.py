@@ -1,0 +1,120 @@
+"""Which should I use? Equal budgets: every method tuned by as many trials, run again, compared.
+
+    python -m benchmarks.study --data FOLDER                     # all of it; hours on two cores
+    python -m benchmarks.study --workloads "digits, MLP, 16" --schedules linear
+    python -m benchmarks.study --draw                            # only tables and pictures
+
+FOLDER holds Fashion-MNIST's four IDX files. Each method gets the same points of one Sobol sequence
+and three decades of learning rates. The best of N trials, on one seed, is run from other seeds; the
+disjoint blocks of N trials are as many draws. Runs are made in JAX, one process for each processor.
+The work can be stopped at any time: the same command goes on from the cells that are done. Leaves
+study-WORKLOAD.json in the output folder, two pictures, and the tables on the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmarks.harness import apart
+from benchmarks.harness.numbers import positive
+from benchmarks.study import cells
+
+RESULTS = Path(__file__).parents[1] / "results"
+SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
+# One thread for each process: the kernels are short.
+THREADS = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _options(arguments)
+    try:
+        if not options.draw:
+            measure(options)
+        show(options.output)
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Make the cells that the files do not hold yet."""
+    methods = options.methods + (SETTINGS["sweeps"]["methods"] if options.sweeps else [])
+    wanted = [(workload, method) for workload in options.workloads for method in methods]
+    files = {
+        name: cells.File(options.output, name, options.seeds, SETTINGS)
+        for name in options.workloads
+    }
+    jobs = []
+    for workload, method in wanted:
+        plan = files[workload].plan(method, options.trials, options.schedules)
+        if plan:
+            jobs.append({"workload": workload, "method": method, "data": options.data} | plan)
+    runs = sum(job["trials"] * len(job["schedules"]) for job in jobs)
+    shares: SimpleQueue[int] = SimpleQueue()
+    available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    for i in range(options.processes):
+        shares.put(available[i % len(available)] if available else -1)
+    with tqdm(total=runs, unit="trial", smoothing=0.02) as bar:
+
+        def make(job: dict[str, Any]) -> None:
+            share = shares.get()
+            try:
+                environment = apart.environment("jax", "cpu", "") | THREADS
+                made = apart.call(cells.make, job, share, environment=environment, bar=bar)
+            finally:
+                shares.put(share)
+            files[job["workload"]].add(made)
+
+        with ThreadPoolExecutor(options.processes) as pool:
+            list(pool.map(make, jobs))
+
+
+def show(folder: Path) -> None:
+    """Print the tables of the files that there are, and draw the pictures."""
+    from benchmarks.harness.figure import save  # noqa: PLC0415 (they take a while to load)
+    from benchmarks.study import picture, tables  # noqa: PLC0415
+
+    files = [folder / f"study-{cells.slug(name)}.json" for name in SETTINGS["workloads"]]
+    contents = [json.loads(path.read_text()) for path in files if path.exists()]
+    if not contents:
+        raise ValueError(f"Invalid output: {str(folder)!r} (it holds no cells)")
+    for content in contents:
+        print(tables.results(content), end="\n\n")
+    save(picture.comparison(contents), folder / "study.png")
+    save(picture.sensitivity(contents), folder / "study-sensitivity.png")
+    print(folder / "study*.json and .png")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.study",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data", metavar="DIR", help="folder of Fashion-MNIST's IDX files")
+    for name in ("workloads", "methods", "schedules"):
+        choices = SETTINGS[name]
+        add(f"--{name}", nargs="+", choices=choices, default=choices, metavar="NAME", help="(all)")
+    add("--trials", type=positive, default=SETTINGS["trials"], metavar="N", help="(%(default)s)")
+    add(
+        "--seeds", type=int, nargs="+", default=SETTINGS["seeds"], metavar="N", help="(%(default)s)"
+    )
+    add("--no-sweeps", dest="sweeps", action="store_false", help="of the momentum")
+    add("--draw", action="store_true", help="make no runs")
+    add("--processes", type=positive, default=os.cpu_count(), metavar="N", help="(%(default)s)")
+    add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The cells of the study: where they are made, and the files that hold them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+Cells = dict[tuple[str, str], dict[str, Any]]
+
+
+def make(
+    job: dict[str, Any], processor: int, on_steps: Callable[[int], None]
+) -> list[dict[str, Any]]:
+    """Make a method's cells on a workload: the function of a process of its own."""
+    if processor >= 0:
+        os.sched_setaffinity(0, [processor])
+    from benchmarks.study import runs  # noqa: PLC0415 (it loads JAX)
+
+    points = runs.trials(job["trials"])
+    cells = []
+    for schedule in job["schedules"]:
+        for made, content in enumerate(runs.cell(job, schedule, points, job["seeds"])):
+            on_steps(int(made < job["trials"]))
+            if content is not None:
+                cells.append(content)
+    return cells
+
+
+class File:
+    """The cells of one workload: a JSON file with a line for each."""
+
+    def __init__(
+        self, folder: Path, workload: str, seeds: Sequence[int], settings: Mapping[str, Any]
+    ) -> None:
+        self.path = folder / f"study-{slug(workload)}.json"
+        self._settings = settings
+        self._head = {
+            "made by": "python -m benchmarks.study --data FOLDER",
+            "workload": workload,
+            "software": ", ".join(f"{name} {metadata.version(name)}" for name in ("jax", "optax")),
+            "seeds": list(seeds),
+        }
+        self._cells: Cells = {}
+        if self.path.exists():
+            content = json.loads(self.path.read_text())
+            if content["seeds"] != list(seeds):
+                raise ValueError(f"Invalid seeds: {seeds} ({self.path.name} has others)")
+            self._cells = {(c["method"], c["schedule"]): c for c in content["cells"]}
+
+    def plan(self, method: str, trials: int, schedules: Sequence[str]) -> dict[str, Any]:
+        """Return which cells of a method are missing, and how many trials they take."""
+        settings = self._settings
+        if method in settings["sweeps"]["methods"]:
+            trials, schedules = settings["sweeps"]["trials"], settings["sweeps"]["schedules"]
+        if method in settings["without schedule"]:
+            schedules = ["constant"] if "constant" in schedules else []
+        missing = [
+            schedule
+            for schedule in schedules
+            if len(self._cells.get((method, schedule), {"losses": ()})["losses"]) < trials
+        ]
+        budgets = [n for n in settings["budgets"] if n < trials] + [trials]
+        plan = {
+            "schedules": missing,
+            "trials": trials,
+            "budgets": budgets,
+            "seeds": self._head["seeds"],
+        }
+        return plan if missing else {}
+
+    def add(self, cells: Sequence[dict[str, Any]]) -> None:
+        """Keep cells, in the file at once."""
+        self._cells |= {(c["method"], c["schedule"]): c for c in cells}
+        lines = ",\n".join(json.dumps(c, allow_nan=False) for c in self._cells.values())
+        head = "".join(f"{json.dumps(k)}: {json.dumps(v)},\n" for k, v in self._head.items())
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_suffix(".new")
+        beside.write_text("{\n" + head + '"cells": [\n' + lines + "\n]\n}\n")
+        beside.replace(self.path)
+
+
+def slug(workload: str) -> str:
+    """Return a workload's name as a file's."""
+    return "-".join(workload.lower().replace(",", "").split())

@@ -1,0 +1,188 @@
+"""The optimizers that the study compares, each with the numbers that are tuned for it.
+
+A dimension is tuned on a scale: a value in [0, 1] becomes a number. The learning rate has three
+decades for every method, around what is usual for it. Momenta m are 1 − m on a logarithm, from .7
+to .99, and d = αβ is (1 − m)^x, from the heavy ball's at x = 1 to gradient descent's at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+
+from indian_optax import indian
+
+Values = Mapping[str, Any]
+# From the values of the tuned numbers (floats or traced) and the schedule's factors.
+Maker = Callable[[Values, optax.Schedule], optax.GradientTransformation]
+WEIGHT_DECAY = 0.01
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale of one tuned number, from `low` to `high`; that of a momentum is one of 1 − m."""
+
+    low: float
+    high: float
+    name: str = "lr"
+    logarithmic: bool = True
+
+    def __call__(self, x: float) -> float:
+        if not self.logarithmic:
+            return self.low + (self.high - self.low) * x
+        value = self.low * (self.high / self.low) ** x
+        return 1 - value if self.name == "momentum" else value
+
+
+@dataclass(frozen=True)
+class Method:
+    """An optimizer of the study.
+
+    Attributes:
+        name: What tables and pictures call it.
+        family: "SGD", "Adam" or "other": what it is to be compared with.
+        scales: Those of the tuned numbers: their count is the method's dimensions.
+        make: The optimizer.
+        schedules: The schedules that it is run with; None: all.
+    """
+
+    name: str
+    family: str
+    scales: tuple[Scale, ...]
+    make: Maker
+    schedules: tuple[str, ...] | None = None
+
+    def values(self, point: Any) -> dict[str, float]:
+        """Return the tuned numbers at a point of the unit cube."""
+        return {scale.name: scale(float(x)) for scale, x in zip(self.scales, point, strict=False)}
+
+
+SGD_LR = Scale(1e-3, 1.0)
+ADAM_LR = Scale(1e-4, 1e-1)
+MOMENTUM = Scale(0.3, 0.01, "momentum")
+EXPONENT = Scale(0.0, 1.0, "exponent", logarithmic=False)  # of the damping d = (1 − m)^x
+
+
+def _sgd(momentum: float | None) -> Maker:
+    # Of the step size lr/(1 − m), so that one scale of lr, that of m = .9, serves all momenta.
+    def make(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
+        m = v.get("momentum", momentum)
+        return optax.sgd(lambda k: v["lr"] * (1 - m) * 10 * factor(k), m, nesterov=True)
+
+    return make
+
+
+def _adam(make_one: Callable[..., Any], b1: float | None = None, **options: Any) -> Maker:
+    def make(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
+        return make_one(lambda k: v["lr"] * factor(k), b1=v.get("momentum", b1), **options)
+
+    return make
+
+
+def _translated(momentum: float | None, damping: float | None, adaptive: bool) -> Maker:
+    """Return the family's member of a learning rate η, a momentum m and a damping d."""
+
+    def make(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
+        m = v.get("momentum", momentum)
+        d = (1 - m) ** v["exponent"] if "exponent" in v else damping
+        d = 1 - m**2 if d is None else d
+        eta = v["lr"] * (1 if adaptive else 10)
+        gamma, alpha = jnp.sqrt(eta * (1 - m)), jnp.sqrt((1 - m) / eta)
+        decay = WEIGHT_DECAY * eta / gamma
+        return _family(gamma, alpha, d / alpha, decay, factor, adaptive)
+
+    return make
+
+
+def _raw(
+    alpha: float | None, beta: float | None, adaptive: bool = False, sigma: float = 0.999
+) -> Maker:
+    def make(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
+        a, b = v.get("alpha", alpha), v.get("beta", beta)
+        return _family(v["lr"], a, b, WEIGHT_DECAY, factor, adaptive, sigma)
+
+    return make
+
+
+def _family(
+    gamma: Any,
+    alpha: Any,
+    beta: Any,
+    decay: Any,
+    factor: optax.Schedule,
+    adaptive: bool,
+    sigma: float = 0.999,
+) -> optax.GradientTransformation:
+    def rate(k: Any) -> Any:
+        return gamma * factor(k)
+
+    if not adaptive:
+        return indian(rate, alpha, beta)
+    scaling = optax.scale_by_rms(sigma, 1e-8, eps_in_sqrt=False, bias_correction=True)
+    return optax.chain(scaling, indian(rate, alpha, beta, weight_decay=decay))
+
+
+def _schedule_free(v: Values, _factor: optax.Schedule) -> optax.GradientTransformation:
+    return optax.contrib.schedule_free_adamw(v["lr"], weight_decay=WEIGHT_DECAY)
+
+
+def _muon(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
+    return optax.contrib.muon(lambda k: v["lr"] * factor(k), weight_decay=WEIGHT_DECAY)
+
+
+def _lion(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
+    return optax.lion(lambda k: v["lr"] * factor(k), weight_decay=WEIGHT_DECAY)
+
+
+_DECAY = {"weight_decay": WEIGHT_DECAY}
+_ALL = [
+    Method("SGD-Nesterov", "SGD", (SGD_LR,), _sgd(0.9)),
+    Method("SGD-Nesterov (lr, m)", "SGD", (SGD_LR, MOMENTUM), _sgd(None)),
+    Method("INDIAN, the paper's (.5, .1)", "SGD", (Scale(3e-3, 3.0),), _raw(0.5, 0.1)),
+    Method("INDIAN (.5, .5)", "SGD", (Scale(3e-3, 3.0),), _raw(0.5, 0.5)),
+    Method("INDIAN (.1, 3)", "SGD", (Scale(1e-3, 1.0),), _raw(0.1, 3.0)),
+    Method("INDIAN, m .97, d .3", "SGD", (SGD_LR,), _translated(0.97, 0.3, False)),
+    Method(
+        "INDIAN (lr, m, d)", "SGD", (SGD_LR, MOMENTUM, EXPONENT), _translated(None, None, False)
+    ),
+    Method(
+        "INDIAN (γ, α, β)",
+        "SGD",
+        (Scale(0.05, 2.0), Scale(0.05, 2.0, "alpha"), Scale(0.05, 2.0, "beta")),
+        _raw(None, None),
+    ),
+    Method("Adam", "Adam", (ADAM_LR,), _adam(optax.adam, 0.9)),
+    Method("Adam (lr, β1)", "Adam", (ADAM_LR, MOMENTUM), _adam(optax.adam)),
+    Method("AdamW", "Adam", (ADAM_LR,), _adam(optax.adamw, 0.9, **_DECAY)),
+    Method("AdamW (lr, β1)", "Adam", (ADAM_LR, MOMENTUM), _adam(optax.adamw, **_DECAY)),
+    Method("NAdamW", "Adam", (ADAM_LR,), _adam(optax.nadamw, 0.9, **_DECAY)),
+    Method("NAdamW (lr, β1)", "Adam", (ADAM_LR, MOMENTUM), _adam(optax.nadamw, **_DECAY)),
+    Method("INNAprop, its paper's (.1, .9)", "Adam", (ADAM_LR,), _raw(0.1, 0.9, True)),
+    Method("INNAprop, its paper's (2, 2)", "Adam", (ADAM_LR,), _raw(2.0, 2.0, True)),
+    Method("INNAprop, the Adam point", "Adam", (ADAM_LR,), _translated(0.9, None, True)),
+    Method("INNAprop, d .3", "Adam", (ADAM_LR,), _translated(0.9, 0.3, True)),
+    Method(
+        "INNAprop (lr, m, d)", "Adam", (ADAM_LR, MOMENTUM, EXPONENT), _translated(None, None, True)
+    ),
+    Method("schedule-free AdamW", "other", (ADAM_LR,), _schedule_free, ("constant",)),
+    Method("Lion", "other", (Scale(1e-5, 1e-2),), _lion),
+    Method("Muon", "other", (Scale(1e-3, 1.0),), _muon),
+]
+METHODS = {method.name: method for method in _ALL}
+
+# The picture of the sensitivity to the momentum: at each momentum, the best of some rates.
+MOMENTA = (0.8, 0.9, 0.95, 0.97, 0.99)
+SWEEPS = {
+    f"{name}, m {m:g}": Method(f"{name}, m {m:g}", family, (rate,), make(m))
+    for name, family, rate, make in [
+        ("SGD-Nesterov", "SGD", SGD_LR, _sgd),
+        ("INDIAN, d .3", "SGD", SGD_LR, lambda m: _translated(m, 0.3, False)),
+        ("NAdamW", "Adam", ADAM_LR, lambda m: _adam(optax.nadamw, m, **_DECAY)),
+        ("INNAprop, d .3", "Adam", ADAM_LR, lambda m: _translated(m, 0.3, True)),
+    ]
+    for m in MOMENTA
+}
