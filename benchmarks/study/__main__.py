@@ -87,9 +87,10 @@ def show(folder: Path) -> None:
     contents = [json.loads(path.read_text()) for path in files if path.exists()]
     if not contents:
         raise ValueError(f"Invalid output: {str(folder)!r} (it holds no cells)")
+    sweeps = SETTINGS["sweeps"]["methods"]
     for content in contents:
-        print(tables.results(content), end="\n\n")
-    save(picture.comparison(contents), folder / "study.png")
+        print(tables.results(content, sweeps), end="\n\n")
+    save(picture.comparison(contents, sweeps), folder / "study.png")
     save(picture.sensitivity(contents), folder / "study-sensitivity.png")
     print(folder / "study*.json and .png")
 

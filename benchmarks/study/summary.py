@@ -1,0 +1,76 @@
+"""What the cells say: means over seeds and draws, and how sure they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Cell = Mapping[str, Any]
+
+
+class Estimate(NamedTuple):
+    """A mean, and the standard error of it over runs (seeds and draws): NaN where one diverged."""
+
+    mean: float
+    error: float
+
+    def text(self, digits: str = ".3f") -> str:
+        """Return both as text."""
+        if not math.isfinite(self.mean):
+            return "diverged"
+        return f"{self.mean:{digits}} ± {self.error:{digits}}"
+
+
+def cell_of(content: Mapping[str, Any], method: str, schedule: str) -> Cell | None:
+    """Return the cell, or None if the file has none."""
+    for cell in content["cells"]:
+        if (cell["method"], cell["schedule"]) == (method, schedule):
+            return cell  # type: ignore[no-any-return]
+    return None
+
+
+def records(cell: Cell, budget: int) -> list[dict[str, Any]]:
+    """Return the runs of the winners of all draws of so many trials."""
+    chosen = cell["winners"].get(str(budget), [])
+    return [record for index in chosen for record in cell["runs"][str(index)]]
+
+
+def largest_budget(cell: Cell) -> int:
+    """Return the number of trials that the cell has."""
+    return max(map(int, cell["winners"]))
+
+
+def estimate(cell: Cell, budget: int, name: str) -> Estimate:
+    """Return the mean of a number of the winners' runs, e.g. "train loss"."""
+    found = [math.nan if r[name] is None else r[name] for r in records(cell, budget)]
+    spread = np.std(found, ddof=1) / math.sqrt(len(found)) if len(found) > 1 else math.nan
+    return Estimate(float(np.mean(found)), float(spread))
+
+
+def target(content: Mapping[str, Any], schedule: str, baselines: Sequence[str]) -> float:
+    """Return the loss that every baseline reaches: the worst of the last points of their curves."""
+    ends = []
+    for method in baselines:
+        cell = cell_of(content, method, schedule)
+        if cell is not None:
+            ends.append(np.mean([r["curve"][-1] for r in records(cell, largest_budget(cell))]))
+    return float(max(ends, default=math.nan))
+
+
+def time_to(cell: Cell, loss: float) -> float:
+    """Return the part of a run after which the winners' mean curve has come down to a loss.
+
+    NaN if it does not. A method that decays its rate to 0 comes down late whatever it is.
+    """
+    curves = np.array([r["curve"] for r in records(cell, largest_budget(cell))], float)
+    reached = np.flatnonzero(curves.mean(axis=0) <= loss)
+    return float(reached[0] + 1) / curves.shape[1] if len(reached) else math.nan
+
+
+def useful(cell: Cell, factor: float = 1.1) -> float:
+    """Return the part of the trials whose loss is within a factor of the best trial's."""
+    losses = np.array([math.inf if loss is None else loss for loss in cell["losses"]])
+    return float(np.mean(losses <= factor * losses.min()))

@@ -1,0 +1,67 @@
+"""The tables of the study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.harness.tables import table
+from benchmarks.study import summary
+
+BASELINES = ("SGD-Nesterov", "AdamW")
+HEADER = (
+    "method",
+    "tuned",
+    "N = 8",
+    "N = 16",
+    "N = 32",
+    "averaged",
+    "test loss",
+    "test, %",
+    "reaches it",
+    "of trials within 10 %",
+)
+
+
+def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
+    """Return a table for each schedule of a workload, its rows by the loss of the largest N."""
+    found = []
+    for schedule in dict.fromkeys(cell["schedule"] for cell in content["cells"]):
+        cells = [
+            cell
+            for cell in content["cells"]
+            if cell["schedule"] == schedule and cell["method"] not in sweeps
+        ]
+        target = summary.target(content, schedule, BASELINES)
+        title = f"{content['workload']}, {schedule}: training loss (the target is {target:.3f})"
+        found.append(f"{title}\n{table(HEADER, rows(cells, target))}")
+    return "\n\n".join(found)
+
+
+def rows(cells: Sequence[summary.Cell], target: float) -> list[tuple[str, ...]]:
+    """Return a row for each cell."""
+
+    def order(cell: summary.Cell) -> float:
+        loss = summary.estimate(cell, summary.largest_budget(cell), "train loss").mean
+        return loss if math.isfinite(loss) else math.inf
+
+    return [_row(cell, target) for cell in sorted(cells, key=order)]
+
+
+def _row(cell: summary.Cell, target: float) -> tuple[str, ...]:
+    last = summary.largest_budget(cell)
+    reached = summary.time_to(cell, target)
+    return (
+        cell["method"],
+        str(len(cell["values"][0])),
+        *(
+            summary.estimate(cell, n, "train loss").text() if str(n) in cell["winners"] else ""
+            for n in (8, 16, 32)
+        ),
+        summary.estimate(cell, last, "averaged train loss").text(),
+        summary.estimate(cell, last, "test loss").text(),
+        f"{100 * summary.estimate(cell, last, 'test score').mean:.1f}",
+        "" if math.isnan(reached) else f"{100 * reached:.0f} %",
+        f"{100 * summary.useful(cell):.0f} %",
+    )
