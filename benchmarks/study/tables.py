@@ -10,12 +10,7 @@ from benchmarks.harness.tables import table
 from benchmarks.study import summary
 
 BASELINES = ("SGD-Nesterov", "AdamW")
-HEADER = (
-    "method",
-    "tuned",
-    "N = 8",
-    "N = 16",
-    "N = 32",
+COLUMNS = (
     "averaged",
     "test loss",
     "test, %",
@@ -35,21 +30,25 @@ def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
         ]
         target = summary.target(content, schedule, BASELINES)
         title = f"{content['workload']}, {schedule}: training loss (the target is {target:.3f})"
-        found.append(f"{title}\n{table(HEADER, rows(cells, target))}")
+        budgets = sorted({int(budget) for cell in cells for budget in cell["winners"]})
+        header = ("method", "tuned", *(f"N = {n}" for n in budgets), *COLUMNS)
+        found.append(f"{title}\n{table(header, rows(cells, budgets, target))}")
     return "\n\n".join(found)
 
 
-def rows(cells: Sequence[summary.Cell], target: float) -> list[tuple[str, ...]]:
+def rows(
+    cells: Sequence[summary.Cell], budgets: Sequence[int], target: float
+) -> list[tuple[str, ...]]:
     """Return a row for each cell."""
 
     def order(cell: summary.Cell) -> float:
         loss = summary.estimate(cell, summary.largest_budget(cell), "train loss").mean
         return loss if math.isfinite(loss) else math.inf
 
-    return [_row(cell, target) for cell in sorted(cells, key=order)]
+    return [_row(cell, budgets, target) for cell in sorted(cells, key=order)]
 
 
-def _row(cell: summary.Cell, target: float) -> tuple[str, ...]:
+def _row(cell: summary.Cell, budgets: Sequence[int], target: float) -> tuple[str, ...]:
     last = summary.largest_budget(cell)
     reached = summary.time_to(cell, target)
     return (
@@ -57,7 +56,7 @@ def _row(cell: summary.Cell, target: float) -> tuple[str, ...]:
         str(len(cell["values"][0])),
         *(
             summary.estimate(cell, n, "train loss").text() if str(n) in cell["winners"] else ""
-            for n in (8, 16, 32)
+            for n in budgets
         ),
         summary.estimate(cell, last, "averaged train loss").text(),
         summary.estimate(cell, last, "test loss").text(),
