@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Protocol
 
+from . import apart, worker
+from .apart import Bar
 from .log import Result
 from .runs import Record, Run
 
@@ -23,25 +18,6 @@ _NEEDS = {
     "jax": (("jax", "optax"), "optax"),
 } | {f"keras on {backend}": (("keras", backend), f"keras-{backend}") for backend in KERAS_BACKENDS}
 FRAMEWORKS = ("torch", "keras", "jax")
-
-
-# A GPU that a framework sees it also uses. Curves of frameworks are compared on the CPU, where
-# float32 is float32: on a GPU, convolutions may round their inputs to fewer bits.
-DEVICES = {"cpu": {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}, "cuda": {}}
-
-# TensorFlow's banners are no news.
-_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-
-# PyTorch's kernels are too short for two threads here: on a busy machine these wait for each other
-# ten times longer than they work. Who trains on larger images may say otherwise.
-_DEFAULTS = {"OMP_NUM_THREADS": "1"}
-
-
-class Bar(Protocol):
-    """What is needed of a tqdm progress bar."""
-
-    def update(self, steps: int) -> Any: ...
-    def set_description(self, text: str) -> Any: ...
 
 
 def check_installed(frameworks: Sequence[str]) -> None:
@@ -106,12 +82,17 @@ def train_all(
         job = {
             "framework": framework,
             "data": data,
-            "runs": [run.as_dict() for run in mine],
+            "runs": mine,
             "together": together and framework == "jax",
             "processors": list(processors),
         }
-        with _worker(job, device) as messages:
-            for message in messages:
+        backend = keras_backend() if framework == "keras" else ""
+        # PyTorch's kernels are too short for two threads here: on a busy machine these wait for
+        # each other ten times longer than they work. Who trains on larger images may say otherwise.
+        threads = {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
+        environment = apart.environment(framework, device, backend) | threads
+        try:
+            for message in apart.messages(worker.make, job, environment=environment):
                 match message:
                     case {"start": index}:
                         bar.set_description(f"{framework} {mine[index].optimizer}")
@@ -119,45 +100,11 @@ def train_all(
                     case {"steps": steps}:
                         bar.update(steps)
                     case {"epoch": record}:
-                        records.append(Record(*record))
+                        records.append(record)
                     case {"done": index, "software": software}:
                         yield Result(mine[index], software, tuple(records))
-
-
-@contextmanager
-def _worker(job: dict[str, Any], device: str) -> Iterator[Iterator[dict[str, Any]]]:
-    """Start a worker on a job and give its messages; end it if the caller stops listening."""
-    # The worker finds this package as its parent found it, wherever it was started.
-    root = Path(__file__).parents[len(__package__.split("."))]
-    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    environment = _DEFAULTS | os.environ | _ENVIRONMENT | DEVICES[device] | {"PYTHONPATH": path}
-    if job["framework"] == "keras":
-        environment["KERAS_BACKEND"] = keras_backend()
-    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            env=environment,
-            text=True,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with process:
-            try:
-                # A worker that cannot even start takes no job; its exit status says so below.
-                with suppress(BrokenPipeError), process.stdin:
-                    process.stdin.write(json.dumps(job))
-                yield map(json.loads, process.stdout)
-                failed = process.wait() != 0
-            except BaseException:
-                process.kill()
-                raise
-        if failed:
-            complaints.seek(0)
-            last_words = "".join(complaints.readlines()[-20:])
-            raise RuntimeError(f"training in {job['framework']} failed:\n{last_words}")
+        except RuntimeError as error:
+            raise RuntimeError(f"training in {framework} failed:\n{error}") from None
 
 
 def _installed(module: str) -> bool:

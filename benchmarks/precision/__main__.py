@@ -24,7 +24,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import data, workers
+from benchmarks.harness import apart, data, workers
 from benchmarks.harness.numbers import positive, rounded
 from benchmarks.precision import forms, tables
 from benchmarks.precision.forms import Rule, Variant, studies
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     # Its kernels are short: a second thread would take longer to wake than to work.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ |= workers.DEVICES["cpu"]
+    os.environ |= apart.DEVICES["cpu"]
     try:
         settings = json.loads(options.settings.read_text())
         workers.check_installed([options.framework])

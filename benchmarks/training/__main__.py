@@ -25,7 +25,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import data, figure, grid, workers
+from benchmarks.harness import apart, data, figure, grid, workers
 from benchmarks.harness.log import Log, Result
 from benchmarks.harness.numbers import positive, rounded
 from benchmarks.harness.runs import Run
@@ -232,7 +232,7 @@ def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argpa
     add("--data", metavar="DIR", help="folder of MNIST's or CIFAR's files (scikit-learn's digits)")
     add("--network", choices=list(settings["networks"]), default="lenet-5", help="(%(default)s)")
     add("--framework", choices=workers.FRAMEWORKS, default="jax", help="jax makes runs at once")
-    add("--device", choices=list(workers.DEVICES), default="cpu", help="(%(default)s)")
+    add("--device", choices=list(apart.DEVICES), default="cpu", help="(%(default)s)")
     add(
         "--epochs",
         type=positive,
