@@ -196,3 +196,11 @@ def figures(session: nox.Session) -> None:
     for study in ("figure1", "precision"):
         session.run("python", "-m", f"benchmarks.{study}", *session.posargs)
     session.run("python", "-m", "benchmarks.step_time.picture")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into build/site; a warning, such as of a broken link, fails it."""
+    install(session, "-e", ".", group="docs")
+    session.run("zensical", "build", "--strict", *session.posargs)
+    session.run("pytest", "-q", "tests/site")

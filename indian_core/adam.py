@@ -68,7 +68,7 @@ def from_adam(
         TypeError: If an argument is not a real number, or betas not two of them.
         ValueError: If one is outside its range.
 
-    Example:
+    Examples:
         >>> found = from_adam(0.25, betas=(0.75, 0.5), weight_decay=0.5)
         >>> found.lr, found.alpha, found.beta, found.sigma, found.weight_decay
         (0.25, 1.0, 0.4375, 0.5, 0.5)
@@ -111,7 +111,7 @@ def to_adam(
         TypeError: If an argument is not a real number.
         ValueError: If one is outside its range.
 
-    Example:
+    Examples:
         >>> to_adam(0.25, 1.0, 0.4375, 0.5, 0.0, 0.5)
         AdamHyperparameters(lr=0.25, betas=(0.75, 0.5), eps=0.0, weight_decay=0.5, damping=0.4375)
     """

@@ -28,7 +28,7 @@ def lyapunov_energy(loss: Any, squared_momentum: Any, alpha: Any, beta: Any) -> 
     Returns:
         E, in the loss's units.
 
-    Example:
+    Examples:
         >>> lyapunov_energy(loss=2.0, squared_momentum=1.0, alpha=0.5, beta=1.0)
         7.0
     """
@@ -47,7 +47,7 @@ def energy_rate(squared_velocity: Any, squared_gradient: Any, alpha: Any, beta: 
     Returns:
         dE/dt. One step of size γ lowers E by about γ times as much.
 
-    Example:
+    Examples:
         >>> energy_rate(squared_velocity=2.0, squared_gradient=3.0, alpha=0.5, beta=1.0)
         -8.0
     """

@@ -71,7 +71,7 @@ def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
     Raises:
         ValueError: If lr is not positive or β is too small.
 
-    Example:
+    Examples:
         >>> from_gradient_descent(lr=0.25, beta=0.5)
         IndianHyperparameters(lr=0.5, alpha=2.0, beta=0.5, initial_speed=0.5)
     """
@@ -102,7 +102,7 @@ def from_sgd(
         ValueError: If lr is not positive, m or d is outside its range, or Nesterov's momentum is
             asked for with m = 0, or with a damping, which says the same.
 
-    Example:
+    Examples:
         >>> from_sgd(lr=0.25, momentum=0.75, nesterov=True)
         IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.875, initial_speed=0.875)
         >>> from_sgd(lr=0.25, momentum=0.75, damping=0.5)
@@ -142,7 +142,7 @@ def to_sgd(lr: float, alpha: float, beta: float, tolerance: float = 1e-12) -> SG
     Raises:
         ValueError: If this INDIAN is not an SGD, or is one with a negative momentum.
 
-    Example:
+    Examples:
         >>> to_sgd(lr=0.5, alpha=0.5, beta=0.875)
         SGDHyperparameters(lr=0.25, momentum=0.75, nesterov=True)
     """
@@ -178,7 +178,7 @@ def from_qhm(lr: float, momentum: float, nu: float) -> IndianHyperparameters:
     Raises:
         ValueError: If an argument is outside its range.
 
-    Example:
+    Examples:
         >>> from_qhm(lr=1.0, momentum=0.75, nu=1.0)
         IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.5, initial_speed=0.5)
     """
@@ -209,7 +209,7 @@ def to_qhm(lr: float, alpha: float, beta: float) -> QHMHyperparameters:
         ValueError: If an argument is not positive, or αγ = 1: then m = 0, and QHM has no ν for
             which it moves by anything but −η v.
 
-    Example:
+    Examples:
         >>> to_qhm(lr=0.5, alpha=0.5, beta=0.5)
         QHMHyperparameters(lr=1.0, momentum=0.75, nu=1.0)
     """

@@ -96,7 +96,7 @@ def checked_hyperparameters(**values: Any) -> dict[str, float]:
         TypeError: If a value is not a real number (a bool is not taken for one).
         ValueError: If a value is NaN, infinite or out of range.
 
-    Example:
+    Examples:
         >>> from fractions import Fraction
         >>> checked_hyperparameters(lr=Fraction(1, 4), alpha=1)
         {'lr': 0.25, 'alpha': 1.0}
@@ -128,7 +128,7 @@ def checked(
         TypeError: If the value is not a real number.
         ValueError: If it is NaN, infinite (as a float) or out of range.
 
-    Example:
+    Examples:
         >>> checked("lr", 1)
         1.0
     """
@@ -170,7 +170,7 @@ def checked_start(initial_speed: Any, beta: Any) -> Any:
         TypeError: If s is not a real number.
         ValueError: If it is NaN, infinite or negative.
 
-    Example:
+    Examples:
         >>> checked_start(None, beta=0.1), checked_start(1, beta=0.1)
         (0.1, 1.0)
     """
@@ -187,7 +187,7 @@ def refuse_arguments(method: str, names: Iterable[str]) -> None:
     Raises:
         TypeError: If there are any.
 
-    Example:
+    Examples:
         >>> refuse_arguments("INNAprop", ["betas"])
         Traceback (most recent call last):
         TypeError: INNAprop() got an unexpected argument 'betas' (from_adam takes Adam's betas)

@@ -42,7 +42,7 @@ def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any) -> Any:
     Returns:
         ψ, of θ's shape.
 
-    Example:
+    Examples:
         >>> psi_from_momentum(2.0, 3.0, alpha=0.5, beta=0.5)
         3.0
     """
@@ -61,7 +61,7 @@ def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any) -> Any:
     Returns:
         w, of θ's shape.
 
-    Example:
+    Examples:
         >>> momentum_from_psi(2.0, 3.0, alpha=0.5, beta=0.5)
         3.0
     """
@@ -109,7 +109,7 @@ def coefficients(
     Returns:
         The four `Coefficients`.
 
-    Example:
+    Examples:
         >>> tuple(coefficients(lr=0.5, alpha=0.5, beta=1.0))
         (-0.5, -0.5, 0.75, 0.25)
     """
@@ -160,7 +160,7 @@ def from_new_momentum(step: Coefficients) -> NewMomentumCoefficients:
         ZeroDivisionError: If αγ = 1 and the coefficients are Python floats. (Array scalars follow
             their framework's rule for a division by zero.)
 
-    Example:
+    Examples:
         >>> tuple(from_new_momentum(Coefficients(-0.5, -0.5, 0.5, 0.25)))
         (0.5, 0.25, -1.0, -0.25)
     """
@@ -228,7 +228,7 @@ def as_nesterov_sgd(
         |1 − αγ| < `SMALLEST_DECAY`, or a slowly moving γ where nothing decays. Do that step as
         `coefficients` says, on w = buffer/σ.
 
-    Example:
+    Examples:
         >>> call = as_nesterov_sgd(coefficients(lr=0.1, alpha=0.5, beta=0.1), scale=1.0)
         >>> call.nesterov, call.factor, call.scale
         (False, 1.0, 1.0)

@@ -31,7 +31,7 @@ def initial_psi(theta: Any, gradient: Any, alpha: Any, beta: Any, initial_speed:
     Returns:
         ψ_0, of θ's shape.
 
-    Example:
+    Examples:
         >>> initial_psi(2.0, 1.0, alpha=0.5, beta=1.0, initial_speed=1.0)
         1.0
     """
@@ -56,7 +56,7 @@ def step(theta: Any, psi: Any, gradient: Any, lr: Any, alpha: Any, beta: Any) ->
     Returns:
         The pair (θ_{k+1}, ψ_{k+1}). The arguments are left as they are.
 
-    Example:
+    Examples:
         >>> step(2.0, 1.0, 1.0, lr=0.5, alpha=0.5, beta=1.0)
         (1.5, 1.0)
     """
@@ -88,7 +88,7 @@ def innaprop_step(theta: Any, psi: Any, u: Any, lr: Any, alpha: Any, beta: Any) 
     Source: Bolte, Boustany, Pauwels, Purica, *A second-order-like optimizer with adaptive gradient
     scaling for deep learning*, arXiv:2410.05871, Algorithm 1.
 
-    Example:
+    Examples:
         >>> innaprop_step(2.0, 1.0, 1.0, lr=0.5, alpha=0.5, beta=1.0)
         (1.5, 1.0)
     """

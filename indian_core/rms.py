@@ -26,7 +26,7 @@ def second_moment(squares: Any, v: Any, sigma: Any) -> Any:
     Returns:
         V_t, of v's shape.
 
-    Example:
+    Examples:
         >>> second_moment(0.0, 2.0, sigma=0.75)
         1.0
     """
@@ -40,7 +40,7 @@ def bias_correction(sigma: Any, t: Any) -> Any:
         sigma: σ, 0 ≤ σ < 1, the decay of V.
         t: The number of gradients that V holds, 1 in the first step.
 
-    Example:
+    Examples:
         >>> bias_correction(sigma=0.5, t=2)
         0.75
     """
@@ -59,7 +59,7 @@ def scaled_gradient(v: Any, squares: Any, correction: Any, eps: Any) -> Any:
     Returns:
         u_t, of v's shape.
 
-    Example:
+    Examples:
         >>> scaled_gradient(3.0, 2.0, correction=0.5, eps=1.0)
         1.0
     """

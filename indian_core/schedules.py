@@ -25,7 +25,7 @@ def power_decay(k: Any, initial_lr: Any, power: Any = POWER) -> Any:
     Returns:
         γ_k, of k's shape.
 
-    Example:
+    Examples:
         >>> power_decay(3, initial_lr=0.5)
         0.25
     """

@@ -35,7 +35,7 @@ def suggest_lr(
     Raises:
         ValueError: If there is nothing to go by: see `indian_core.tuning.from_loss`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> h = np.array([1.0, 100.0])
         >>> found = suggest_lr(lambda p: [h * p[0]], [np.ones(2)], 0.5, 0.5, safety=0.5)

@@ -29,7 +29,7 @@ class INDIAN(Optimizer):
         TypeError: If a hyperparameter is not a real number, or a parameter not an array of floats.
         ValueError: If a hyperparameter is out of range.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> theta = np.array([1.0, -2.0])
         >>> optimizer = INDIAN([theta], lr=0.5, alpha=0.5, beta=0.5)

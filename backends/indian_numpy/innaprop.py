@@ -41,7 +41,7 @@ class INNAprop(Optimizer):
         TypeError: If a hyperparameter is not a real number, or is not one of INNAprop's.
         ValueError: If a hyperparameter is out of range.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> theta = np.array([1.0, -2.0])
         >>> optimizer = INNAprop.from_adam([theta], lr=0.1)

@@ -19,13 +19,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import data, grid, tables, workers
+from benchmarks.harness import RESULTS, data, grid, tables, workers
 from benchmarks.harness.log import Log, Result
 from benchmarks.harness.numbers import positive
 from benchmarks.harness.runs import Run
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parent / "results"
 SETTINGS = HERE / "settings.json"
 STEP_SIZES = RESULTS / "demo-step-sizes.json"
 COMPARED = "INDIAN"

@@ -26,10 +26,9 @@ from tqdm import tqdm
 
 from benchmarks.figure1 import tables, valley
 from benchmarks.figure1.valley import Panel, measures
-from benchmarks.harness import apart, workers
+from benchmarks.harness import RESULTS, apart, workers
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parent / "results"
 SETTINGS = HERE / "settings.json"
 POINTS = 500  # of a curve, in the file
 SWING = 0.01  # a way that is too short to count as an oscillation

@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks.harness import RESULTS
 from benchmarks.harness.figure import COLOURS, save
 from benchmarks.study.methods import METHODS, Method
 
-RESULTS = Path(__file__).parents[1] / "results"
 RATES = 51
 COMPARED = {
     "SGD-Nesterov": COLOURS[1],

@@ -24,13 +24,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import apart, data, workers
+from benchmarks.harness import RESULTS, apart, data, workers
 from benchmarks.harness.numbers import positive, rounded
 from benchmarks.precision import forms, tables
 from benchmarks.precision.forms import Rule, Variant, studies
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parent / "results"
 SETTINGS = HERE / "settings.json"
 
 Rows = list[dict[str, Any]]

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks.harness import RESULTS
+
 STUDIES = ("refusals", "drift", "killed")
-RESULTS = Path(__file__).parents[1] / "results"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

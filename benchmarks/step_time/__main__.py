@@ -24,6 +24,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import RESULTS
 from benchmarks.step_time.contenders import Contender
 from benchmarks.step_time.shapes import SHAPES, numbers
 
@@ -215,9 +216,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--builds", type=int, default=3, help="times that all is built anew (default: 3)"
     )
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parents[1] / "results", help="a folder"
-    )
+    parser.add_argument("--output", type=Path, default=RESULTS, help="a folder")
     options = parser.parse_args(arguments)
     if (options.framework == "keras") != (options.backend is not None):
         parser.error("--backend belongs to --framework keras, which needs it")

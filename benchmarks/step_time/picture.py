@@ -21,10 +21,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.harness import tables
+from benchmarks.harness import RESULTS, tables
 from benchmarks.harness.figure import COLOURS, save
 
-RESULTS = Path(__file__).parents[1] / "results"
 SHAPES = "ResNet-50"
 COPIES = 2.5  # five streams, of which a copy moves two
 

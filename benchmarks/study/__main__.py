@@ -25,11 +25,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import apart
+from benchmarks.harness import RESULTS, apart
 from benchmarks.harness.numbers import positive
 from benchmarks.study import cells
 
-RESULTS = Path(__file__).parents[1] / "results"
 SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
 # One thread for each process: the kernels are short.
 THREADS = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}

@@ -25,14 +25,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import apart, data, figure, grid, workers
+from benchmarks.harness import RESULTS, apart, data, figure, grid, workers
 from benchmarks.harness.log import Log, Result
 from benchmarks.harness.numbers import positive, rounded
 from benchmarks.harness.runs import Run
 from benchmarks.training import picture, tables
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parent / "results"
 SETTINGS = HERE / "settings.json"
 _DIGITS = 5  # of a number in the file
 
@@ -255,7 +254,7 @@ def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argpa
     add(
         "--runs",
         type=Path,
-        default=RESULTS.parent / "runs",
+        default=HERE.parent / "runs",
         metavar="DIR",
         help="what is resumed (%(default)s)",
     )

@@ -17,13 +17,13 @@ import math
 import platform
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks import harness
 from benchmarks.harness import data, networks, on_torch
 from benchmarks.harness.runs import Run, train
 from indian_core.equivalences import from_sgd
@@ -32,7 +32,7 @@ from indian_torch import INDIAN
 from indian_torch.curvature import largest_curvature, suggest_lr
 from indian_torch.energy import energy
 
-RESULTS = Path(__file__).parents[1] / "results" / "tuning.json"
+RESULTS = harness.RESULTS / "tuning.json"
 TRAIN, TEST = 10_000, 2_000
 SAMPLES = 1_000  # that the curvature is taken over
 BATCH = 32

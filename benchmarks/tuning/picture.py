@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -21,9 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import NullLocator
 
+from benchmarks.harness import RESULTS
 from indian_core.tuning import SAFETY, max_lr, optimal_hyperparameters, spectral_radius
 
-RESULTS = Path(__file__).parents[1] / "results"
 # Okabe and Ito's colours, which the colour-blind tell apart too.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 

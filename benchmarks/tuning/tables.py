@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import harness
 from indian_core.tuning import SAFETY
 
-RESULTS = Path(__file__).parents[1] / "results" / "tuning.json"
+RESULTS = harness.RESULTS / "tuning.json"
 
 Rows = list[dict[str, Any]]
 

@@ -44,7 +44,7 @@ class ReferenceINDIAN:
         theta: θ_k, a tuple of arrays.
         psi: ψ_k, a tuple of arrays, or None before the first gradient. It may be set.
 
-    Example:
+    Examples:
         >>> optimizer = ReferenceINDIAN([np.array([2.0])], alpha=0.5, beta=1.0)
         >>> optimizer.step([np.array([1.0])], lr=0.5)
         >>> optimizer.theta, optimizer.psi
@@ -113,7 +113,7 @@ class ReferenceINNAprop(ReferenceINDIAN):
         squares: V, a tuple of arrays.
         advance: The map of (θ, ψ, u), `indian_core.phase_space.innaprop_step`.
 
-    Example:
+    Examples:
         >>> optimizer = ReferenceINNAprop([np.array([2.0])], alpha=0.5, beta=1.0, eps=1.0)
         >>> optimizer.step([np.array([1.0])], lr=0.5)
         >>> optimizer.theta, optimizer.psi
@@ -226,7 +226,7 @@ def exact(value: npt.ArrayLike) -> Any:
     Returns:
         A Fraction for a number, an array of Fractions (dtype object) for an array.
 
-    Example:
+    Examples:
         >>> exact(0.75)
         Fraction(3, 4)
     """

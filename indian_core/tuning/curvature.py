@@ -37,7 +37,7 @@ def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
         ValueError: If the size is zero or a product is not finite.
         RuntimeError: If the iteration does not converge.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> curvature = np.array([-7.0, 1.0, 5.0])
         >>> round(largest_eigenvalue(lambda v: curvature * v, size=3), 6)

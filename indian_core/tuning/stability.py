@@ -64,7 +64,7 @@ def max_lr(curvature: npt.ArrayLike, alpha: npt.ArrayLike, beta: npt.ArrayLike) 
     Raises:
         ValueError: If an argument is negative, NaN, infinite or empty, or β is zero.
 
-    Example:
+    Examples:
         >>> round(float(max_lr(curvature=100.0, alpha=0.5, beta=0.5)), 6)
         0.041292
     """
@@ -99,7 +99,7 @@ def spectral_radius(
     Raises:
         ValueError: If an argument is negative, NaN, infinite or empty, or β is zero.
 
-    Example:
+    Examples:
         >>> float(spectral_radius(lr=0.5, alpha=2.0, beta=0.5, curvature=1.0))
         0.75
     """
@@ -138,7 +138,7 @@ def optimal_hyperparameters(smallest: float, largest: float) -> IndianHyperparam
     Raises:
         ValueError: If m is not positive or L is less than m.
 
-    Example:
+    Examples:
         >>> optimal_hyperparameters(smallest=1.0, largest=9.0)
         IndianHyperparameters(lr=0.5, alpha=1.5, beta=0.5, initial_speed=0.5)
     """

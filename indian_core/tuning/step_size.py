@@ -80,7 +80,7 @@ def from_curvature(
         ValueError: If one is NaN, infinite or out of range, or if nothing sets a limit: L ≤ 0 and
             α = 0.
 
-    Example:
+    Examples:
         >>> print(from_curvature(100.0, alpha=0.5, beta=0.5, safety=0.5))
         largest curvature  100
         limit              0.04129  (alpha=0.5, beta=0.5)
@@ -143,7 +143,7 @@ def from_loss(
         ValueError: As `from_curvature`, or if a derivative is not finite.
         ImportError: If SciPy is missing.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> h = np.array([1.0, 100.0])
         >>> found = from_loss(lambda v: h * v, lambda d: h * (1 + d), 2, 0.5, 0.5, 0.5)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-RESULTS = BENCHMARKS / "results"
+RESULTS = BENCHMARKS.parent / "docs" / "results"
 
 
 def installed(*modules: str) -> bool:

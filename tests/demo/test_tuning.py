@@ -1,4 +1,4 @@
-"""docs/tuning.md says what benchmarks/results/tuning.json holds, and what it claims follows."""
+"""docs/tuning.md says what docs/results/tuning.json holds, and what it claims follows."""
 
 from __future__ import annotations
 

@@ -1,0 +1,54 @@
+"""The built site: every public name of every package is on it, and equations are to be rendered."""
+
+from __future__ import annotations
+
+import ast
+import re
+import zlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "build" / "site"
+PACKAGES = {
+    "indian_core": ROOT / "indian_core",
+    **{path.name: path for path in sorted((ROOT / "backends").glob("indian_*"))},
+}
+
+if not SITE.exists():
+    pytest.skip("no site is built: nox -s docs", allow_module_level=True)
+
+
+def inventory() -> set[str]:
+    """Return the names that the site documents, from the inventory that it offers to others."""
+    _, _, _, _, packed = (SITE / "objects.inv").read_bytes().split(b"\n", 4)
+    return {line.split()[0] for line in zlib.decompress(packed).decode().splitlines()}
+
+
+def public_names(package: Path) -> list[str]:
+    """Return `__all__`, without importing a framework."""
+    for node in ast.parse((package / "__init__.py").read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    raise AssertionError(f"{package.name} has no __all__")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_is_on_the_site(package: str) -> None:
+    names = {f"{package}.{name}" for name in public_names(PACKAGES[package])}
+    assert names - inventory() == set()
+
+
+def test_every_page_that_the_navigation_names_is_there() -> None:
+    pages = re.findall(r": (\S+)\.md$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    assert len(pages) > 10
+    assert [page for page in pages if not (SITE / f"{page}.html").exists()] == []
+
+
+def test_nothing_is_fetched_from_elsewhere() -> None:
+    for page in SITE.rglob("*.html"):
+        fetched = re.findall(
+            r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', page.read_text()
+        )
+        assert [url for url in fetched if "canonical" not in url] == [], page.name
