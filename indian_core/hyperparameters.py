@@ -31,7 +31,6 @@ class Hyperparameter(NamedTuple):
     below: float = math.inf
 
 
-#: The hyperparameters of each method, by the names that they have in PyTorch.
 METHODS = {
     "INDIAN": {
         "lr": Hyperparameter(0.1, "γ"),
@@ -50,16 +49,21 @@ METHODS = {
         "weight_decay": Hyperparameter(0.01, "λ"),
     },
 }
-#: What a framework calls a hyperparameter, where PyTorch's name is another.
+"""The hyperparameters of each method, by the names that they have in PyTorch."""
 OTHER_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
+"""What a framework calls a hyperparameter, where PyTorch's name is another."""
 
 LR = METHODS["INDIAN"]["lr"].default
+"""INDIAN's γ where nothing is said."""
 ALPHA = METHODS["INDIAN"]["alpha"].default
+"""INDIAN's α where nothing is said."""
 BETA = METHODS["INDIAN"]["beta"].default
+"""INDIAN's β where nothing is said."""
 INITIAL_SPEED = METHODS["INDIAN"]["initial_speed"].default
+"""INDIAN's start where nothing is said: None, from rest."""
 
-#: The paper's own numbers: ``INDIAN(params, lr, **PAPER)``.
 PAPER = {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0}
+"""The paper's own numbers: `INDIAN(params, lr, **PAPER)`."""
 
 _BOUNDS = METHODS["INNAprop"] | METHODS["INDIAN"]
 _ANY = Hyperparameter(None, "")

@@ -136,9 +136,9 @@ class NewMomentumCoefficients(NamedTuple):
     theta_gradient: Any
 
 
-# Below this |1 − αγ| the division in `from_new_momentum` costs digits: log2(1/SMALLEST_DECAY)
-# bits of the gradient's part of θ's update at the worst. There the adapters use the old w.
 SMALLEST_DECAY = 2.0**-4
+"""Below this |1 − αγ| the division in `from_new_momentum` costs digits: log2(1/SMALLEST_DECAY)
+bits of the gradient's part of θ's update at the worst. There the adapters use the old w."""
 
 
 def from_new_momentum(step: Coefficients) -> NewMomentumCoefficients:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 POWER = 0.5
+"""The q of the paper's Figures 2 and 3."""
 
 
 def power_decay(k: Any, initial_lr: Any, power: Any = POWER) -> Any:
