@@ -9,6 +9,7 @@ import pytest
 # The driver of each adapter. One that was asked for and will not import fails the run.
 DRIVERS = {
     "core": "tests.conformance.core_driver:CoreDriver",
+    "mlx": "tests.conformance.mlx_driver:MlxDriver",
     "numpy": "tests.conformance.numpy_driver:NumpyDriver",
     "torch": "tests.conformance.torch_driver:TorchDriver",
     "keras": "tests.conformance.keras_driver:KerasDriver",

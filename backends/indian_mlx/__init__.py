@@ -1,0 +1,12 @@
+"""INDIAN (INNA) and INNAprop as native `mlx.optimizers`: the example of a backend in full."""
+
+try:
+    import mlx.core as _mx  # noqa: F401
+except ImportError as error:
+    raise ImportError('indian_mlx needs MLX: pip install "indian-optimizer[mlx]"') from error
+
+from indian_mlx.curvature import suggest_lr
+from indian_mlx.indian import INDIAN
+from indian_mlx.innaprop import INNAprop
+
+__all__ = ["INDIAN", "INNAprop", "suggest_lr"]

@@ -1,0 +1,75 @@
+"""The step size that follows from the curvature of a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from mlx.utils import tree_flatten, tree_unflatten
+
+from indian_core import ALPHA, BETA
+from indian_core.tuning import SAFETY, Array, StepSize, from_loss
+
+
+def suggest_lr(
+    loss_fn: Callable[[Any], mx.array],
+    parameters: Any,
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    safety: float = SAFETY,
+) -> StepSize:
+    """Suggest a step size for INDIAN from the largest curvature of a loss.
+
+    Args:
+        loss_fn: The loss of a tree of parameters, a scalar.
+        parameters: θ, a tree of arrays.
+        alpha: α ≥ 0, the viscous damping of the run.
+        beta: β > 0, the Newton damping of the run.
+        safety: The part of the stability limit to suggest, > 0.
+
+    Returns:
+        The suggestion, with the curvature and the limit that it comes from.
+
+    Raises:
+        ValueError: If there is nothing to go by: see `indian_core.tuning.from_loss`.
+
+    Examples:
+        >>> import mlx.core as mx
+        >>> h = mx.array([1.0, 100.0])
+        >>> loss = lambda params: (h * params["theta"] ** 2).sum() / 2
+        >>> found = suggest_lr(loss, {"theta": mx.ones(2)}, 0.5, 0.5, safety=0.5)
+        >>> round(found.lr, 4)
+        0.0206
+    """
+    names, start = zip(*tree_flatten(parameters), strict=True)
+    ends = np.cumsum([theta.size for theta in start])[:-1]
+
+    def arrays(vector: Array) -> list[mx.array]:
+        parts = np.split(vector, ends)
+        return [
+            mx.array(part.reshape(theta.shape), theta.dtype)
+            for part, theta in zip(parts, start, strict=True)
+        ]
+
+    def vector(found: list[mx.array]) -> Array:
+        return np.concatenate([np.array(each, np.float64).ravel() for each in found])
+
+    def gradients(*theta: mx.array) -> list[mx.array]:
+        tree = tree_unflatten(list(zip(names, theta, strict=True)))
+        return [each for _, each in tree_flatten(mx.grad(loss_fn)(tree))]
+
+    def gradient(displacement: Array) -> Array:
+        return vector(
+            gradients(*(theta + d for theta, d in zip(start, arrays(displacement), strict=True)))
+        )
+
+    def product(direction: Array) -> Array:
+        # (Gradients of ⟨∇J, v⟩: forward mode lacks the scatter that indexing has for a gradient.)
+        _, found = mx.vjp(gradients, list(start), arrays(direction))
+        return vector(found)
+
+    return from_loss(
+        product, gradient, int(sum(theta.size for theta in start)), alpha, beta, safety
+    )

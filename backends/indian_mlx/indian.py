@@ -1,0 +1,63 @@
+"""INDIAN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd
+from indian_mlx.base import Base
+
+
+class INDIAN(Base):
+    r"""INDIAN (INNA), an inertial Newton algorithm.
+
+    $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
+    $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k, \qquad
+      w_0 = (s - \beta)\, v_0$$
+
+    Args:
+        learning_rate: γ ≥ 0: a number, or a function of the step.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
+            from rest.
+        weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ.
+
+    Raises:
+        TypeError: If a hyperparameter is not a real number.
+        ValueError: If one is out of range.
+
+    Examples:
+        >>> import mlx.core as mx
+        >>> params = {"theta": mx.array([1.0, -2.0])}
+        >>> optimizer = INDIAN(0.5, alpha=0.5, beta=0.5)
+        >>> for _ in range(100):
+        ...     gradients = {"theta": 2 * params["theta"]}
+        ...     params = optimizer.apply_gradients(gradients, params)
+        >>> bool(mx.all(mx.abs(params["theta"]) < 1e-3))
+        True
+
+    Source: Castera et al., arXiv:1905.12278, equation (11); w is from the proof of Theorem 14.
+    """
+
+    method = "INDIAN"
+
+    def __init__(
+        self,
+        learning_rate: float | Callable[[mx.array], mx.array] = LR,
+        alpha: float = ALPHA,
+        beta: float = BETA,
+        initial_speed: float | None = INITIAL_SPEED,
+        weight_decay: float = 0.0,
+    ) -> None:
+        numbers = {"alpha": alpha, "beta": beta, "initial_speed": initial_speed}
+        super().__init__(learning_rate, **numbers, weight_decay=weight_decay)
+
+    @classmethod
+    def from_sgd(cls, *args: Any, **kwargs: Any) -> INDIAN:
+        """Return the INDIAN that is this SGD; the arguments are `indian_core.from_sgd`'s."""
+        lr, alpha, beta, _ = from_sgd(*args, **kwargs)
+        return cls(lr, alpha, beta)

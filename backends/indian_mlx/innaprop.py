@@ -1,0 +1,101 @@
+"""INNAprop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+
+from indian_core import (
+    bias_correction,
+    from_adam,
+    refuse_arguments,
+    scaled_gradient,
+    second_moment,
+)
+from indian_mlx.base import Base, precise
+
+
+class INNAprop(Base):
+    r"""INNAprop: INDIAN's step, from rest, on the gradient over the root of its mean square.
+
+    $$u_t = \frac{v_t}{\sqrt{V_t/(1 - \sigma^t)} + \varepsilon}, \qquad
+      V_t = \sigma V_{t-1} + (1 - \sigma)\, v_t^2$$
+
+    Args:
+        learning_rate: γ ≥ 0: a number, or a function of the step.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping.
+        sigma: σ, 0 ≤ σ < 1, the decay of V.
+        eps: ε ≥ 0, outside of the root.
+        weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ.
+        authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
+            notice.
+        **unknown: None: there are no other arguments.
+
+    Raises:
+        TypeError: If a hyperparameter is not a real number, or is not one of INNAprop's.
+        ValueError: If one is out of range.
+
+    Examples:
+        >>> import mlx.core as mx
+        >>> params = {"theta": mx.array([1.0, -2.0])}
+        >>> optimizer = INNAprop.from_adam(lr=0.1)
+        >>> for _ in range(200):
+        ...     gradients = {"theta": 2 * params["theta"]}
+        ...     params = optimizer.apply_gradients(gradients, params)
+        >>> bool(mx.all(mx.abs(params["theta"]) < 0.1))
+        True
+
+    Source: Bolte, Boustany, Pauwels, Purica, arXiv:2410.05871.
+    """
+
+    method = "INNAprop"
+
+    def __init__(
+        self,
+        learning_rate: float | Callable[[mx.array], mx.array] = 1e-3,
+        alpha: float = 0.1,
+        beta: float = 0.9,
+        sigma: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        authors_weight_decay: bool = False,
+        **unknown: Any,
+    ) -> None:
+        refuse_arguments("INNAprop", unknown)
+        numbers = {"alpha": alpha, "beta": beta, "sigma": sigma, "eps": eps}
+        super().__init__(learning_rate, **numbers, weight_decay=weight_decay)
+        self.authors_weight_decay = bool(authors_weight_decay)
+
+    @classmethod
+    def from_adam(cls, *args: Any, **kwargs: Any) -> INNAprop:
+        """Return the INNAprop for this AdamW; the arguments are `indian_core.from_adam`'s."""
+        return cls(*from_adam(*args, **kwargs))
+
+    def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
+        """Make a parameter's state: w, V, and how many gradients V holds."""
+        super().init_single(parameter, state)
+        state["squares"] = mx.zeros_like(state["momentum"])
+        state["count"] = mx.array(0, mx.int32)
+
+    def direction(self, gradient: mx.array, state: dict[str, Any]) -> mx.array:
+        """Return u, the scaled gradient."""
+        state["count"] = state["count"] + 1
+        state["squares"] = second_moment(state["squares"], gradient, self.sigma)
+        # (A number to the power of an array would be one of float32.)
+        correction = bias_correction(mx.array(self.sigma, precise()), state["count"])
+        return scaled_gradient(
+            gradient, state["squares"], correction.astype(gradient.dtype), self.eps
+        )
+
+    def decayed(self, theta: mx.array, w: mx.array, lr: mx.array) -> tuple[mx.array, mx.array]:
+        """Return θ and w after the step's weight decay."""
+        if self.authors_weight_decay:
+            rate = (1 / self.beta - self.alpha) * self.weight_decay * lr
+            w = w + rate.astype(w.dtype) * theta
+        return super().decayed(theta, w, lr)
+
+    sigma: float
+    eps: float
