@@ -35,7 +35,9 @@ class Workload:
         test: Those that nothing is trained or chosen on.
         batch_size: B.
         steps: How many steps a run makes.
-        warmup: The part of the steps over which the learning rate rises from 0.
+        warmup: The part of the steps over which the learning rate rises from 0, for all methods:
+            INNAprop's momentum, which is not bias-corrected, begins gently by itself, and Adam's
+            does not.
         clip: The largest norm of all gradients together, or None.
     """
 
@@ -47,7 +49,7 @@ class Workload:
     test: Arrays
     batch_size: int
     steps: int
-    warmup: float = 0.0
+    warmup: float = 0.05
     clip: float | None = None
 
     def batches(self, seed: int) -> np.ndarray:
@@ -124,7 +126,6 @@ def characters(name: str, _folder: str | None) -> Workload:
         (rows[test],),
         batch_size=16,
         steps=800,
-        warmup=0.05,
         clip=1.0,
     )
 
