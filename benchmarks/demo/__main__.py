@@ -4,8 +4,9 @@
     python -m benchmarks.demo --data FOLDER   # on the four IDX files of MNIST or Fashion-MNIST
     python -m benchmarks.demo --tune          # finds the step sizes by grid search
 
-All runs start from the same weights and see the same minibatches, in float32. Prints a table and
-leaves demo.png, the curves, and demo.json, the numbers that made them, in the output folder.
+All runs of a seed start from the same weights and see the same minibatches, in float32: several seeds
+in the first framework, the first seed in the others. Prints a table and leaves demo.png, the curves,
+and demo.json, the numbers that made them, in the output folder.
 """
 
 from __future__ import annotations
@@ -49,9 +50,13 @@ def demo(settings: dict[str, Any], options: argparse.Namespace, name: str) -> No
     if step_sizes["data"] != name:
         print(f"The step sizes were found on {step_sizes['data']}: --tune finds them for {name}.")
     runs = [
-        _run(settings, options, framework, optimizer, step_sizes["optimizers"][optimizer])
+        run
         for framework in options.frameworks
         for optimizer in settings["optimizers"]
+        for run in grid.with_seeds(
+            _run(settings, options, framework, optimizer, step_sizes["optimizers"][optimizer]),
+            settings["seeds"] if framework == options.frameworks[0] else settings["seeds"][:1],
+        )
     ]
     results = _make(runs, options, name, "demo.json")
     figure.save(plots.curves(results, name, COMPARED), options.output / "demo.png")
@@ -67,7 +72,9 @@ def tune(settings: dict[str, Any], options: argparse.Namespace, name: str) -> No
         run
         for optimizer in settings["optimizers"]
         for point in grid.points(
-            search["lr"], search["power"], settings["optimizers"][optimizer]["choices"]
+            settings["optimizers"][optimizer]["lr"],
+            search["power"],
+            settings["optimizers"][optimizer]["choices"],
         )
         for run in grid.with_seeds(
             _run(settings, options, options.frameworks[0], optimizer, point.as_dict()),
@@ -106,7 +113,7 @@ def _run(
         network=settings["network"],
         batch_size=settings["batch_size"],
         epochs=options.epochs or settings["epochs"],
-        seed=settings["seed"],
+        seed=settings["seeds"][0],
     )
 
 
@@ -150,7 +157,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
-    add("--epochs", type=positive, metavar="N", help="passes over the data (default: 15)")
+    add("--epochs", type=positive, metavar="N", help="passes over the data (default: 10)")
     add("--output", type=Path, default="demo-results", metavar="DIR", help="(%(default)s)")
     add(
         "--frameworks",

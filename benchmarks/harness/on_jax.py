@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_optax import indian, power_decay
+from indian_optax import from_sgd, indian, innaprop_from_adam, power_decay
 
 from . import banded
 from .networks import Layer, Weights
@@ -66,6 +66,17 @@ def optimizer(
     match rule:
         case "indian":
             return indian(learning_rate, h["alpha"], h["beta"], h["initial_speed"])
+        case "indian from_sgd":
+            return from_sgd(learning_rate, h["momentum"], damping=h["damping"])
+        case "innaprop from_adam":
+            return innaprop_from_adam(
+                learning_rate,
+                h["beta_1"],
+                h["beta_2"],
+                h["epsilon"],
+                h["weight_decay"],
+                damping=h["damping"],
+            )
         case "sgd" | "nesterov":
             return optax.sgd(learning_rate, h["momentum"], nesterov=rule == "nesterov")
         case "adam":

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from indian_keras import INDIAN, PowerDecay
+from indian_keras import INDIAN, INNAprop, PowerDecay
 
 from .networks import Layer, Weights
 from .runs import Run
@@ -65,6 +65,10 @@ def optimizer(run: Run) -> keras.optimizers.Optimizer:
     match run.rule:
         case "indian":
             return INDIAN(learning_rate, h["alpha"], h["beta"], h["initial_speed"])
+        case "indian from_sgd":
+            return _on_schedule(INDIAN.from_sgd(run.lr, h["momentum"], damping=h["damping"]), run)
+        case "innaprop from_adam":
+            return _on_schedule(INNAprop.from_adam(run.lr, **h), run)
         case "sgd" | "nesterov":
             return keras.optimizers.SGD(learning_rate, h["momentum"], run.rule == "nesterov")
         case "adam":
@@ -78,6 +82,12 @@ def optimizer(run: Run) -> keras.optimizers.Optimizer:
                 learning_rate, h["initial_accumulator_value"], h["epsilon"]
             )
     raise ValueError(f"Invalid rule: {run.rule!r}")
+
+
+def _on_schedule(optimizer: keras.optimizers.Optimizer, run: Run) -> keras.optimizers.Optimizer:
+    if run.power:
+        optimizer.learning_rate = PowerDecay(float(optimizer.learning_rate), power=run.power)
+    return optimizer
 
 
 def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from indian_torch import INDIAN, PowerDecayLR
+from indian_torch import INDIAN, INNAprop, PowerDecayLR
 
 from .networks import Layer, Weights
 from .runs import Run
@@ -63,6 +63,13 @@ def optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optim
                 alpha=h["alpha"],
                 beta=h["beta"],
                 initial_speed=h["initial_speed"],
+            )
+        case "indian from_sgd":
+            return INDIAN.from_sgd(parameters, run.lr, h["momentum"], damping=h["damping"])
+        case "innaprop from_adam":
+            betas, decay = (h["beta_1"], h["beta_2"]), h["weight_decay"]
+            return INNAprop.from_adam(
+                parameters, run.lr, betas, h["epsilon"], decay, damping=h["damping"]
             )
         case "sgd" | "nesterov":
             nesterov = run.rule == "nesterov"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,15 +12,17 @@ from matplotlib.ticker import MaxNLocator
 
 from .figure import COLOURS, LINES
 from .log import Result
+from .runs import Record
 
 
 def spread(results: Iterable[Result], optimizer: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the largest difference of this optimizer's training losses between any two runs.
+    """Return the largest difference of this optimizer's training losses between frameworks.
 
     Returns:
         The epochs, and the largest loss minus the smallest one after each: absolute, in nats.
     """
-    runs = [result.records for result in results if result.run.optimizer == optimizer]
+    chosen = [result for result in results if result.run.optimizer == optimizer]
+    runs = [result.records for result in chosen if result.run.seed == chosen[0].run.seed]
     loss = np.array([[record.train_loss for record in records] for records in runs])
     return np.array([record.epoch for record in runs[0]]), np.ptp(loss, axis=0)
 
@@ -38,7 +41,19 @@ def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
     style = dict(zip(software, LINES, strict=False))
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     loss, accuracy, difference = figure.subplots(1, 3)
+    first_seed = results[0].run.seed
+    for optimizer in optimizers:
+        seeds = [
+            result.records
+            for result in results
+            if (result.run.optimizer, result.run.framework) == (optimizer, results[0].run.framework)
+        ]
+        if len(seeds) > 1:
+            _band(loss, seeds, lambda record: record.train_loss, colour[optimizer])
+            _band(accuracy, seeds, lambda record: 100 * record.test_accuracy, colour[optimizer])
     for result in results:
+        if result.run.seed != first_seed:
+            continue
         line = {"color": colour[result.run.optimizer], **style[result.run.framework]}
         epochs = [record.epoch for record in result.records]
         loss.plot(epochs, [record.train_loss for record in result.records], **line)
@@ -65,5 +80,24 @@ def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
         for framework, versions in software.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(optimizers), frameon=False)
-    figure.suptitle(f"The same convolutional network on {data}, from the same weights")
+    figure.suptitle(
+        f"The same convolutional network on {data}, from the same weights (bands: other seeds)"
+    )
     return figure
+
+
+def _band(
+    axes: Any,
+    seeds: Sequence[Sequence[Record]],
+    value: Callable[[Record], float],
+    colour: str,
+) -> None:
+    values = np.array([[value(record) for record in records] for records in seeds])
+    axes.fill_between(
+        [record.epoch for record in seeds[0]],
+        values.min(axis=0),
+        values.max(axis=0),
+        color=colour,
+        alpha=0.15,
+        linewidth=0,
+    )

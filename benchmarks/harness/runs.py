@@ -65,6 +65,9 @@ class Run:
 # and optax), so a run gives every hyperparameter.
 RULES = {
     "indian": ("alpha", "beta", "initial_speed"),
+    # At SGD's own learning rate, and at AdamW's.
+    "indian from_sgd": ("momentum", "damping"),
+    "innaprop from_adam": ("beta_1", "beta_2", "epsilon", "weight_decay", "damping"),
     "sgd": ("momentum",),
     "nesterov": ("momentum",),
     "adam": ("beta_1", "beta_2", "epsilon"),

@@ -24,37 +24,49 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def results(all_results: Sequence[Result]) -> str:
-    """Return a row per run: its step size, its last loss and accuracy, and its time."""
+    """Return a row per optimizer and framework: its step size, last loss and accuracy, and time."""
     header = (
         "optimizer",
         "framework",
         "step size",
         "others",
         "training loss",
-        "test accuracy",
+        "test accuracy, %",
         "training",
     )
-    order = list(dict.fromkeys(result.run.optimizer for result in all_results))
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in all_results:
+        groups.setdefault((result.run.optimizer, result.run.framework), []).append(result)
+    order = list(dict.fromkeys(optimizer for optimizer, _ in groups))
     rows = []
-    for result in sorted(all_results, key=lambda result: order.index(result.run.optimizer)):
-        last = result.records[-1]
+    for (optimizer, framework), seeds in sorted(groups.items(), key=lambda g: order.index(g[0][0])):
+        run, ends = seeds[0].run, [result.records[-1] for result in seeds]
         rows.append(
             (
-                result.run.optimizer,
-                result.run.framework,
-                step_size(result.run.lr, result.run.power),
-                others(result.run.hyperparameters),
-                f"{last.train_loss:.6f}",
-                f"{100 * last.test_accuracy:.2f} %",
-                f"{last.seconds:.1f} s",
+                optimizer,
+                framework,
+                step_size(run.lr, run.power),
+                others(run.hyperparameters),
+                _over_seeds([end.train_loss for end in ends], ".6f"),
+                _over_seeds([100 * end.test_accuracy for end in ends], ".2f"),
+                f"{sum(end.seconds for end in ends):.1f} s",
             )
         )
     return table(header, rows)
 
 
+def _over_seeds(values: Sequence[float], digits: str) -> str:
+    """Return the number of the one seed, or the mean of several and their range."""
+    text = format(sum(values) / len(values), digits)
+    if len(values) == 1:
+        return text
+    return f"{text} ({min(values):{digits}}-{max(values):{digits}})"
+
+
 def agreement(all_results: Sequence[Result], optimizer: str) -> str:
     """Return a row per pair of frameworks: how far this optimizer's loss curves are apart."""
-    runs = [result for result in all_results if result.run.optimizer == optimizer]
+    chosen = [result for result in all_results if result.run.optimizer == optimizer]
+    runs = [result for result in chosen if result.run.seed == chosen[0].run.seed]
     rows = []
     for one, other in combinations(runs, 2):
         differences = [

@@ -149,15 +149,17 @@ def test_the_whole_demo_and_its_resumption(tmp_path):
 
     content = json.loads((tmp_path / "out" / "demo.json").read_text())
     assert content["data"] == "tiny"
-    assert len(content["runs"]) == 4
+    assert len(content["runs"]) == 5 * 3
     for entry in content["runs"]:
         assert entry["epoch"] == [0, 1, 2]
-        assert f"{entry['train_loss'][-1]:.6f}" in process.stdout
-    starts = [entry["train_loss"][0] for entry in content["runs"]]
-    assert starts == pytest.approx(starts[:1] * len(starts), rel=1e-6)
+        assert f"{entry['train_loss'][-1]:.6f}" in process.stdout  # the end of a range
+    starts = {entry["seed"]: entry["train_loss"][0] for entry in content["runs"]}
+    assert len(starts) == len(set(starts.values())) == 3
+    for entry in content["runs"]:
+        assert entry["train_loss"][0] == pytest.approx(starts[entry["seed"]], rel=1e-6)
     assert (tmp_path / "out" / "demo.png").stat().st_size > 10_000
 
     again = demo(tmp_path, *arguments, "--resume")
     assert again.returncode == 0, again.stderr
-    assert "4 of 4 runs are already in demo.json." in again.stdout
+    assert "15 of 15 runs are already in demo.json." in again.stdout
     assert json.loads((tmp_path / "out" / "demo.json").read_text()) == content
