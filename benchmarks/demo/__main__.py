@@ -4,9 +4,9 @@
     python -m benchmarks.demo --data FOLDER   # on the four IDX files of MNIST or Fashion-MNIST
     python -m benchmarks.demo --tune          # finds the step sizes by grid search
 
-All runs of a seed start from the same weights and see the same minibatches, in float32: several seeds
-in the first framework, the first seed in the others. Prints a table and leaves demo.png, the curves,
-and demo.json, the numbers that made them, in the output folder.
+All runs of a seed start from the same weights and see the same minibatches, in float32: several
+seeds in the first framework, the first seed in the others. Prints a table and leaves demo.png, the
+curves, and demo.json, the numbers that made them, in the output folder.
 """
 
 from __future__ import annotations

@@ -19,6 +19,47 @@ COLUMNS = (
 )
 
 
+# Of the first table that a stranger sees: one number tuned each, the learning rate.
+SHOWN = (
+    "SGD-Nesterov",
+    "INDIAN, m .97, d .3",
+    "INDIAN, the paper's (.5, .1)",
+    "AdamW",
+    "NAdamW",
+    "INNAprop, d .3",
+    "INNAprop, its paper's (.1, .9)",
+    "Lion",
+    "schedule-free AdamW",
+    "Muon",
+)
+
+
+def summary_table(
+    contents: Sequence[Mapping[str, Any]],
+    schedule: str,
+    methods: Sequence[str] = SHOWN,
+    name: str = "train loss",
+) -> str:
+    """Return a Markdown table: a number of each method, a column for each workload.
+
+    A method that is run without a schedule is shown with a constant rate.
+    """
+    lines = [["method", *(content["workload"] for content in contents)]]
+    lines.append(["---"] * len(lines[0]))
+    for method in methods:
+        line = [method]
+        for content in contents:
+            cell = summary.cell_of(content, method, schedule) or summary.cell_of(
+                content, method, "constant" if method.startswith("schedule-free") else schedule
+            )
+            text = ""
+            if cell is not None:
+                text = summary.estimate(cell, summary.largest_budget(cell), name).text()
+            line.append(text)
+        lines.append(line)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
     """Return a table for each schedule of a workload, its rows by the loss of the largest N."""
     found = []

@@ -1,0 +1,225 @@
+r"""A run in a file: what a half-trained model and its optimizer need to go on, in any framework.
+
+The file is one of safetensors: θ, the momentum buffer σw and, for INNAprop, V of each parameter, as
+arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`, and under the key `indian-run` of its
+metadata a JSON object with
+
+* `version`: 1,
+* `method`: "INDIAN" or "INNAprop",
+* `groups`: the hyperparameters of each parameter group, by their names in PyTorch,
+* `step`: how many steps have been made,
+* `parameters`: for each, in order, its name, group, θ's own dtype, the buffer's scale σ, how many
+  gradients V holds, and whether it has begun.
+
+w is stored rather than the paper's ψ, which loses digits; `psi` of the optimizer that has loaded
+the file gives it. It needs safetensors: `pip install safetensors`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from indian_core.hyperparameters import METHODS, checked_hyperparameters
+
+Array = npt.NDArray[Any]
+VERSION = 1
+_KEY = "indian-run"
+
+
+class Parameter(NamedTuple):
+    """One parameter of a run.
+
+    Attributes:
+        theta: θ. In float32 where NumPy has not θ's own dtype.
+        momentum: σw, of θ's shape.
+        scale: σ ≠ 0: 1 where the buffer is w itself.
+        squares: V, of θ's shape, or None for a method without.
+        steps: How many gradients V holds.
+        begun: Whether the parameter has made a step.
+        group: Which of the run's groups it belongs to.
+        dtype: θ's own dtype, by its name, e.g. "bfloat16".
+    """
+
+    theta: Array
+    momentum: Array
+    scale: float = 1.0
+    squares: Array | None = None
+    steps: int = 0
+    begun: bool = True
+    group: int = 0
+    dtype: str = "float32"
+
+
+class Run(NamedTuple):
+    """A run: its method, the hyperparameters of its groups, its parameters by name, its step."""
+
+    method: str
+    groups: tuple[Mapping[str, Any], ...]
+    parameters: Mapping[str, Parameter]
+    step: int
+
+
+def save(path: str | os.PathLike[str], run: Run) -> None:
+    """Write a run to a file: either all of it is there afterwards, or the file as it was before.
+
+    Args:
+        path: Where to.
+        run: The run.
+
+    Raises:
+        ValueError: If the run cannot be: see `checked_run`.
+        ImportError: If safetensors is missing.
+
+    Examples:
+        >>> import tempfile
+        >>> parameter = Parameter(np.ones(2), np.zeros(2), dtype="float64")
+        >>> run = Run("INDIAN", ({"lr": 0.1, "alpha": 0.5, "beta": 0.1},), {"w": parameter}, 3)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(f"{folder}/run.safetensors", run)
+        ...     load(f"{folder}/run.safetensors").parameters["w"].theta
+        array([1., 1.])
+    """
+    save_file = _safetensors("numpy").save_file
+    checked_run(run)
+    tensors, rows = {}, []
+    for name, parameter in run.parameters.items():
+        tensors[f"theta/{name}"] = np.ascontiguousarray(parameter.theta)
+        tensors[f"momentum/{name}"] = np.ascontiguousarray(parameter.momentum)
+        if parameter.squares is not None:
+            tensors[f"squares/{name}"] = np.ascontiguousarray(parameter.squares)
+        fields = ("scale", "steps", "begun", "group", "dtype")
+        rows.append({"name": name} | {field: getattr(parameter, field) for field in fields})
+    header = {
+        "version": VERSION,
+        "method": run.method,
+        "groups": [dict(group) for group in run.groups],
+        "step": run.step,
+        "parameters": rows,
+    }
+    path = Path(path)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        save_file(tensors, beside, metadata={_KEY: json.dumps(header, allow_nan=False)})
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str]) -> Run:
+    """Return the run that a file holds.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged, is no run, or is one of a later version.
+        ImportError: If safetensors is missing.
+
+    Examples:
+        >>> load("nowhere.safetensors")
+        Traceback (most recent call last):
+        FileNotFoundError: No such file or directory: nowhere.safetensors
+    """
+    package = _safetensors()
+    try:
+        with package.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except package.SafetensorError as error:
+        raise ValueError(f"Invalid run file: {str(path)!r} ({error})") from error
+    if _KEY not in metadata:
+        raise ValueError(f"Invalid run file: {str(path)!r} (it holds no run)")
+    try:
+        header = json.loads(metadata[_KEY])
+        if header["version"] > VERSION:
+            raise ValueError(f"it is of version {header['version']}, and {VERSION} is known here")
+        run = Run(
+            header["method"],
+            tuple(header["groups"]),
+            {
+                row.pop("name"): Parameter(
+                    tensors.pop(f"theta/{name}"),
+                    tensors.pop(f"momentum/{name}"),
+                    squares=tensors.pop(f"squares/{name}", None),
+                    **row,
+                )
+                for row in header["parameters"]
+                for name in [row["name"]]
+            },
+            header["step"],
+        )
+        if tensors:
+            raise ValueError(f"it has no parameter for {sorted(tensors)}")
+        checked_run(run)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"Invalid run file: {str(path)!r} ({error})") from error
+    return run
+
+
+def checked_run(run: Run) -> Run:
+    """Return a run, or raise if it cannot be one.
+
+    Args:
+        run: The run.
+
+    Raises:
+        ValueError: If the method is unknown, a hyperparameter is out of range, or a parameter's
+            arrays do not belong together.
+        TypeError: If a hyperparameter is not a number.
+    """
+    if run.method not in METHODS:
+        raise ValueError(f"Invalid method: {run.method!r} (it must be one of {list(METHODS)})")
+    for group in run.groups:
+        numbers = {k: v for k, v in group.items() if k in METHODS[run.method] and v is not None}
+        checked_hyperparameters(**numbers)
+    for name, parameter in run.parameters.items():
+        shape = parameter.theta.shape
+        arrays = [parameter.momentum, *([] if parameter.squares is None else [parameter.squares])]
+        if any(array.shape != shape for array in arrays):
+            raise ValueError(f"Invalid parameter {name}: its arrays have several shapes")
+        if not (math.isfinite(parameter.scale) and parameter.scale != 0):
+            raise ValueError(f"Invalid parameter {name}: its buffer's scale is {parameter.scale}")
+        if (parameter.squares is None) != (run.method == "INDIAN"):
+            raise ValueError(f"Invalid parameter {name}: {run.method} does not go with its arrays")
+        if not 0 <= parameter.group < len(run.groups):
+            raise ValueError(f"Invalid parameter {name}: there is no group {parameter.group}")
+    return run
+
+
+def inspect(path: str | os.PathLike[str]) -> str:
+    """Return what a file holds, in words: a line for the run, each group and each parameter.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: As `load`.
+    """
+    run = load(path)
+    lines = [f"{run.method}, step {run.step}"]
+    for number, group in enumerate(run.groups):
+        lines.append(f"group {number}: " + ", ".join(f"{k} {v}" for k, v in group.items()))
+    for name, p in run.parameters.items():
+        state = "begun" if p.begun else "not begun"
+        if p.squares is not None:
+            state += f", {p.steps} gradients"
+        lines.append(f"{name}: {p.dtype} {p.theta.shape}, group {p.group}, {state}")
+    return "\n".join(lines)
+
+
+def _safetensors(module: str = "") -> Any:
+    try:
+        import safetensors  # noqa: PLC0415 (needed for files alone)
+        import safetensors.numpy  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("a run's file needs safetensors: pip install safetensors") from error
+    return getattr(safetensors, module) if module else safetensors
