@@ -14,12 +14,12 @@ except ImportError as error:
     ) from error
 
 from indian_optax import energy as energy
-from indian_optax.alias import from_sgd, indian, inna
+from indian_optax.base import IndianState
 from indian_optax.curvature import largest_curvature, suggest_lr
+from indian_optax.indian import from_sgd, indian, inna, scale_by_indian
 from indian_optax.phase_space import psi, with_psi
 from indian_optax.schedules import power_decay
 from indian_optax.stochastic_rounding import StochasticRoundingState, stochastic_rounding
-from indian_optax.transform import IndianState, scale_by_indian
 
 __all__ = [
     "IndianState",

@@ -1,4 +1,4 @@
-"""`scale_by_indian`: the INDIAN step as a gradient transformation."""
+"""The INDIAN step as a gradient transformation, and its state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_core import ALPHA, BETA, INITIAL_SPEED
 from indian_optax import hyperparameters
 from indian_optax.dtypes import checked_dtype, momentum_dtype, standard_promotion
 from indian_optax.hyperparameters import Scalar
@@ -33,61 +32,6 @@ class IndianState(NamedTuple):
     alpha: jax.Array
     beta: jax.Array
     momentum: optax.Updates
-
-
-def scale_by_indian(
-    learning_rate: optax.ScalarOrSchedule,
-    alpha: jax.typing.ArrayLike = ALPHA,
-    beta: jax.typing.ArrayLike = BETA,
-    initial_speed: jax.typing.ArrayLike | None = INITIAL_SPEED,
-    *,
-    accumulator_dtype: Any | None = None,
-) -> optax.GradientTransformation:
-    r"""Rescale updates according to the INDIAN (INNA) algorithm.
-
-    See :func:`indian_optax.indian` for more details.
-
-    The learning rate enters the recursion of the momentum, so it lives inside this transformation,
-    and what comes out is the step itself, with its sign: ``optax.apply_updates`` adds it.
-    Transform gradients before it (clip them, say); scaling its updates makes another method.
-
-    Args:
-      learning_rate: :math:`\gamma`, the step size: a scalar, or a schedule of the step count.
-      alpha: :math:`\alpha \geq 0`, the viscous damping.
-      beta: :math:`\beta > 0`, the Newton damping.
-      initial_speed: :math:`s \geq 0`, the initial speed in units of the first gradient. ``None``
-        is :math:`\beta`, a start from rest.
-      accumulator_dtype: Optional ``dtype`` of the momentum. With ``None`` it is the parameter's
-        own, but float32 for narrower parameters.
-
-    Returns:
-      A :class:`optax.GradientTransformation` object. Its state is an :class:`IndianState`. It needs
-      no ``params``; with them, updates have the wider dtype of gradient and parameter, and on CPUs
-      XLA updates parameters and momentum in place, without a temporary copy, if the buffers are
-      donated and :func:`optax.apply_updates` is what follows.
-
-    Raises:
-      TypeError: If a hyperparameter is not a number, an array or (``learning_rate``) a schedule,
-        or ``accumulator_dtype`` no floating-point dtype. ``update`` raises it if the state is not
-        an :class:`IndianState`.
-      ValueError: If a number is out of range, or an array is not a scalar. ``update`` raises it if
-        the gradients' tree or shapes are not those of the parameters, or a gradient is complex and
-        its parameter is not.
-
-    Examples:
-      >>> import optax
-      >>> import jax
-      >>> import jax.numpy as jnp
-      >>> from indian_optax import scale_by_indian
-      >>> solver = optax.chain(optax.clip(1.0), scale_by_indian(0.5, alpha=0.5, beta=0.5))
-      >>> params = jnp.array([1., 2.])
-      >>> updates, state = solver.update(jnp.array([0.5, 4.]), solver.init(params))
-      >>> print(updates)
-      [-0.125 -0.25 ]
-    """
-    return transformation(
-        learning_rate, alpha, beta, initial_speed, accumulator_dtype=accumulator_dtype
-    )
 
 
 def transformation(
