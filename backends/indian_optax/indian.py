@@ -11,8 +11,8 @@ import optax
 
 import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED
-from indian_optax.hyperparameters import as_scalar
 from indian_optax.base import transformation
+from indian_optax.hyperparameters import as_scalar
 
 
 def indian(
