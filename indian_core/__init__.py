@@ -16,9 +16,12 @@ from indian_core.equivalences import (
     IndianHyperparameters,
     QHMHyperparameters,
     SGDHyperparameters,
+    SGDShares,
     from_gradient_descent,
     from_qhm,
     from_sgd,
+    scheduled_sgd,
+    sgd_shares,
     to_qhm,
     to_sgd,
 )
@@ -46,6 +49,7 @@ from indian_core.linear_step import (
     from_new_momentum,
     momentum_from_psi,
     psi_from_momentum,
+    rescaled,
 )
 from indian_core.phase_space import initial_psi, step
 from indian_core.rms import bias_correction, scaled_gradient, second_moment
@@ -72,6 +76,7 @@ __all__ = [
     "NewMomentumCoefficients",
     "QHMHyperparameters",
     "SGDHyperparameters",
+    "SGDShares",
     "as_nesterov_sgd",
     "bias_correction",
     "checked",
@@ -88,8 +93,11 @@ __all__ = [
     "power_decay",
     "psi_from_momentum",
     "refuse_arguments",
+    "rescaled",
     "scaled_gradient",
+    "scheduled_sgd",
     "second_moment",
+    "sgd_shares",
     "step",
     "to_adam",
     "to_qhm",

@@ -21,14 +21,21 @@ reproduced exactly, and d then turned up from there at the same η.
 The identities hold step by step while the step size is constant. η = γ/α is linear in γ: a schedule
 of SGD's lr, given to γ as it is, scales η as it does SGD's, and d stays; the memory, 1/(αγ) steps,
 grows as γ falls.
+
+Along a schedule of SGD's own lr, at constant m, the coefficients are γ_k = √lr_k, α_k = (1 − m)/γ_k
+and β_k = r γ_k, and w is kept in units of γ: on b = w/γ the step has constant coefficients but for
+lr_k itself, so that it is SGD's for any schedule, lr_k = 0 included:
+
+$$\theta_{k+1} = \theta_k - lr_k\,(b_k + r v_k), \qquad b_{k+1} = m\, b_k + (1 - d)\, v_k$$
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from indian_core.hyperparameters import checked
+from indian_core.linear_step import Coefficients
 
 
 class IndianHyperparameters(NamedTuple):
@@ -115,15 +122,72 @@ def from_sgd(
     if nesterov and momentum == 0:
         raise ValueError("Nesterov momentum requires a momentum > 0")
     gamma = math.sqrt(lr)
-    if damping is None:
-        beta = gamma * (1 + momentum) if nesterov else gamma
-        return IndianHyperparameters(gamma, (1 - momentum) / gamma, beta, initial_speed=beta)
-    if nesterov or momentum == 1:
-        other = "nesterov=True, which is 1 - momentum**2" if nesterov else "momentum=1"
-        raise ValueError(f"Invalid damping: {damping} (it cannot be given with {other})")
-    damping = checked_damping(momentum, damping, nesterov=False)
-    alpha = (1 - momentum) / gamma
-    return IndianHyperparameters(gamma, alpha, damping / alpha, initial_speed=damping / alpha)
+    if damping is not None:
+        if nesterov or momentum == 1:
+            other = "nesterov=True, which is 1 - momentum**2" if nesterov else "momentum=1"
+            raise ValueError(f"Invalid damping: {damping} (it cannot be given with {other})")
+        damping = checked_damping(momentum, damping, nesterov=False)
+    beta = gamma * sgd_shares(momentum, nesterov, damping).ratio
+    return IndianHyperparameters(gamma, (1 - momentum) / gamma, beta, initial_speed=beta)
+
+
+class SGDShares(NamedTuple):
+    """What β is to SGD, at any lr: `sgd_shares` makes it.
+
+    Attributes:
+        damping: d = αβ, the share of the newest gradient.
+        ratio: r = β/γ.
+    """
+
+    damping: Any
+    ratio: Any
+
+
+def sgd_shares(momentum: Any, nesterov: bool = False, damping: Any = None) -> SGDShares:
+    """Return d and r = β/γ of an SGD. It checks nothing: `from_sgd` does.
+
+    Args:
+        momentum: SGD's momentum m, a number or a framework's scalar.
+        nesterov: Whether SGD uses Nesterov's momentum.
+        damping: d, in the place of SGD's own.
+
+    Returns:
+        d and r: 1 − m and 1 for the heavy ball, 1 − m² and 1 + m for Nesterov, d and d/(1 − m).
+
+    Example:
+        >>> sgd_shares(0.75, nesterov=True)
+        SGDShares(damping=0.4375, ratio=1.75)
+    """
+    if damping is not None:
+        return SGDShares(damping, damping / (1 - momentum))
+    ratio = 1 + momentum if nesterov else 1
+    return SGDShares((1 - momentum) * ratio, ratio)
+
+
+def scheduled_sgd(lr: Any, momentum: Any, shares: SGDShares) -> Coefficients:
+    """Return the scalars of a step at SGD's own lr, on b = w/γ in the place of w.
+
+    For a buffer that holds w, `rescaled` has before = γ_{k−1} and after = γ_k, where γ_k is √lr_k,
+    or γ_{k−1} where lr_k is 0. (SGD's own buffer is b/m, and for Nesterov's momentum b/m².)
+
+    Args:
+        lr: SGD's learning rate in this step: any, 0 included.
+        momentum: SGD's momentum m.
+        shares: The `sgd_shares` of that SGD.
+
+    Returns:
+        The four `Coefficients`.
+
+    Example:
+        >>> tuple(scheduled_sgd(0.5, 0.75, sgd_shares(0.75, nesterov=True)))
+        (-0.5, -0.875, 0.75, 0.5625)
+    """
+    return Coefficients(
+        theta_momentum=-lr,
+        theta_gradient=-lr * shares.ratio,
+        momentum_momentum=momentum,
+        momentum_gradient=1 - shares.damping,
+    )
 
 
 def to_sgd(lr: float, alpha: float, beta: float, tolerance: float = 1e-12) -> SGDHyperparameters:

@@ -123,6 +123,29 @@ def coefficients(
     )
 
 
+def rescaled(step: Coefficients, before: Any, after: Any) -> Coefficients:
+    """Return the same step on a buffer that holds w in other units.
+
+    Args:
+        step: The `Coefficients` of a step on w.
+        before: What the buffer holds before the step is this many times w.
+        after: What it holds after the step is this many times the new w.
+
+    Returns:
+        The `Coefficients` of the step on the buffer.
+
+    Example:
+        >>> tuple(rescaled(Coefficients(-0.5, -0.5, 0.75, 0.25), before=2.0, after=4.0))
+        (-0.25, -0.5, 1.5, 1.0)
+    """
+    return Coefficients(
+        theta_momentum=step.theta_momentum / before,
+        theta_gradient=step.theta_gradient,
+        momentum_momentum=step.momentum_momentum * after / before,
+        momentum_gradient=step.momentum_gradient * after,
+    )
+
+
 class NewMomentumCoefficients(NamedTuple):
     """The scalars of one step that reads the new w: `from_new_momentum` makes them.
 

@@ -1,4 +1,4 @@
-r"""The INDIAN (INNA) optimizer for JAX, as an optax gradient transformation.
+"""INDIAN (INNA) and INNAprop for JAX, as optax gradient transformations.
 
 Example:
     >>> import optax
@@ -14,23 +14,33 @@ except ImportError as error:
     ) from error
 
 from indian_optax import energy as energy
-from indian_optax.alias import from_sgd, indian, inna
+from indian_optax.base import IndianState
 from indian_optax.curvature import largest_curvature, suggest_lr
+from indian_optax.indian import from_sgd, indian, inna, scale_by_indian
+from indian_optax.innaprop import (
+    InnapropState,
+    innaprop,
+    innaprop_from_adam,
+    scale_by_innaprop,
+)
 from indian_optax.phase_space import psi, with_psi
 from indian_optax.schedules import power_decay
 from indian_optax.stochastic_rounding import StochasticRoundingState, stochastic_rounding
-from indian_optax.transform import IndianState, scale_by_indian
 
 __all__ = [
     "IndianState",
+    "InnapropState",
     "StochasticRoundingState",
     "from_sgd",
     "indian",
     "inna",
+    "innaprop",
+    "innaprop_from_adam",
     "largest_curvature",
     "power_decay",
     "psi",
     "scale_by_indian",
+    "scale_by_innaprop",
     "stochastic_rounding",
     "suggest_lr",
     "with_psi",

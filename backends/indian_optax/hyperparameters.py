@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from indian_core import checked
+from indian_core import checked, refuse_arguments
 
 Scalar: TypeAlias = Any  # a float, or a scalar array, traced or not
 ScalarOrSchedule: TypeAlias = Any
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def as_scalar(name: str, value: Any, *, positive: bool | None = None) -> Scalar:
+def as_scalar(
+    name: str, value: Any, *, positive: bool | None = None, below: float | None = None
+) -> Scalar:
     """Return a hyperparameter as a checked Python float, or unchanged if it is an array.
 
     A number is known now, so it is checked now and its share of the step's arithmetic is done in
@@ -26,6 +33,7 @@ def as_scalar(name: str, value: Any, *, positive: bool | None = None) -> Scalar:
       name: The argument's name, for the error text.
       value: What the user gave.
       positive: As in `indian_core.checked`.
+      below: Likewise.
 
     Returns:
       The float, or the array.
@@ -38,9 +46,9 @@ def as_scalar(name: str, value: Any, *, positive: bool | None = None) -> Scalar:
         if value.ndim != 0:
             raise ValueError(f"Invalid {name}: an array of shape {value.shape}, not a scalar")
         if _is_known(value):
-            checked(name, np.asarray(jax.device_get(value)), positive=positive)
+            checked(name, np.asarray(jax.device_get(value)), positive=positive, below=below)
         return value
-    return checked(name, value, positive=positive)
+    return checked(name, value, positive=positive, below=below)
 
 
 def _is_known(value: jax.Array | np.ndarray) -> bool:
@@ -83,3 +91,15 @@ def cast(dtype: Any, *values: Scalar) -> list[Scalar]:
     return [
         x if x is None or isinstance(x, float) else jnp.asarray(x).astype(dtype) for x in values
     ]
+
+
+def refusing_others(method: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that says of another method's arguments where they belong."""
+    names = inspect.signature(method).parameters
+
+    @functools.wraps(method)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        refuse_arguments(method.__name__, [name for name in kwargs if name not in names])
+        return method(*args, **kwargs)
+
+    return wrapped

@@ -1,10 +1,11 @@
-"""Keeping XLA from copying the momentum: an order between the two updates of a step.
+"""Keeping XLA from copying the buffers: an order between the updates of a step.
 
 θ is written from the old w. XLA on the CPU does not order two updates that do not depend on each
 other, so it would copy every w before it updates it, which takes three times as long. Here the
 decay of w depends on one entry of the new θ, in a way that XLA cannot fold and that changes no
-number. (The sum θ + u is the one that `optax.apply_updates` makes, and XLA takes the two for one.)
-On an accelerator XLA makes both updates in one kernel, and between processes the one entry would
+number. Likewise the leaves of INNAprop are made one after the other, so that one leaf's room for
+the scaled gradient serves them all, and stays in the cache.
+On an accelerator XLA makes the updates in one kernel, and between processes the one entry would
 have to be sent around.
 """
 
@@ -16,32 +17,43 @@ import jax
 import jax.numpy as jnp
 
 
-def after(decay: jax.Array, theta: Any, update: jax.Array, count: jax.Array) -> jax.Array:
-    """Return the decay, as a number that XLA on the CPU cannot know before it has θ + update.
+def after(scalar: Any, array: Any, count: jax.Array) -> Any:
+    """Return a scalar as a number that XLA on the CPU cannot know before it has an array.
 
     Args:
-      decay: The decay of w, a scalar.
-      theta: θ, or None if it is not known: then nothing is ordered.
-      update: What will be added to θ.
-      count: The step count, ≥ 0.
+        scalar: An array without dimensions.
+        array: What must be there first, or None if it is not known: then nothing is ordered.
+        count: The step count, ≥ 0.
 
     Returns:
-      The same number.
+        The same number.
     """
-    if theta is None or not isinstance(update, jax.core.Tracer) or 0 in update.shape:
-        return decay
+    if array is None or not isinstance(array, jax.core.Tracer) or 0 in array.shape:
+        return scalar
     if jax.process_count() > 1:
-        return decay
+        return scalar
 
-    entry = jnp.real((theta + update)[(0,) * update.ndim])
+    entry = jnp.real(array[(0,) * array.ndim])
 
-    def probed(decay: jax.Array, entry: jax.Array) -> jax.Array:
+    def probed(scalar: jax.Array, entry: jax.Array) -> jax.Array:
         never = jnp.logical_and(jnp.not_equal(entry, entry), jnp.less(count, -7))
-        return jnp.where(never, decay + jnp.ones_like(decay), decay)
+        return jnp.where(never, scalar + jnp.ones_like(scalar), scalar)
 
-    def unchanged(decay: jax.Array, entry: jax.Array) -> jax.Array:
+    def unchanged(scalar: jax.Array, entry: jax.Array) -> jax.Array:
         # (Of the type that the other has, which may vary over a mesh.)
-        return jnp.where(jnp.ones_like(entry, bool), decay, jnp.zeros_like(decay))
+        return jnp.where(jnp.ones_like(entry, bool), scalar, jnp.zeros_like(scalar))
 
-    found: jax.Array = jax.lax.platform_dependent(decay, entry, cpu=probed, default=unchanged)
-    return found
+    return jax.lax.platform_dependent(scalar, entry, cpu=probed, default=unchanged)
+
+
+def varies_as(array: jax.Array, other: jax.Array) -> bool:
+    """Return whether what depends on one array may depend on another inside of `jax.shard_map`.
+
+    There every array has axes of the mesh over which it varies, and an output must not vary more.
+    """
+
+    def axes(x: jax.Array) -> frozenset[Any]:
+        found: frozenset[Any] = getattr(getattr(x, "aval", None), "vma", frozenset())
+        return found
+
+    return axes(array) <= axes(other)

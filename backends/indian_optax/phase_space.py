@@ -10,10 +10,10 @@ import numpy as np
 import optax
 
 from indian_core import momentum_from_psi, psi_from_momentum
+from indian_optax.base import IndianState
 from indian_optax.dtypes import standard_promotion, working_dtype
 from indian_optax.hyperparameters import cast
 from indian_optax.states import is_indian, states_with_these_params
-from indian_optax.transform import IndianState
 from indian_optax.trees import leaves_like
 
 

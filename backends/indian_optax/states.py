@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import optax
 
-from indian_optax.transform import IndianState
+from indian_optax.base import IndianState
 
 
 def is_indian(node: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,16 @@ import numpy as np
 import optax
 
 from indian_core.testing import Arrays, Problem, Settings
-from indian_optax import indian, psi, with_psi
+from indian_optax import (
+    energy,
+    from_sgd,
+    indian,
+    innaprop,
+    innaprop_from_adam,
+    psi,
+    suggest_lr,
+    with_psi,
+)
 from tests.x64 import enable_x64
 
 
@@ -31,24 +40,44 @@ class OptaxDriver:
     `optax.inject_hyperparams`, inside a chain.
     """
 
-    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": indian}
+    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": indian, "INNAprop": innaprop}
     variants: ClassVar[tuple[str, ...]] = ("eager", "jit", "scheduled", "injected")
     slow_variants: ClassVar[tuple[str, ...]] = ("eager",)
 
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
     ) -> None:
-        self._x64 = dtype == "float64"
-        self._settings = settings
-        optimizer, self._update = _compiled(
-            self.methods[settings.method],
-            tuple(settings.lrs),
-            tuple(settings.hyperparameters.items()),
-            variant,
+        optimizer, update = _compiled(
+            self.methods[settings.method], _Arguments(vars(settings)), variant
         )
+        self._start(optimizer, update, theta_0, dtype)
+
+    def _start(self, optimizer: Any, update: Any, theta_0: Any, dtype: str) -> None:
+        self._update = update
+        self._x64 = dtype == "float64"
         with self._precision():
             self._params = [jnp.array(x, dtype) for x in theta_0]
             self._state = optimizer.init(self._params)
+
+    @classmethod
+    def translated(
+        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
+    ) -> Self:
+        given = dict(arguments)
+        if "betas" in given:
+            given["b1"], given["b2"] = given.pop("betas")
+        given["learning_rate"] = given.pop("lr")
+        optimizer = {"from_sgd": from_sgd, "from_adam": innaprop_from_adam}[name](**given)
+        run = cls.__new__(cls)
+        run._start(optimizer, _step_of(optimizer, jitted=True), theta_0, "float64")
+        return run
+
+    @staticmethod
+    def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
+        with enable_x64(True):
+            batch = [jnp.array(x) for x in problem.batch(0)]
+            params = [jnp.array(x) for x in theta_0]
+            return suggest_lr(lambda p: problem.loss(p, batch, jnp), params, **arguments)
 
     def _precision(self) -> Any:
         return enable_x64(self._x64)
@@ -82,6 +111,10 @@ class OptaxDriver:
         with self._precision():
             self._state = with_psi(self._state, self._params, list(psi))
 
+    def energy(self, loss: float) -> float:
+        with self._precision():
+            return float(energy.energy(self._state, loss))
+
     def save(self) -> bytes:
         return pickle.dumps(jax.device_get((self._params, self._state)))
 
@@ -90,26 +123,35 @@ class OptaxDriver:
             self._params, self._state = jax.tree.map(jnp.array, pickle.loads(checkpoint))
 
 
+class _Arguments(dict[str, Any]):
+    """Arguments that can be hashed whatever they are: a bad value may be a list."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(self))
+
+
 @functools.cache  # Runs with the same settings share their compiled step.
 def _compiled(
-    method: Callable[..., optax.GradientTransformation],
-    lrs: tuple[float, ...],
-    hyperparameters: tuple[tuple[str, float], ...],
-    variant: str,
+    method: Callable[..., optax.GradientTransformation], settings: _Arguments, variant: str
 ) -> tuple[optax.GradientTransformation, Callable[..., Any]]:
+    lrs = settings["lrs"]
+
     def schedule(count: Any) -> Any:
         return jnp.asarray(lrs)[count]
 
     learning_rate: Any = schedule
-    if variant in ("eager", "jit") and len(set(lrs)) == 1:
+    if variant in ("eager", "jit") and len(set(map(repr, lrs))) == 1:
         learning_rate = lrs[0]
     factory = optax.inject_hyperparams(method) if variant == "injected" else method
-    optimizer = factory(learning_rate, **dict(hyperparameters))
+    optimizer = factory(learning_rate, **settings["hyperparameters"])
     if variant == "injected":
         optimizer = optax.chain(optax.identity(), optimizer)
+    return optimizer, _step_of(optimizer, jitted=variant != "eager")
 
+
+def _step_of(optimizer: optax.GradientTransformation, *, jitted: bool) -> Callable[..., Any]:
     def update(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
         updates, state = optimizer.update(gradients, state, params)
         return optax.apply_updates(params, updates), state
 
-    return optimizer, update if variant == "eager" else jax.jit(update, donate_argnums=(0, 1))
+    return jax.jit(update, donate_argnums=(0, 1)) if jitted else update

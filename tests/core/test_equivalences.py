@@ -14,10 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indian_core import (
+    Coefficients,
     IndianHyperparameters,
+    coefficients,
     from_gradient_descent,
     from_qhm,
     from_sgd,
+    rescaled,
+    scheduled_sgd,
+    sgd_shares,
     to_qhm,
     to_sgd,
 )
@@ -149,3 +154,42 @@ def test_damping_holds_the_heavy_ball_nesterov_and_gradient_descent() -> None:
 def test_a_damping_that_is_none_is_refused(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}"):
         from_sgd(**{"lr": 0.1, "momentum": 0.9, **arguments})
+
+
+def linear(steps: list[Coefficients]) -> np.ndarray:
+    theta, w, path = 1.0, 0.0, []
+    for v, (a, b, c, d) in zip(GRADIENTS, steps, strict=False):
+        theta, w = theta + a * w + b * v, c * w + d * v
+        path.append(theta)
+    return np.array(path)
+
+
+@given(
+    st.lists(st.one_of(st.just(0.0), positive), min_size=1, max_size=60),
+    momenta,
+    st.booleans(),
+)
+def test_any_schedule_of_sgd_s_lr(lrs: list[float], momentum: float, nesterov: bool) -> None:
+    """In units of γ, and on w itself, which is brought to each step's own γ."""
+    theta, buffer, expected = 1.0, 0.0, []
+    for v, lr in zip(GRADIENTS, lrs, strict=False):
+        buffer = momentum * buffer + v
+        theta -= lr * (v + momentum * buffer if nesterov else buffer)
+        expected.append(theta)
+    shares = sgd_shares(momentum, nesterov)
+    steps = [scheduled_sgd(lr, momentum, shares) for lr in lrs]
+    np.testing.assert_allclose(linear(steps), expected, rtol=1e-11, atol=1e-11)
+    gammas = [1.0]
+    for lr in lrs:
+        gammas.append(math.sqrt(lr) if lr > 0 else gammas[-1])
+    on_w = [rescaled(*each) for each in zip(steps, gammas, gammas[1:], strict=False)]
+    np.testing.assert_allclose(linear(on_w), expected, rtol=1e-11, atol=1e-11)
+
+
+@given(positive, momenta, st.floats(0, 1))
+def test_a_constant_schedule_is_indian(lr: float, momentum: float, share: float) -> None:
+    damping = 1 - momentum + share * momentum
+    gamma, *others = from_sgd(lr, momentum, damping=damping)
+    step = scheduled_sgd(lr, momentum, sgd_shares(momentum, damping=damping))
+    found = rescaled(step, gamma, gamma)
+    np.testing.assert_allclose(found, coefficients(gamma, *others), rtol=1e-12, atol=1e-13)

@@ -1,0 +1,195 @@
+"""What the family shares: the state, and the linear step on a tree of directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from indian_optax import hyperparameters
+from indian_optax.dtypes import checked_dtype, momentum_dtype
+from indian_optax.hyperparameters import Scalar, at_count, cast
+from indian_optax.leaf import LeafStep, Scalars, working_arrays
+from indian_optax.rules import Rule
+from indian_optax.trees import is_none, leaves_like, masked_leaves
+
+State = TypeVar("State", bound=tuple[Any, ...])
+# What takes the place of leaf i's gradient, in the step's dtype: a function of i, the gradient in
+# that dtype, and the w of the leaf before, which is made first. None: the gradient itself.
+Direction = Callable[[int, jax.Array, Any], jax.Array] | None
+
+
+class IndianState(NamedTuple):
+    """State of `scale_by_indian`.
+
+    Attributes:
+        count: The number of steps made, an int32 scalar: where schedules are. It may be set.
+        begun: Whether there was a first step, or a ψ was given: a boolean scalar. The initial speed
+            has a part in the first step alone. A step with a learning rate of 0 is no first one.
+        gamma: γ of the last step, a scalar: w is carried on from it where m stays constant.
+        alpha: α of the last step, likewise: `psi` and `energy` need it.
+        beta: β of the last step, likewise.
+        momentum: w, a tree like the parameters.
+    """
+
+    count: jax.Array  # type: ignore[assignment]  # as in optax, it hides tuple.count
+    begun: jax.Array
+    gamma: jax.Array
+    alpha: jax.Array
+    beta: jax.Array
+    momentum: optax.Updates
+
+
+class Family:
+    """The linear step of a method, on any directions.
+
+    Args:
+        rule: What its scalars are.
+        weight_decay: λ, decoupled: a scalar, a schedule, or None.
+        mask: What is decayed.
+        accumulator_dtype: The momentum's dtype, or None.
+        authors_weight_decay: Whether ψ takes no notice of the decay, in INDIAN's own rule.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        weight_decay: Any = None,
+        mask: Any = None,
+        accumulator_dtype: Any = None,
+        *,
+        authors_weight_decay: bool = False,
+    ) -> None:
+        if weight_decay is not None:
+            weight_decay = hyperparameters.as_scalar_or_schedule("weight_decay", weight_decay)
+        if accumulator_dtype is not None:
+            accumulator_dtype = checked_dtype("accumulator_dtype", accumulator_dtype)
+        self.rule = rule
+        self.weight_decay = weight_decay
+        self.mask = mask
+        self.accumulator_dtype = accumulator_dtype
+        self.authors_weight_decay = authors_weight_decay
+        self._decay_is_large = rule.is_decay_large()
+
+    def init(self, params: optax.Params) -> IndianState:
+        """Return the state before the first step: w = 0."""
+        count = jnp.zeros([], jnp.int32)
+        phase = self.rule.phase(self._values(count), jnp.ones([], float))
+        momentum = jax.tree.map(
+            lambda p: jnp.zeros_like(p, dtype=momentum_dtype(p, self.accumulator_dtype)), params
+        )
+        gamma, alpha, beta = map(_remembered, phase)
+        return IndianState(count, jnp.zeros([], bool), gamma, alpha, beta, momentum)
+
+    def update(
+        self,
+        gradients: list[Any],
+        treedef: Any,
+        state: IndianState,
+        params: optax.Params | None,
+        direction: Direction = None,
+    ) -> tuple[optax.Updates, IndianState]:
+        """Return the updates and the new state.
+
+        Args:
+            gradients: The gradients' leaves, None among them.
+            treedef: Their tree.
+            state: The state.
+            params: θ, or None.
+            direction: What takes the gradients' place.
+        """
+        old_w = leaves_like(treedef, gradients, state.momentum, "gradients", "the momentum")
+        theta: list[Any] = [None] * len(gradients)
+        decays = [False] * len(gradients)
+        if params is not None:
+            theta = leaves_like(treedef, gradients, params, "gradients", "the parameters")
+        if self.weight_decay is not None:
+            decays = masked_leaves(self.mask, params, treedef)
+
+        count, before = jnp.asarray(state.count), jnp.asarray(state.gamma)
+        values = self._values(count)
+        phase = self.rule.phase(values, before)
+        # Where the learning rate is 0 nothing begins.
+        moving = jnp.not_equal(values["learning_rate"], 0.0)
+        step = LeafStep(
+            self._scalars(values, before, phase[0]),
+            jnp.logical_and(jnp.logical_not(state.begun), moving),
+            count,
+            # Without θ nothing can be ordered: what is known beforehand may be read in place all
+            # the same, from the new w.
+            from_new=params is None and self._decay_is_large,
+        )
+        updates: list[Any] = []
+        momentum: list[Any] = []
+        made = None
+        for i, (v, w, p, decayed) in enumerate(zip(gradients, old_w, theta, decays, strict=True)):
+            if v is None:  # As in optax.trace: the parameter rests.
+                update, new_w = None, w
+            else:
+                v, p, wide = working_arrays(v, w, p)
+                move = v.astype(wide)
+                if direction is not None:
+                    move = direction(i, move, made)
+                update, new_w = step(v, move, w, p, decayed)
+                made = new_w
+            updates.append(update)
+            momentum.append(new_w)
+        gamma, alpha, beta = map(_remembered, phase)
+        begun = jnp.logical_or(state.begun, moving)
+        new_w = treedef.unflatten(momentum)
+        new_state = IndianState(optax.safe_increment(count), begun, gamma, alpha, beta, new_w)
+        return treedef.unflatten(updates), new_state
+
+    def _values(self, count: jax.Array) -> dict[str, Scalar]:
+        """Return all hyperparameters at this count."""
+        given = {**self.rule.hyperparameters, "weight_decay": self.weight_decay}
+        return {name: at_count(name, value, count) for name, value in given.items()}
+
+    def _scalars(
+        self, values: dict[str, Scalar], before: jax.Array, after: Scalar
+    ) -> Callable[[Any, bool], Scalars]:
+        def scalars(dtype: Any, first: bool) -> Scalars:
+            numbers = dict(zip(values, cast(dtype, *values.values()), strict=True))
+            gammas = cast(dtype, before, after)
+            step = self.rule.coefficients(numbers, gammas[0], gammas[1], first)
+            if self.weight_decay is None:
+                return Scalars(step)
+            shrinkage = numbers["learning_rate"] * numbers["weight_decay"]
+            if not self.authors_weight_decay:
+                return Scalars(step, shrinkage)
+            return Scalars(step, shrinkage, (1 / numbers["beta"] - numbers["alpha"]) * shrinkage)
+
+        return scalars
+
+
+def flattened(updates: optax.Updates) -> tuple[list[Any], Any]:
+    """Return the gradients' leaves, None among them, and their tree."""
+    leaves, treedef = jax.tree.flatten(updates, is_leaf=is_none)
+    return leaves, treedef
+
+
+def checked_state(state: optax.OptState, kind: type[State]) -> State:
+    """Return the state.
+
+    Raises:
+        TypeError: If it is another optimizer's.
+        ValueError: If what has to be a scalar in it is none.
+    """
+    if not isinstance(state, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"The state must be {article} {kind.__name__}, not {type(state).__name__}")
+    for name in ("count", "begun", "gamma", "alpha", "beta", "nu_count"):
+        value = getattr(state, name) if name in state._fields else 0  # type: ignore[attr-defined]
+        # (Python's own numbers too: `optax.tree.set(state, count=0)`.)
+        if not isinstance(value, bool | int | float) and getattr(value, "shape", None) != ():
+            raise ValueError(f"Invalid state: its {name} is {value!r} (it must be a scalar)")
+    return state
+
+
+def _remembered(value: Scalar) -> jax.Array:
+    """Return a hyperparameter as a state holds it: in the widest float at hand."""
+    # A copy: a buffer that stands in a state twice cannot be donated.
+    return jnp.array(value, float, copy=True)

@@ -1,0 +1,94 @@
+r"""What the methods make of their hyperparameters: the four scalars of a step, and γ, α and β."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import indian_core
+from indian_core import SMALLEST_DECAY, Coefficients
+from indian_optax.hyperparameters import Scalar, ScalarOrSchedule, as_scalar, as_scalar_or_schedule
+
+
+class Rule(NamedTuple):
+    """How a step follows from the hyperparameters.
+
+    Attributes:
+        hyperparameters: Floats, arrays and schedules by name; one of them is the learning rate.
+        phase: A function of their values and of γ in the step before that returns γ, α and β.
+        coefficients: A function of their values, of γ before and after the step and of whether the
+            step is a first one that returns its scalars.
+    """
+
+    hyperparameters: Mapping[str, ScalarOrSchedule]
+    phase: Callable[[Mapping[str, Scalar], jax.Array], tuple[Scalar, Scalar, Scalar]]
+    coefficients: Callable[[Mapping[str, Scalar], Scalar, Scalar, bool], Coefficients]
+
+    def is_decay_large(self) -> bool:
+        """Return whether |1 − αγ| is known to allow θ to be written from the new w."""
+        lr, alpha = self.hyperparameters["learning_rate"], self.hyperparameters.get("alpha")
+        if not isinstance(alpha, float) or not isinstance(lr, float):
+            return False
+        return abs(1 - alpha * lr) >= SMALLEST_DECAY
+
+
+def indian_rule(learning_rate: Any, alpha: Any, beta: Any, initial_speed: Any = None) -> Rule:
+    """Return INDIAN's own rule: γ is the learning rate, and α and β are given."""
+    hyperparameters = {
+        "learning_rate": as_scalar_or_schedule("learning_rate", learning_rate),
+        "alpha": as_scalar("alpha", alpha),
+        "beta": as_scalar("beta", beta),
+        "initial_speed": None,
+    }
+    if initial_speed is not None:
+        hyperparameters["initial_speed"] = as_scalar("initial_speed", initial_speed)
+
+    def phase(values: Mapping[str, Scalar], _: jax.Array) -> tuple[Scalar, Scalar, Scalar]:
+        return values["learning_rate"], values["alpha"], values["beta"]
+
+    def coefficients(
+        values: Mapping[str, Scalar], _: Scalar, __: Scalar, first: bool
+    ) -> Coefficients:
+        return indian_core.coefficients(
+            values["learning_rate"], values["alpha"], values["beta"], values["initial_speed"], first
+        )
+
+    return Rule(hyperparameters, phase, coefficients)
+
+
+def momentum_rule(
+    learning_rate: Any, momentum: Any, damping: Any, *, nesterov: bool, total: bool = False
+) -> Rule:
+    """Return the rule of SGD's hyperparameters, of which m stays constant along any schedule.
+
+    Args:
+        learning_rate: SGD's, or a schedule of it.
+        momentum: m.
+        damping: d, or None for SGD's own.
+        nesterov: Whether that is Nesterov's.
+        total: Whether the learning rate is the total gain η = lr/(1 − m).
+    """
+    hyperparameters = {"learning_rate": learning_rate, "momentum": momentum, "damping": damping}
+
+    def sgd_lr(values: Mapping[str, Scalar]) -> Scalar:
+        return values["learning_rate"] * (1 - values["momentum"] if total else 1)
+
+    def shares(values: Mapping[str, Scalar]) -> indian_core.SGDShares:
+        return indian_core.sgd_shares(values["momentum"], nesterov, values["damping"])
+
+    def phase(values: Mapping[str, Scalar], before: jax.Array) -> tuple[Scalar, Scalar, Scalar]:
+        lr = jnp.asarray(sgd_lr(values))
+        # Where lr is 0 nothing moves, and w keeps its units.
+        gamma = jnp.sqrt(jnp.where(lr > 0, lr, before**2))
+        return gamma, (1 - values["momentum"]) / gamma, shares(values).ratio * gamma
+
+    def coefficients(
+        values: Mapping[str, Scalar], before: Scalar, after: Scalar, _: bool
+    ) -> Coefficients:
+        step = indian_core.scheduled_sgd(sgd_lr(values), values["momentum"], shares(values))
+        return indian_core.rescaled(step, before, after)
+
+    return Rule(hyperparameters, phase, coefficients)
