@@ -7,10 +7,10 @@ except ImportError as error:
         'indian_torch needs PyTorch: pip install "indian-optimizer[torch]"'
     ) from error
 
+from indian_torch.base import INDIAN, INNA
 from indian_torch.curvature import largest_curvature, suggest_lr
 from indian_torch.migration import load_authors_state_dict
-from indian_torch.optimizer import INDIAN, INNA
-from indian_torch.schedule import PowerDecayLR
+from indian_torch.schedules import PowerDecayLR
 from indian_torch.weight_decay import no_weight_decay_groups
 
 __all__ = [

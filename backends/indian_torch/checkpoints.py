@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from indian_torch.groups import OPTIONS, checked_group
-from indian_torch.precision import momentum_dtype_of
-from indian_torch.scalars import is_unreadable
+from indian_torch.step.precision import momentum_dtype_of
+from indian_torch.step.scalars import is_unreadable
 
 StateDict = dict[str, Any]
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from indian_core import checked_hyperparameters, checked_start
-from indian_torch.scalars import Step, is_unreadable, known
+from indian_torch.step.scalars import Step, is_unreadable, known
 
 HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
 

@@ -13,10 +13,10 @@ from typing import Any
 from torch import Tensor
 
 from indian_core import checked
+from indian_torch.base import INDIAN, check_psi
 from indian_torch.checkpoints import check_structure
 from indian_torch.groups import checked_values
-from indian_torch.optimizer import INDIAN, check_psi
-from indian_torch.schedule import PowerDecayLR
+from indian_torch.schedules import PowerDecayLR
 
 _THEIRS = ("lr", "alpha", "beta", "decaypower", "weight_decay")
 

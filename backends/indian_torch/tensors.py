@@ -21,7 +21,7 @@ from torch import Tensor
 from indian_torch import _private
 
 if TYPE_CHECKING:
-    from indian_torch.dispatch import Part
+    from indian_torch.step.dispatch import Part
 
 _FUSED_DTYPES = (torch.float32, torch.float64)
 Kind = tuple[torch.device, torch.dtype]

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 import indian_torch
-from indian_torch import INDIAN, _private, fused
+from indian_torch import INDIAN, _private
+from indian_torch.step import fused
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     advance,

@@ -14,10 +14,10 @@ from typing import Any
 from torch import Tensor
 
 from indian_torch import _private
-from indian_torch.for_loop import _single_tensor_indian
-from indian_torch.foreach import _multi_tensor_indian
-from indian_torch.fused import Call, fused_calls, make_fused_call, raise_versions
-from indian_torch.scalars import Scale, Step
+from indian_torch.step.for_loop import _single_tensor_indian
+from indian_torch.step.foreach import _multi_tensor_indian
+from indian_torch.step.fused import Call, fused_calls, make_fused_call, raise_versions
+from indian_torch.step.scalars import Scale, Step
 from indian_torch.tensors import Layout, check_match
 
 

@@ -23,7 +23,6 @@ from indian_torch.checkpoints import (
     check_structure,
     restore_state,
 )
-from indian_torch.dispatch import Part, make
 from indian_torch.energy import energy
 from indian_torch.groups import (
     HYPERPARAMETERS,
@@ -32,8 +31,9 @@ from indian_torch.groups import (
     checked_group,
     checked_step,
 )
-from indian_torch.precision import momentum_dtype_of
-from indian_torch.scalars import Scale, is_unreadable, moved
+from indian_torch.step.dispatch import Part, make
+from indian_torch.step.precision import momentum_dtype_of
+from indian_torch.step.scalars import Scale, is_unreadable, moved
 from indian_torch.tensors import Examiner, Separator, examine
 
 _NO_STATE: StateDict = {}

@@ -22,11 +22,11 @@ from torch import Tensor
 
 from indian_core import Coefficients, NesterovSGD, as_nesterov_sgd
 from indian_torch import _private
-from indian_torch.scalars import Step
+from indian_torch.step.scalars import Step
 from indian_torch.tensors import Kind
 
 if TYPE_CHECKING:
-    from indian_torch.dispatch import Part
+    from indian_torch.step.dispatch import Part
 
 # Where the kernel is chosen without being asked for. In float64 its `1 - dampening` may lose up
 # to three digits, and users of float64 want all of them; MPS and XPU were never tested.

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from indian_core import Coefficients
-from indian_torch.precision import add_rounded, working_dtype
-from indian_torch.scalars import Scale, Step
+from indian_torch.step.precision import add_rounded, working_dtype
+from indian_torch.step.scalars import Scale, Step
 
 
 def _single_tensor_indian(
