@@ -1,4 +1,4 @@
-"""INDIAN (INNA) as a native `torch.optim.Optimizer`: `INDIAN` and the schedule `PowerDecayLR`."""
+"""INDIAN (INNA) and INNAprop as native optimizers of PyTorch, and what goes with them."""
 
 try:
     import torch as _torch  # noqa: F401
@@ -7,8 +7,9 @@ except ImportError as error:
         'indian_torch needs PyTorch: pip install "indian-optimizer[torch]"'
     ) from error
 
-from indian_torch.base import INDIAN, INNA
 from indian_torch.curvature import largest_curvature, suggest_lr
+from indian_torch.indian import INDIAN, INNA
+from indian_torch.innaprop import INNAprop
 from indian_torch.migration import load_authors_state_dict
 from indian_torch.schedules import PowerDecayLR
 from indian_torch.weight_decay import no_weight_decay_groups
@@ -16,6 +17,7 @@ from indian_torch.weight_decay import no_weight_decay_groups
 __all__ = [
     "INDIAN",
     "INNA",
+    "INNAprop",
     "PowerDecayLR",
     "largest_curvature",
     "load_authors_state_dict",
