@@ -1,4 +1,4 @@
-"""INDIAN (INNA) as a native `torch.optim.Optimizer`: `INDIAN` and the schedule `PowerDecayLR`."""
+"""INDIAN (INNA) and INNAprop as native optimizers of PyTorch, and what goes with them."""
 
 try:
     import torch as _torch  # noqa: F401
@@ -8,14 +8,16 @@ except ImportError as error:
     ) from error
 
 from indian_torch.curvature import largest_curvature, suggest_lr
+from indian_torch.indian import INDIAN, INNA
+from indian_torch.innaprop import INNAprop
 from indian_torch.migration import load_authors_state_dict
-from indian_torch.optimizer import INDIAN, INNA
-from indian_torch.schedule import PowerDecayLR
+from indian_torch.schedules import PowerDecayLR
 from indian_torch.weight_decay import no_weight_decay_groups
 
 __all__ = [
     "INDIAN",
     "INNA",
+    "INNAprop",
     "PowerDecayLR",
     "largest_curvature",
     "load_authors_state_dict",

@@ -57,9 +57,8 @@ except ImportError:
 
 
 # Without one of these, steps are the for-loop's.
-has_foreach = all(
-    hasattr(torch, f"_foreach_{name}") for name in ("add", "add_", "copy_", "mul", "mul_", "sub_")
-)
+_FOREACH = ("add", "add_", "addcdiv_", "addcmul_", "copy_", "div", "mul", "mul_", "sqrt", "sub_")
+has_foreach = all(hasattr(torch, f"_foreach_{name}") for name in _FOREACH)
 
 
 def values(sparse: Tensor) -> Tensor:
@@ -83,6 +82,11 @@ def check_capture(optimizer: Any) -> None:
 def fused_sgd(*lists: list[Tensor], **scalars: Any) -> None:
     """Call the fused kernel. Without it this is an AttributeError, which its user awaits."""
     torch._fused_sgd_(*lists, **scalars)
+
+
+def fused_adamw(*lists: list[Tensor], **scalars: Any) -> None:
+    """Call the fused kernel of AdamW, likewise."""
+    torch._fused_adamw_(*lists, **scalars)
 
 
 def is_zero_tensor(tensor: Tensor) -> bool:

@@ -1,4 +1,4 @@
-r"""What `INDIAN.load_state_dict` does on top of torch's: refuse first, and keep every digit.
+r"""What `load_state_dict` does on top of torch's: refuse first, and keep every digit.
 
 `torch.optim.Optimizer.load_state_dict` takes any state, and casts it to the parameter's dtype: the
 float32 momentum of a 16-bit parameter would come back in 16 bits.
@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
-from indian_torch.groups import OPTIONS, checked_group
-from indian_torch.precision import momentum_dtype_of
-from indian_torch.scalars import is_unreadable
+from indian_torch.step.precision import buffer_dtype_of
+from indian_torch.step.scalars import is_unreadable
+
+if TYPE_CHECKING:
+    from indian_torch.base import InertialOptimizer
 
 StateDict = dict[str, Any]
 
-STATE_KEYS = {"momentum_buffer", "scale"}
 _SMALLEST, _LARGEST = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32).max
 
 
-def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
-    """Raise, as `INDIAN.load_state_dict` says, unless this is a state dict of such an optimizer."""
+def check_state_dict(optimizer: InertialOptimizer, state_dict: StateDict) -> None:
+    """Raise, as `load_state_dict` says, unless this is a state dict of such an optimizer."""
     check_structure(state_dict)
     saved_groups = state_dict["param_groups"]
     sizes = [len(group["params"]) for group in optimizer.param_groups]
@@ -33,7 +33,7 @@ def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
     if sizes != saved_sizes:
         return  # torch has its own words for that, and says them before it changes anything
     for group in saved_groups:
-        checked_group(OPTIONS | group)
+        optimizer.fields.checked(optimizer.fields.options | group)
 
     params = dict(_numbered(optimizer, saved_groups))
     for number, state in state_dict["state"].items():
@@ -42,7 +42,7 @@ def check_state_dict(optimizer: Optimizer, state_dict: StateDict) -> None:
                 f"loaded state dict has a state for parameter {number!r}, "
                 "which is in none of its parameter groups"
             )
-        _check_state(state, number, params[number])
+        _check_state(optimizer, state, number, params[number])
 
 
 def check_structure(state_dict: Any) -> None:
@@ -69,85 +69,114 @@ def _expect(where: str, value: Any, kind: Any, error: type[Exception] = ValueErr
         raise error(f"loaded {where}: expected {words}, got {type(value).__name__}")
 
 
-def _check_state(state: StateDict, number: Any, param: Tensor) -> None:
-    where = f"loaded state dict, parameter {number!r}"
-    if state.keys().isdisjoint(STATE_KEYS):
-        if "psi" in state:
-            raise ValueError(
-                f"{where}: it holds psi, as the authors' code does; "
-                "load it with indian_torch.load_authors_state_dict"
-            )
+def _check_state(
+    optimizer: InertialOptimizer, state: StateDict, number: Any, param: Tensor
+) -> None:
+    where, keys = f"loaded state dict, parameter {number!r}", optimizer.state_keys
+    if "psi" in state and not state.keys() >= keys:
+        raise ValueError(
+            f"{where}: it holds psi, as the authors' code does; "
+            "load it with indian_torch.load_authors_state_dict"
+        )
+    if state.keys().isdisjoint(keys):
         return  # It has not begun; what is there is the user's.
-    if not state.keys() >= STATE_KEYS:
-        raise ValueError(f"{where}: expected {sorted(STATE_KEYS)}, got {sorted(map(str, state))}")
-    buffer, scale = state["momentum_buffer"], state["scale"]
+    if not state.keys() >= keys:
+        raise ValueError(f"{where}: expected {sorted(keys)}, got {sorted(map(str, state))}")
+    for name in optimizer.buffers:
+        check_buffer(where, name, state[name], param)
+    for name, number_name in zip(optimizer.buffers, optimizer.numbers, strict=True):
+        check_number(where, number_name, state[number_name])
+        if (
+            not is_unreadable(state[number_name])
+            and state[number_name] == 0
+            and not is_unreadable(state[name])
+            and _any(state[name] != 0)
+        ):
+            raise ValueError(
+                f"{where}: {number_name} is 0, as before a first step, but {name} is not zero"
+            )
+
+
+def check_buffer(where: str, name: str, buffer: Any, param: Tensor) -> None:
+    """Raise unless this can be the buffer of that name of a parameter."""
     if not isinstance(buffer, Tensor) or buffer.shape != param.shape:
         got = tuple(buffer.shape) if isinstance(buffer, Tensor) else type(buffer).__name__
-        raise ValueError(f"{where}: momentum_buffer should be {tuple(param.shape)}, but is {got}")
+        raise ValueError(f"{where}: {name} should be {tuple(param.shape)}, but is {got}")
     if buffer.is_complex() != param.is_complex() or not (
         buffer.is_complex() or buffer.is_floating_point()
     ):
-        raise ValueError(f"{where}: momentum_buffer is {buffer.dtype}, for {param.dtype}")
+        raise ValueError(f"{where}: {name} is {buffer.dtype}, for {param.dtype}")
     if hasattr(buffer, "placements") != hasattr(param, "placements"):
         raise ValueError(
-            f"{where}: momentum_buffer is a {type(buffer).__name__}, for a {type(param).__name__}"
+            f"{where}: {name} is a {type(buffer).__name__}, for a {type(param).__name__}"
         )
     if buffer.layout != torch.strided:
-        raise ValueError(f"{where}: momentum_buffer should be dense, but is {buffer.layout}")
-    is_number = isinstance(scale, (int, float))
-    if isinstance(scale, Tensor):
-        is_dense = scale.layout == torch.strided
-        is_number = is_dense and scale.numel() == 1 and not scale.is_complex()
-    if is_number and is_unreadable(scale):
+        raise ValueError(f"{where}: {name} should be dense, but is {buffer.layout}")
+    if name == "exp_avg_sq" and not is_unreadable(buffer):
+        pairs = torch.view_as_real(buffer.resolve_conj()) if buffer.is_complex() else buffer
+        if _any(pairs < 0):
+            raise ValueError(f"{where}: exp_avg_sq has negative numbers")
+
+
+def check_number(where: str, name: str, value: Any) -> None:
+    """Raise unless this can be the number of that name of a state."""
+    is_number = isinstance(value, (int, float))
+    if isinstance(value, Tensor):
+        is_dense = value.layout == torch.strided
+        is_number = is_dense and value.numel() == 1 and not value.is_complex()
+    if is_number and is_unreadable(value):
         return
-    # ±σ is about 1/|β − γ| or less: outside of this range σw could not be held in float32.
-    if not (is_number and (scale == 0 or _SMALLEST <= abs(scale) <= _LARGEST)):
+    if name == "step":
+        if not (is_number and 0 <= value <= _LARGEST and value == int(value)):
+            raise ValueError(f"{where}: step should be a whole number >= 0, but is {value!r}")
+    # The scale is about 1/|β − γ| or less: outside of this range w could not be held in float32.
+    elif not (is_number and (value == 0 or _SMALLEST <= abs(value) <= _LARGEST)):
         raise ValueError(
             f"{where}: scale should be a finite number, 0 or between {_SMALLEST:.2g} and "
-            f"{_LARGEST:.2g} in size, but is {scale!r}"
-        )
-    if scale == 0 and not is_unreadable(buffer) and _has_nonzero(buffer):
-        raise ValueError(
-            f"{where}: scale is 0, as before a first step, but momentum_buffer is not zero"
+            f"{_LARGEST:.2g} in size, but is {value!r}"
         )
 
 
-def _has_nonzero(buffer: Tensor) -> bool:
-    nonzero: Any = buffer.any()
+def _any(tensor: Tensor) -> bool:
+    found: Any = tensor.any()
     # The shards of one parameter must agree.
-    return bool(nonzero.full_tensor() if hasattr(nonzero, "full_tensor") else nonzero)
+    return bool(found.full_tensor() if hasattr(found, "full_tensor") else found)
 
 
 @torch.no_grad()
-def restore_state(optimizer: Optimizer, state_dict: StateDict) -> None:
+def restore_state(optimizer: InertialOptimizer, state_dict: StateDict) -> None:
     """Copy the state of a checked state dict into the optimizer once more, in its own dtype.
 
     The copies also keep the optimizer's steps out of the tensors that the user loaded. The
     hyperparameters become floats. What a user keeps in a state is left as torch loaded it.
     """
     for group in optimizer.param_groups:
-        group.update(checked_group(group))
+        group.update(optimizer.fields.checked(group))
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     for number, param in _numbered(optimizer, state_dict["param_groups"]):
         saved = state_dict["state"].get(number)
-        if not saved or not saved.keys() >= STATE_KEYS:
+        if not saved or not saved.keys() >= optimizer.state_keys:
             continue
-        dtype = momentum_dtype_of(param, groups[id(param)]["momentum_dtype"])
-        buffer = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
-        buffer.copy_(saved["momentum_buffer"])
-        scale = saved["scale"]
-        if isinstance(scale, Tensor):
-            # On a device σ is 0 or 1.
-            scale = scale.detach().to(param.device, torch.float32, copy=True).reshape(())
-            if not is_unreadable(scale) and scale not in (0, 1):
-                buffer.div_(float(saved["scale"]))
-                scale.fill_(1.0)
-        optimizer.state[param].update(
-            momentum_buffer=buffer, scale=scale if isinstance(scale, Tensor) else float(scale)
-        )
+        state = optimizer.state[param]
+        for name in optimizer.buffers:
+            dtype = buffer_dtype_of(name, param, groups[id(param)]["momentum_dtype"])
+            state[name] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+            state[name].copy_(saved[name])
+        for name in optimizer.numbers:
+            value = saved[name]
+            if isinstance(value, Tensor):
+                value = value.detach().to(param.device, torch.float32, copy=True).reshape(())
+            state[name] = value if isinstance(value, Tensor) else float(value)
+        scale = state["scale"]
+        # On a device it is 0 or 1.
+        if isinstance(scale, Tensor) and not is_unreadable(scale) and scale not in (0, 1):
+            state["momentum_buffer"].div_(float(saved["scale"]))
+            scale.fill_(1.0)
 
 
-def _numbered(optimizer: Optimizer, saved_groups: list[StateDict]) -> Iterator[tuple[Any, Tensor]]:
+def _numbered(
+    optimizer: InertialOptimizer, saved_groups: list[StateDict]
+) -> Iterator[tuple[Any, Tensor]]:
     """Pair what the state dict calls each parameter with the parameter."""
     numbers = chain.from_iterable(group["params"] for group in saved_groups)
     params = chain.from_iterable(group["params"] for group in optimizer.param_groups)

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
-from indian_core import checked_start
 from indian_core.energy import lyapunov_energy
-from indian_torch.groups import HYPERPARAMETERS
+from indian_torch.groups import OPTIONS
 
 
 @torch.no_grad()
@@ -19,9 +18,9 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
 
     $$E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$$
 
-    With small enough steps and exact gradients it falls at every step although the loss may rise;
-    where E rises, the step size is too large or the gradients are noisy. Loss and momentum must be
-    of the same moment, so call it between ``loss.backward()`` and ``optimizer.step()``.
+    With small enough steps and exact gradients INDIAN's falls at every step although the loss may
+    rise; where E rises, the step size is too large or the gradients are noisy. Loss and momentum
+    must be of the same moment, so call it between ``loss.backward()`` and ``optimizer.step()``.
 
     Parameter groups may differ in α and β. What then falls, at a rate −2 Σ_i (α_i ‖θ̇_i‖² +
     β_i ‖∇_i J‖²) / (1 + α_i β_i), is 2 J + Σ_i ‖w_i‖²/(1 + α_i β_i), which is returned times the
@@ -33,10 +32,10 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
 
     Returns:
         E, a scalar tensor without a graph, on the momentum's device. Nothing waits for the device.
-        Before a parameter's first step its momentum is that of its gradient, w_0 = (s − β) v_0.
+        Before a parameter's first step its momentum is 0.
 
     Raises:
-        TypeError: If the optimizer is not an INDIAN.
+        TypeError: If the optimizer is not of this package.
         ValueError: If the loss is not a real scalar, or some groups maximize and some do not.
 
     Source: Castera et al., Lemmas 9 and 10.
@@ -58,8 +57,10 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
         6.107
     """
     groups = optimizer.param_groups
-    if not all(group.keys() >= {*HYPERPARAMETERS} for group in groups):
-        raise TypeError(f"optimizer should be an INDIAN, not {type(optimizer).__name__}")
+    if not all(group.keys() >= {"alpha", "beta", *OPTIONS} for group in groups):
+        raise TypeError(
+            f"optimizer should be an INDIAN or INNAprop, not {type(optimizer).__name__}"
+        )
     if len({bool(group["maximize"]) for group in groups}) > 1:
         raise ValueError("Invalid maximize: there is no energy of groups that go up and down")
     if isinstance(loss, Tensor) and (loss.numel() != 1 or loss.is_complex()):
@@ -69,45 +70,30 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
     first = groups[0]
     weight = 1 + first["alpha"] * first["beta"]
     squares = [
-        _squared_momentum(param, optimizer.state.get(param), group)
+        _squared_momentum(param, optimizer.state.get(param, {}))
         * (weight / (1 + group["alpha"] * group["beta"]))
         for group in groups
         for param in group["params"]
     ]
     device = squares[0].device
     kinetic = torch.stack([square.to(device, non_blocking=True) for square in squares]).sum()
-    loss = torch.as_tensor(loss, device=device).detach().reshape(())
+    if not isinstance(loss, Tensor):
+        loss = torch.tensor(float(loss), dtype=kinetic.dtype, device=device)
+    dtype = torch.promote_types(loss.dtype, kinetic.dtype)
+    loss = loss.detach().to(device, dtype).reshape(())
     if first["maximize"]:
         loss = -loss
     total: Tensor = lyapunov_energy(loss, kinetic, first["alpha"], first["beta"])
     return total
 
 
-def _squared_momentum(param: Tensor, state: dict[str, Any] | None, group: dict[str, Any]) -> Tensor:
+def _squared_momentum(param: Tensor, state: dict[str, Any]) -> Tensor:
     """Return ‖w‖² of one parameter, in float64 (off the CPU at least in float32)."""
-    scale = state.get("scale", 0.0) if state else 0.0
-    if isinstance(scale, Tensor):  # 0 or 1, on the device: nothing is decided here.
-        assert state is not None
-        started, at_start = _squared(state["momentum_buffer"]), _at_start(param, group)
-        chosen: Tensor = at_start.where(scale == 0, started)
-        return chosen
-    if scale == 0:
-        return _at_start(param, group)
-    assert state is not None
-    return _squared(state["momentum_buffer"]) / scale**2
-
-
-def _at_start(param: Tensor, group: dict[str, Any]) -> Tensor:
-    """Return ‖w_0‖² = (s − β)² ‖v_0‖²; zero without a gradient."""
-    if param.grad is None:
-        return _squared(torch.zeros_like(param))
-    v = param.grad.to_dense()
-    if group["weight_decay"] != 0 and not group["decoupled_weight_decay"]:
-        v = v.add(
-            param, alpha=-group["weight_decay"] if group["maximize"] else group["weight_decay"]
-        )
-    speed: float = checked_start(group["initial_speed"], group["beta"]) - group["beta"]
-    return _squared(v) * speed**2
+    if "momentum_buffer" not in state:
+        return _squared(torch.zeros((), dtype=param.dtype, device=param.device))
+    scale, square = state["scale"], _squared(state["momentum_buffer"])
+    # On the device the scale is 0 or 1, and the buffer is w itself.
+    return square if isinstance(scale, Tensor) else square / (scale or 1.0) ** 2
 
 
 def _squared(tensor: Tensor) -> Tensor:

@@ -15,14 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from indian_core import checked_hyperparameters, checked_start
-from indian_torch.scalars import Step, is_unreadable, known
+from indian_core import METHODS, checked_hyperparameters, checked_start
+from indian_torch.step.scalars import Step, is_unreadable, known
 
-HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
-
-# Options that a state of an older version, or of a subclass, may lack.
+# The options of all methods. A state of an older version, or of a subclass, may lack some.
 OPTIONS: dict[str, Any] = {
-    "decoupled_weight_decay": True,
     "maximize": False,
     "foreach": None,
     "capturable": False,
@@ -31,101 +28,122 @@ OPTIONS: dict[str, Any] = {
     "momentum_dtype": None,
     "stochastic_rounding": False,
 }
-_SWITCHES = [(name, default) for name, default in OPTIONS.items() if name != "momentum_dtype"]
-_ALL_BUT_LR = operator.itemgetter(*HYPERPARAMETERS[1:], *OPTIONS)
 _IMMUTABLE = {float, int, NoneType}
 
-
-def checked_group(group: dict[str, Any]) -> dict[str, Any]:
-    """Return a parameter group with its hyperparameters as floats, or raise if it cannot be used.
-
-    A Tensor lr stays the user's tensor, and ``initial_speed=None`` stays None: it is the β that the
-    group has when a parameter begins.
-
-    Args:
-        group: The parameter group, the defaults filled in.
-
-    Raises:
-        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
-        ValueError: If one is missing or out of its range, or a Tensor lr has not one element.
-        RuntimeError: If two options exclude each other.
-    """
-    _check_options(group)
-    lr = group.get("lr")
-    return group | checked_values(group) | ({"lr": lr} if isinstance(lr, Tensor) else {})
+Group = dict[str, Any]
 
 
-def checked_values(group: dict[str, Any], read: bool = True) -> dict[str, Any]:
-    """Return the hyperparameters of a group as floats, or raise.
+class Fields:
+    """What a parameter group of a method holds.
 
     Args:
-        group: The parameter group.
-        read: Whether a Tensor lr is read wherever it is (off the CPU this waits for the device, as
-            torch's SGD does). If it cannot be, or must not, it is 0 here.
-
-    The errors are those of `checked_group`.
+        method: Whose hyperparameters they are: a key of `indian_core.METHODS`.
+        **options: Its options beside those of all methods, with their defaults.
     """
-    missing = [name for name in HYPERPARAMETERS if name not in group]
-    if missing:
-        raise ValueError(f"parameter group has no {missing[0]}: it is not one of INDIAN's")
-    values = {name: group[name] for name in HYPERPARAMETERS}
-    lr, speed = values["lr"], values.pop("initial_speed")
-    if isinstance(lr, Tensor):
-        if lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        values["lr"] = (known(lr) or 0.0) if is_unreadable(lr) or not read else lr.item()
-    # (None, not β: the group may be given another β.)
-    return checked_hyperparameters(**values) | {"initial_speed": checked_start(speed, None)}
 
+    def __init__(self, method: str, **options: Any) -> None:
+        self.method = method
+        self.hyperparameters = tuple(METHODS[method])
+        self.options = OPTIONS | options
+        self.names = (*self.hyperparameters, *self.options)
 
-def checked_step(group: dict[str, Any]) -> Step:
-    """Return the hyperparameters of a group's next step, whatever has been put into the group.
+    def checked(self, group: Group) -> Group:
+        """Return a group with its hyperparameters as floats, or raise if it cannot be used.
 
-    A Tensor lr becomes a number, unless the host is not to know it (``capturable``,
-    ``differentiable``, torch.compile) or cannot (meta and fake tensors). The errors are those of
-    `checked_group`.
-    """
-    _check_options(group)
-    lr = group["lr"]
-    compiling = torch.compiler.is_compiling()
-    stays = isinstance(lr, Tensor) and bool(
-        compiling or group["capturable"] or group["differentiable"] or is_unreadable(lr)
-    )
-    values = checked_values(group, read=not stays)
-    if stays:
-        values["lr"] = lr.reshape(())
-    options = {name: group[name] for name in OPTIONS if name in Step._fields}
-    return Step(**values, **options, sign=-1.0 if group["maximize"] else 1.0)
+        A Tensor lr stays the user's tensor, and ``initial_speed=None`` stays None: it is the β that
+        the group has when a parameter begins.
+
+        Args:
+            group: The parameter group, the defaults filled in.
+
+        Raises:
+            TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
+            ValueError: If one is missing or out of its range, or a Tensor lr has not one element.
+            RuntimeError: If two options exclude each other.
+        """
+        self._check_options(group)
+        lr = group.get("lr")
+        return group | self.values(group) | ({"lr": lr} if isinstance(lr, Tensor) else {})
+
+    def values(self, group: Group, read: bool = True) -> dict[str, Any]:
+        """Return the hyperparameters of a group as floats, or raise.
+
+        Args:
+            group: The parameter group.
+            read: Whether a Tensor lr is read wherever it is (off the CPU this waits for the device,
+                as torch's SGD does). If it cannot be, or must not, it is 0 here.
+
+        The errors are those of `checked`.
+        """
+        missing = [name for name in self.hyperparameters if name not in group]
+        if missing:
+            raise ValueError(
+                f"parameter group has no {missing[0]}: it is not one of {self.method}'s"
+            )
+        values = {name: group[name] for name in self.hyperparameters}
+        lr = values["lr"]
+        if isinstance(lr, Tensor):
+            if lr.numel() != 1:
+                raise ValueError("Tensor lr must be 1-element")
+            values["lr"] = (known(lr) or 0.0) if is_unreadable(lr) or not read else lr.item()
+        if "initial_speed" not in values:
+            return checked_hyperparameters(**values)
+        # (None, not β: the group may be given another β.)
+        speed = checked_start(values.pop("initial_speed"), None)
+        return checked_hyperparameters(**values) | {"initial_speed": speed}
+
+    def step(self, group: Group) -> Step:
+        """Return the hyperparameters of a group's next step, whatever has been put into the group.
+
+        A Tensor lr becomes a number, unless the host is not to know it (``capturable``,
+        ``differentiable``, torch.compile) or cannot (meta and fake tensors). The errors are those
+        of `checked`.
+        """
+        self._check_options(group)
+        lr = group["lr"]
+        compiling = torch.compiler.is_compiling()
+        stays = isinstance(lr, Tensor) and bool(
+            compiling or group["capturable"] or group["differentiable"] or is_unreadable(lr)
+        )
+        values = self.values(group, read=not stays)
+        if stays:
+            values["lr"] = lr.reshape(())
+        options = {name: group[name] for name in self.options if name in Step._fields}
+        return Step(**values, **options, sign=-1.0 if group["maximize"] else 1.0)
+
+    def _check_options(self, group: Group) -> None:
+        dtype = group["momentum_dtype"]
+        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise TypeError(f"Invalid momentum_dtype: {dtype!r} (it must be a real torch.dtype)")
+        for name, default in self.options.items():
+            if name != "momentum_dtype" and not isinstance(
+                group[name], (bool, int, np.bool_, type(default))
+            ):
+                raise TypeError(f"Invalid {name}: {group[name]!r} (it must be a bool)")
+        if group["fused"] and group["foreach"]:
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        for option in ("fused", "foreach"):
+            if group[option] and group["differentiable"]:
+                raise RuntimeError(f"`{option}` does not support `differentiable`")
 
 
 class StepReader:
-    """`checked_step`, which does not ask again about the very values of the last step."""
+    """`Fields.step`, which does not ask again about the very values of the last step."""
 
-    def __init__(self) -> None:
+    def __init__(self, fields: Fields) -> None:
+        self._fields = fields
+        self._all_but_lr = operator.itemgetter(*fields.names[1:])
         self._seen: tuple[Any, ...] = ()
         self._rest: tuple[Any, ...]
 
-    def __call__(self, group: dict[str, Any]) -> Step:
-        """Do as `checked_step` does."""
-        lr, seen = group["lr"], _ALL_BUT_LR(group)
+    def __call__(self, group: Group) -> Step:
+        """Do as `Fields.step` does."""
+        lr, seen = group["lr"], self._all_but_lr(group)
         is_float = type(lr) is float and 0 <= lr < math.inf
         if is_float and self._seen and all(map(operator.is_, seen, self._seen)):
             return Step(lr, *self._rest)
-        step = checked_step(group)
-        stays = is_float and _IMMUTABLE.issuperset(map(type, seen[: len(HYPERPARAMETERS) - 1]))
+        step = self._fields.step(group)
+        numbers = seen[: len(self._fields.hyperparameters) - 1]
+        stays = is_float and _IMMUTABLE.issuperset(map(type, numbers))
         self._seen, self._rest = (seen, step[1:]) if stays else ((), ())
         return step
-
-
-def _check_options(group: dict[str, Any]) -> None:
-    dtype = group["momentum_dtype"]
-    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(f"Invalid momentum_dtype: {dtype!r} (it must be a real torch.dtype)")
-    for name, default in _SWITCHES:
-        if not isinstance(group[name], (bool, int, np.bool_, type(default))):
-            raise TypeError(f"Invalid {name}: {group[name]!r} (it must be a bool)")
-    if group["fused"] and group["foreach"]:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    for option in ("fused", "foreach"):
-        if group[option] and group["differentiable"]:
-            raise RuntimeError(f"`{option}` does not support `differentiable`")

@@ -1,9 +1,11 @@
-r"""Going on from a checkpoint of the authors' PyTorch code (class INNA, state "psi" and "step").
+r"""Going on from a checkpoint of the authors' PyTorch code, of their INNA or their INNAprop.
 
-Their run is INDIAN from rest. Their weight decay λ acts on θ alone, behind ψ's back, which is
-exactly L2 regularization with λ/β: θ moves by −γβ (λ/β) θ and w by γ (1 − αβ)(λ/β) θ, the velocity
-that ψ takes for a change of θ. Their decaypower q is the schedule `PowerDecayLR`, with k counted
-in the state.
+Both keep ψ and a count of steps for each parameter, and their runs are ours from rest.
+
+INNA's weight decay λ acts on θ alone, behind ψ's back, after the step, which is exactly L2
+regularization with λ/β: θ moves by −γβ (λ/β) θ and w by γ (1 − αβ)(λ/β) θ, the velocity that ψ
+takes for a change of θ. Its decaypower q is the schedule `PowerDecayLR`, with k counted in the
+state. INNAprop's decay does the same before the step, which is ``authors_weight_decay``.
 """
 
 from __future__ import annotations
@@ -13,32 +15,33 @@ from typing import Any
 from torch import Tensor
 
 from indian_core import checked
-from indian_torch.checkpoints import check_structure
-from indian_torch.groups import checked_values
-from indian_torch.optimizer import INDIAN, check_psi
-from indian_torch.schedule import PowerDecayLR
+from indian_torch.base import InertialOptimizer, check_psi
+from indian_torch.checkpoints import check_buffer, check_number, check_structure
+from indian_torch.indian import INDIAN
+from indian_torch.innaprop import INNAprop
+from indian_torch.schedules import PowerDecayLR
 
-_THEIRS = ("lr", "alpha", "beta", "decaypower", "weight_decay")
 
-
-def load_authors_state_dict(optimizer: INDIAN, state_dict: dict[str, Any]) -> PowerDecayLR | None:
+def load_authors_state_dict(
+    optimizer: INDIAN | INNAprop, state_dict: dict[str, Any]
+) -> PowerDecayLR | None:
     r"""Load a state dict of the authors' PyTorch optimizer, so that the run goes on as it was.
 
     The parameters must hold the checkpoint's weights already: w = (ψ − (1 − αβ) θ)/β.
 
     Args:
-        optimizer: An `INDIAN` of the same parameters in the same groups. Its lr, α, β,
-            ``initial_speed`` and weight decay become the checkpoint's.
-        state_dict: ``optimizer.state_dict()`` of the authors' INNA.
+        optimizer: An `INDIAN` or `INNAprop` of the same parameters in the same groups. Its
+            hyperparameters become the checkpoint's, its start that from rest.
+        state_dict: ``optimizer.state_dict()`` of the authors' INNA or INNAprop.
 
     Returns:
-        Their step sizes γ_k as a scheduler, to be stepped after every step, if ``decaypower`` was
+        INNA's step sizes γ_k as a scheduler, to be stepped after every step, if ``decaypower`` was
         not zero; else None.
 
     Raises:
         ValueError: If it is not such a state dict, or does not fit the parameters. Nothing has
             been changed then.
-        TypeError: If a hyperparameter is not a number, or the optimizer not an INDIAN; likewise.
+        TypeError: If a hyperparameter is not a number, or the optimizer neither of these; likewise.
 
     Example:
         >>> import torch
@@ -54,55 +57,47 @@ def load_authors_state_dict(optimizer: INDIAN, state_dict: dict[str, Any]) -> Po
         >>> optimizer.psi(weight), scheduler.get_last_lr()
         (tensor([0.9000, 1.9000]), [0.05])
     """
-    groups, powers, steps, psis = _checked(optimizer, state_dict)
+    groups, powers, states = _checked(optimizer, state_dict)
     for group, theirs in zip(optimizer.param_groups, groups, strict=True):
-        group.update(theirs, decoupled_weight_decay=False)
+        group.update(theirs)
         for param in group["params"]:
             optimizer.state.pop(param, None)
-    for param, psi in psis:
-        optimizer.set_psi(param, psi)
+    for param, state in states:
+        if "psi" not in state:
+            continue  # it has had no gradient yet, and will start from rest
+        optimizer.set_psi(param, state["psi"])
+        if isinstance(optimizer, INNAprop):
+            optimizer.state[param]["exp_avg_sq"].copy_(state["exp_avg_sq"])
+            optimizer.state[param]["step"] = float(state["step"])
     if powers[0] == 0:
         return None
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
-    return PowerDecayLR(optimizer, powers[0], last_epoch=max(steps, default=0) - 1)
+    count = max((int(state.get("step", 0)) for _, state in states), default=0)
+    return PowerDecayLR(optimizer, powers[0], last_epoch=count - 1)
 
 
 def _checked(
-    optimizer: INDIAN, state_dict: dict[str, Any]
-) -> tuple[list[dict[str, Any]], list[float], list[int], list[tuple[Tensor, Tensor]]]:
-    """Return the groups' hyperparameters, decaypowers, steps, and (parameter, ψ), or raise."""
-    if not isinstance(optimizer, INDIAN):
-        raise TypeError(f"optimizer should be an INDIAN, not {type(optimizer).__name__}")
+    optimizer: InertialOptimizer, state_dict: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[float], list[tuple[Tensor, dict[str, Any]]]]:
+    """Return what the groups become, their decaypowers, and each parameter's state, or raise."""
+    if not isinstance(optimizer, INDIAN | INNAprop):
+        name = type(optimizer).__name__
+        raise TypeError(f"optimizer should be an INDIAN or INNAprop, not {name}")
     check_structure(state_dict)
     groups = state_dict["param_groups"]
     sizes = [len(group["params"]) for group in optimizer.param_groups]
     if [len(group["params"]) for group in groups] != sizes:
         raise ValueError(f"state_dict does not have parameter groups of {sizes} parameters")
-    ours, powers, steps, psis = [], [], [], []
+    ours, powers, states = [], [], []
     for group, theirs in zip(optimizer.param_groups, groups, strict=True):
-        missing = [name for name in _THEIRS if name not in theirs]
-        if missing:
-            raise ValueError(f"state_dict is not of the authors' code: no {missing[0]!r}")
-        values = checked_values(theirs | {"initial_speed": None})
-        decay = checked("weight_decay", values["weight_decay"] / values["beta"])
-        ours.append(values | {"weight_decay": decay})
-        powers.append(checked("power", theirs["decaypower"]))
+        values, power = _hyperparameters(optimizer, theirs)
+        ours.append(values)
+        powers.append(power)
         for number, param in zip(theirs["params"], group["params"], strict=True):
             state = state_dict["state"].get(number, {})
-            if not state.keys() <= {"step", "psi"}:
-                raise ValueError(
-                    f"state_dict, parameter {number!r}: expected step and psi, got {sorted(state)}"
-                )
-            steps.append(int(checked("step", state.get("step", 0))))
-            psi = state.get("psi")
-            if psi is None:
-                continue  # it has had no gradient yet, and will start from rest
-            try:
-                check_psi(psi, param)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"state_dict, parameter {number!r}: {error}") from error
-            psis.append((param, psi))
+            _check_state(optimizer, number, state, param)
+            states.append((param, state))
     numbers = {number for group in groups for number in group["params"]}
     strangers = [number for number in state_dict["state"] if number not in numbers]
     if strangers:
@@ -111,4 +106,42 @@ def _checked(
         )
     if len(set(powers)) > 1:
         raise ValueError(f"No single schedule has the decaypowers {powers}")
-    return ours, powers, steps, psis
+    return ours, powers, states
+
+
+def _hyperparameters(
+    optimizer: InertialOptimizer, theirs: dict[str, Any]
+) -> tuple[dict[str, Any], float]:
+    """Return what a group becomes, and its decaypower."""
+    has_power = isinstance(optimizer, INDIAN)
+    names = [name for name in optimizer.fields.hyperparameters if name != "initial_speed"]
+    missing = [n for n in (*names, *(["decaypower"] if has_power else [])) if n not in theirs]
+    if missing:
+        raise ValueError(f"state_dict is not of the authors' code: no {missing[0]!r}")
+    if not has_power:
+        values = optimizer.fields.values(theirs)
+        maximize = bool(theirs.get("maximize", False))
+        return values | {"authors_weight_decay": True, "maximize": maximize}, 0.0
+    values = optimizer.fields.values(theirs | {"initial_speed": None})
+    decay = checked("weight_decay", values["weight_decay"] / values["beta"])
+    values |= {"weight_decay": decay, "decoupled_weight_decay": False}
+    return values, checked("power", theirs["decaypower"])
+
+
+def _check_state(
+    optimizer: InertialOptimizer, number: Any, state: dict[str, Any], param: Tensor
+) -> None:
+    """Raise unless this is the state of a parameter in the authors' code."""
+    where = f"state_dict, parameter {number!r}"
+    names = ["step", "psi"] + (["exp_avg_sq"] if isinstance(optimizer, INNAprop) else [])
+    if not state.keys() <= set(names) or ("psi" in state and not state.keys() >= set(names[2:])):
+        raise ValueError(f"{where}: expected {' and '.join(names)}, got {sorted(state)}")
+    check_number(where, "step", state.get("step", 0))
+    if "psi" not in state:
+        return
+    try:
+        check_psi(state["psi"], param)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from error
+    if isinstance(optimizer, INNAprop):
+        check_buffer(where, "exp_avg_sq", state["exp_avg_sq"], param)

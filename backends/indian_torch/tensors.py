@@ -11,7 +11,7 @@ import operator
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +21,10 @@ from torch import Tensor
 from indian_torch import _private
 
 if TYPE_CHECKING:
-    from indian_torch.dispatch import Part
+    from indian_torch.step.part import Part
 
+# The tensors of a state that the step works on, each of its parameter's shape.
+BUFFERS = ("momentum_buffer", "exp_avg_sq")
 _FUSED_DTYPES = (torch.float32, torch.float64)
 Kind = tuple[torch.device, torch.dtype]
 # From this number of tensors on, NumPy is the quicker one.
@@ -42,6 +44,7 @@ class Layout:
         native: Whether all have memory that may be asked for.
         param_spans: How many bytes of memory each parameter reaches over, if native.
         grad_spans: Likewise each gradient.
+        plans: What `indian_torch.step.pieces` has made of them.
     """
 
     sparse: bool
@@ -51,17 +54,18 @@ class Layout:
     native: bool
     param_spans: list[int]
     grad_spans: list[int]
+    plans: dict[Kind, Any] = field(default_factory=dict)
 
 
 def examine(
-    params: Sequence[Tensor], grads: Sequence[Tensor], buffers: Sequence[Tensor | None]
+    params: Sequence[Tensor], grads: Sequence[Tensor], *buffers: Sequence[Tensor | None]
 ) -> Layout:
     """Raise unless a step can be made on these tensors; else return what they are like.
 
     Args:
         params: θ.
         grads: v.
-        buffers: The momentum buffers, None for those that have to be made.
+        *buffers: The momentum buffers, and V if there is one; None for those that have to be made.
 
     Raises:
         ValueError: If shapes or devices differ, a gradient is complex for a real parameter or of
@@ -70,23 +74,25 @@ def examine(
     lazy: list[int] = []
     fused: dict[Kind, list[int]] = defaultdict(list)
     lazy_param = False
-    for i, (param, grad, buffer) in enumerate(zip(params, grads, buffers, strict=True)):
+    for i, (param, grad, *states) in enumerate(zip(params, grads, *buffers, strict=True)):
         check_param(param)
         check_match("gradient", grad, param)
         if grad.is_complex() and not param.is_complex():
             raise ValueError(f"Invalid gradient: it is {grad.dtype}, for {param.dtype}")
-        if buffer is not None:
-            check_match("momentum_buffer", buffer, param)
+        for name, buffer in zip(BUFFERS, states, strict=False):
+            if buffer is None:
+                continue
+            check_match(name, buffer, param)
             if buffer.is_complex() != param.is_complex():
-                raise ValueError(
-                    f"Invalid momentum_buffer: it is {buffer.dtype}, for {param.dtype}"
-                )
+                raise ValueError(f"Invalid {name}: it is {buffer.dtype}, for {param.dtype}")
         lazy_grad = _is_lazy(grad)
         if lazy_grad:
             lazy.append(i)
         lazy_here = _is_lazy(param)
         lazy_param |= lazy_here
-        if not (lazy_grad or lazy_here or buffer is None) and _fit(param, grad, buffer):
+        if not (lazy_grad or lazy_here or any(state is None for state in states)) and _fit(
+            param, grad, *states
+        ):
             fused[param.device, param.dtype].append(i)
     native = _private.native_types.issuperset(map(type, [*params, *grads]))
     return Layout(
@@ -112,15 +118,16 @@ class Examiner:
         self._layout: Layout
 
     def __call__(
-        self, params: Sequence[Tensor], grads: Sequence[Tensor], buffers: Sequence[Tensor | None]
+        self, params: Sequence[Tensor], grads: Sequence[Tensor], *buffers: Sequence[Tensor | None]
     ) -> Layout:
         """Do as `examine` does."""
-        tensors: list[Any] = [*params, *grads, *buffers]
+        states = list(itertools.chain(*buffers))
+        tensors: list[Any] = [*params, *grads, *states]
         if len(tensors) == self._count and self._alike(*tensors):
             return self._layout
         self._count = -1
-        layout = examine(params, grads, buffers)
-        if layout.native and not layout.sparse and all(each is not None for each in buffers):
+        layout = examine(params, grads, *buffers)
+        if layout.native and not layout.sparse and all(each is not None for each in states):
             alike = _private.likeness(tensors)
             if alike is not None:
                 self._count, self._alike, self._layout = len(tensors), alike, layout
@@ -247,20 +254,20 @@ def _is_lazy(tensor: Tensor) -> bool:
     return tensor.is_neg() or tensor.is_conj() or _private.is_zero_tensor(tensor)
 
 
-def _fit(*three: Tensor) -> bool:
-    """Return whether the kernel may walk a parameter, its gradient and its buffer side by side.
+def _fit(*tensors: Tensor) -> bool:
+    """Return whether the kernel may walk a parameter, its gradient and its buffers side by side.
 
-    A buffer is dense by construction, so with equal strides all three are. (Strides of dimensions
+    A buffer is dense by construction, so with equal strides all of them are. (Strides of dimensions
     of size 1 may differ between tensors that are contiguous all the same.)
     """
-    param = three[0]
+    param = tensors[0]
     return (
-        _private.native_types.issuperset(map(type, three))
+        _private.native_types.issuperset(map(type, tensors))
         and param.dtype in _FUSED_DTYPES
-        and all(each.dtype == param.dtype and each.layout == torch.strided for each in three)
+        and all(each.dtype == param.dtype and each.layout == torch.strided for each in tensors)
         and (
-            all(each.is_contiguous() for each in three)
-            or all(each.stride() == param.stride() for each in three)
+            all(each.is_contiguous() for each in tensors)
+            or all(each.stride() == param.stride() for each in tensors)
         )
     )
 

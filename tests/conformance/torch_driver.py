@@ -1,4 +1,4 @@
-"""The conformance driver of `indian_torch.INDIAN`."""
+"""The conformance driver of `indian_torch`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import io
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
 from indian_core.testing import Arrays, Problem, Settings
-from indian_torch import INDIAN
+from indian_torch import INDIAN, INNAprop, suggest_lr
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "for-loop": {"foreach": False},
@@ -40,9 +40,9 @@ def _as_arrays(tensors: Sequence[torch.Tensor]) -> Arrays:
 
 
 class TorchDriver:
-    """One run of `indian_torch.INDIAN`; γ_k is set as an LR scheduler sets it."""
+    """One run of `indian_torch`; γ_k is set as an LR scheduler sets it."""
 
-    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": INDIAN}
+    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": INDIAN, "INNAprop": INNAprop}
     variants: ClassVar[tuple[str, ...]] = tuple(_OPTIONS)
     slow_variants: ClassVar[tuple[str, ...]] = ("compiled",)
 
@@ -50,13 +50,15 @@ class TorchDriver:
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
     ) -> None:
         self._dtype = getattr(torch, dtype)
-        self._lrs = settings.lrs
+        self._lrs: Sequence[float] | None = settings.lrs
         self._k = 0
         self._params = [
             torch.nn.Parameter(torch.tensor(array, dtype=self._dtype)) for array in theta_0
         ]
         # The dtype of a Tensor lr is the user's: float64 keeps every digit of γ_k.
-        lr = torch.tensor(self._lrs[0], dtype=torch.float64) if variant == "compiled" else 0.0
+        lr: Any = settings.lrs[0]
+        if variant == "compiled":
+            lr = torch.tensor(lr, dtype=torch.float64)
         self._optimizer = self.methods[settings.method](
             self._params, lr=lr, **settings.hyperparameters, **_OPTIONS[variant]
         )
@@ -65,6 +67,24 @@ class TorchDriver:
             # A run's programs only: past a number of them, Dynamo would go on without compiling.
             torch.compiler.reset()
             self._step = torch.compile(self._optimizer.step, backend=_inductor())
+
+    @classmethod
+    def translated(
+        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
+    ) -> Self:
+        owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
+        run = cls.__new__(cls)
+        run._dtype, run._lrs, run._k = torch.float64, None, 0
+        run._params = [torch.nn.Parameter(torch.tensor(array)) for array in theta_0]
+        run._optimizer = getattr(owner, name)(run._params, **arguments)
+        run._step = run._optimizer.step
+        return run
+
+    @staticmethod
+    def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
+        params = [torch.tensor(array, requires_grad=True) for array in theta_0]
+        batch = [torch.tensor(array) for array in problem.batch(0)]
+        return suggest_lr(lambda: problem.loss(params, batch, torch), params, **arguments)
 
     def step(self, gradients: Sequence[np.ndarray]) -> Arrays:
         for param, gradient in zip(self._params, gradients, strict=True):
@@ -81,9 +101,9 @@ class TorchDriver:
 
     def _advance(self) -> None:
         (group,) = self._optimizer.param_groups
-        if isinstance(group["lr"], torch.Tensor):
+        if self._lrs is not None and isinstance(group["lr"], torch.Tensor):
             group["lr"].fill_(self._lrs[self._k])
-        else:
+        elif self._lrs is not None:
             group["lr"] = self._lrs[self._k]
         self._step()
         self._k += 1
@@ -102,6 +122,9 @@ class TorchDriver:
     def set_psi(self, psi: Sequence[np.ndarray]) -> None:
         for param, array in zip(self._params, psi, strict=True):
             self._optimizer.set_psi(param, torch.tensor(array, dtype=self._dtype))
+
+    def energy(self, loss: float) -> float:
+        return float(self._optimizer.energy(loss))
 
     def save(self) -> bytes:
         file = io.BytesIO()

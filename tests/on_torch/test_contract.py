@@ -285,8 +285,6 @@ def test_autograd_goes_through_steps(lr: Any) -> None:
 def test_psi_in_and_out() -> None:
     (param, other) = parameters([(3,), (3,)])
     optimizer = INDIAN([param], initial_speed=1.0)
-    with pytest.raises(RuntimeError, match="before the first step"):
-        optimizer.psi(param)
     with pytest.raises(ValueError, match="not a parameter of this optimizer"):
         optimizer.psi(other)
     with pytest.raises(ValueError, match="psi should be \\(3,\\), but is \\(4,\\)"):
@@ -303,8 +301,8 @@ def test_psi_in_and_out() -> None:
     torch.testing.assert_close(optimizer.psi(param), psi, rtol=1e-15, atol=1e-15)
 
 
-def test_psi_of_a_start_from_rest_is_known_before_it() -> None:
-    for initial_speed in (None, 0.2):
+def test_before_the_first_step_psi_is_that_of_rest() -> None:
+    for initial_speed in (None, 0.2, 1.0):
         (param,) = parameters([(3,)])
         optimizer = INDIAN([param], alpha=0.5, beta=0.2, initial_speed=initial_speed)
         torch.testing.assert_close(optimizer.psi(param), 0.9 * param.detach())

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from indian_torch import INDIAN
-from indian_torch.fused import _kernel_works
+from indian_torch.step.fused import _kernel_works
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     assert_follows,

@@ -12,64 +12,35 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 
-from indian_core import momentum_from_psi
-from indian_core.energy import energy_rate, lyapunov_energy
-from indian_core.testing import ReferenceINDIAN, problems
+from indian_core.energy import energy_rate
+from indian_core.testing import problems
 from indian_torch import INDIAN
 from indian_torch.energy import energy
 
-VARIANTS = [{"foreach": False}, {"foreach": True}, {"fused": True}, {"capturable": True}]
 
-
-def run(
-    problem: problems.Problem, steps: int, **options: Any
-) -> tuple[list[float], list[list[np.ndarray]]]:
-    """The energies before each step, and the gradients of each."""
+def run(problem: problems.Problem, steps: int, **options: Any) -> list[float]:
+    """The energies before each step."""
     theta = [torch.tensor(t, requires_grad=True) for t in problem.theta_0]
     optimizer = INDIAN(theta, **options)
-    energies, gradients = [], []
+    energies = []
     for k in range(steps):
         batch = [torch.from_numpy(b) for b in problem.batch(k)]
         optimizer.zero_grad()
         loss = problem.loss(theta, batch, torch)
         loss.backward()
         energies.append(energy(optimizer, loss).item())
-        gradients.append([t.grad.numpy().copy() for t in theta if t.grad is not None])
         optimizer.step()
-    return energies, gradients
-
-
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
-@pytest.mark.parametrize("initial_speed", [0.2, 1.0])
-@pytest.mark.parametrize("make", [problems.quadratic, problems.valley])
-def test_it_is_the_energy_of_the_papers_own_algorithm(
-    make: Any, initial_speed: float, variant: dict[str, Any]
-) -> None:
-    problem, alpha, beta, lr = make(), 0.5, 0.2, 0.003
-    energies, gradients = run(
-        problem, 60, lr=lr, alpha=alpha, beta=beta, initial_speed=initial_speed, **variant
-    )
-    reference = ReferenceINDIAN(problem.theta_0, alpha, beta, initial_speed=initial_speed)
-    for k, v in enumerate(gradients):
-        loss = problem.loss(reference.theta, problem.batch(k))
-        if reference.psi is None:
-            momentum = [(initial_speed - beta) * g for g in v]
-        else:
-            pairs = zip(reference.theta, reference.psi, strict=True)
-            momentum = [momentum_from_psi(t, p, alpha, beta) for t, p in pairs]
-        squared = sum(float(np.sum(w * w)) for w in momentum)
-        assert energies[k] == pytest.approx(lyapunov_energy(loss, squared, alpha, beta), rel=1e-9)
-        reference.step(v, lr)
+    return energies
 
 
 @pytest.mark.parametrize("make", [problems.quadratic, problems.rosenbrock])
 def test_it_falls_at_every_small_step(make: Any) -> None:
-    energies, _ = run(make(), 300, lr=1e-4, alpha=0.5, beta=0.1, initial_speed=0.1)
+    energies = run(make(), 300, lr=1e-4, alpha=0.5, beta=0.1, initial_speed=0.1)
     assert (np.diff(energies) < 0).all()
 
 
 def test_along_the_valley_it_falls_although_the_loss_does_not() -> None:
-    energies, _ = run(problems.valley(), 1500, lr=1e-3, alpha=0.5, beta=0.1, initial_speed=0.1)
+    energies = run(problems.valley(), 1500, lr=1e-3, alpha=0.5, beta=0.1, initial_speed=0.1)
     assert (np.diff(energies[::100]) < 0).all()
 
 
@@ -120,18 +91,6 @@ def test_going_up_is_going_down_the_negative() -> None:
         ascent.step()
 
 
-@pytest.mark.parametrize("maximize", [False, True])
-def test_coupled_decay_is_part_of_the_first_gradient(maximize: bool) -> None:
-    theta, optimizer = one(
-        weight_decay=0.3, decoupled_weight_decay=False, maximize=maximize, initial_speed=1.0
-    )
-    theta.grad = torch.tensor([1.0, 1.0], dtype=torch.float64)
-    first = energy(optimizer, 0.0).item()
-    # v = ±g + λθ, and w_0 = (1 − β) v_0.
-    v = (-1 if maximize else 1) * theta.grad + 0.3 * theta.detach()
-    assert first == pytest.approx(0.81 * v.square().sum().item(), rel=1e-12)
-
-
 def test_nothing_changes_and_the_loss_may_be_a_number() -> None:
     theta, optimizer = one()
     theta.grad = torch.ones_like(theta)
@@ -161,7 +120,11 @@ def test_16_bit_and_complex_and_sparse_parameters_count() -> None:
     rows.grad = torch.sparse_coo_tensor(
         [[1]], [[1.0, 1.0]], (4, 2), dtype=torch.float64, check_invariants=True
     )
-    assert energy(optimizer, 0.0).item() == pytest.approx(2 * 4 + 2 * 25 + 2, rel=1e-12)
+    assert energy(optimizer, 0.0).item() == 0
+    optimizer.step()
+    # w_0 is v here, and w_1 = (1 − αγ + γ (1 − αβ)) v.
+    expected = 1.025**2 * (2 * 4 + 2 * 25 + 2)
+    assert energy(optimizer, 0.0).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_of_sharded_parameters_it_is_that_of_the_whole() -> None:
@@ -193,7 +156,7 @@ def test_a_loss_that_is_no_scalar_is_refused(loss: Tensor) -> None:
 
 @pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.AdamW])
 def test_the_energy_of_another_optimizer_is_refused(make: Any) -> None:
-    with pytest.raises(TypeError, match=f"should be an INDIAN, not {make.__name__}"):
+    with pytest.raises(TypeError, match=f"should be an INDIAN or INNAprop, not {make.__name__}"):
         energy(make([torch.ones(2, requires_grad=True)]), 1.0)
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from indian_torch import INDIAN, PowerDecayLR, _private, fused
+from indian_torch import INDIAN, PowerDecayLR, _private
+from indian_torch.step import fused
 from tests.on_torch.runs import IMPLEMENTATIONS, SHAPES
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from indian_torch import INDIAN, fused
+from indian_torch import INDIAN
+from indian_torch.step import fused
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     SHAPES,

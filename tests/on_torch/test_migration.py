@@ -120,7 +120,7 @@ def test_what_is_nothing_of_the_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="loaded state dict has no 'state'"):
         load_authors_state_dict(INDIAN(parameters()), {"foo": 1})
     sgd = torch.optim.SGD(parameters([(3,), (2, 2)]))
-    with pytest.raises(TypeError, match="optimizer should be an INDIAN, not SGD"):
+    with pytest.raises(TypeError, match="optimizer should be an INDIAN or INNAprop, not SGD"):
         load_authors_state_dict(sgd, broken())  # type: ignore[arg-type]
 
 

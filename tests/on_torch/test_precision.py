@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from indian_torch import INDIAN
-from indian_torch.precision import round_stochastically
+from indian_torch.step.precision import round_stochastically
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, by_the_paper, parameters, tensors
 
 SIXTEEN = [torch.bfloat16, torch.float16]

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 import indian_torch
-from indian_torch import INDIAN, _private, fused
+from indian_torch import INDIAN, _private
+from indian_torch.step import fused
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     advance,
@@ -130,6 +131,12 @@ def private_names(path: Path) -> set[str]:
 
 def test_they_all_stand_in_one_module() -> None:
     (folder,) = indian_torch.__path__
-    modules = {path.name: private_names(path) for path in Path(folder).glob("*.py")}
-    assert modules.pop("_private.py") == {"_C", "_fused_sgd_", "_subclasses", "_values"}
+    modules = {path.name: private_names(path) for path in Path(folder).rglob("*.py")}
+    assert modules.pop("_private.py") == {
+        "_C",
+        "_fused_adamw_",
+        "_fused_sgd_",
+        "_subclasses",
+        "_values",
+    }
     assert set().union(*modules.values()) == set()

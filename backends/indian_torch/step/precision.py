@@ -28,6 +28,15 @@ def momentum_dtype_of(param: Tensor, momentum_dtype: torch.dtype | None) -> torc
     return momentum_dtype or SIXTEEN_BITS.get(param.dtype, param.dtype)
 
 
+def buffer_dtype_of(name: str, param: Tensor, momentum_dtype: torch.dtype | None) -> torch.dtype:
+    """Return the dtype that a buffer of `param` is kept in.
+
+    V has the momentum's, but at least float32: in 16 bits σ V + (1 − σ) v² is lost to rounding.
+    """
+    dtype = momentum_dtype_of(param, momentum_dtype)
+    return dtype if name == "momentum_buffer" else working_dtype(dtype)
+
+
 def working_dtype(momentum_dtype: torch.dtype) -> torch.dtype:
     """Return the dtype to compute a step in: the momentum's, or float32 if that has 16 bits."""
     return SIXTEEN_BITS.get(momentum_dtype, momentum_dtype)

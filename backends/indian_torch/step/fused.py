@@ -1,7 +1,7 @@
 r"""The fused implementation: the whole step as one call of PyTorch's own fused SGD kernel.
 
 The kernel makes one pass over memory. `indian_core.as_nesterov_sgd` derives its scalars; a buffer
-that holds σ w with a moving scale σ is what makes them fit. Some steps have no such call (αγ = 1,
+that holds a moving scale times w is what makes them fit. Some steps have no such call (αγ = 1,
 γ = 0, …) and are left to another implementation, which works on the same buffer and scale.
 
 The kernel is private to PyTorch and takes what it is given without looking: so it is tried out
@@ -12,9 +12,10 @@ once per device and dtype, and is given only tensors that it handles rightly, wh
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +23,9 @@ from torch import Tensor
 
 from indian_core import Coefficients, NesterovSGD, as_nesterov_sgd
 from indian_torch import _private
-from indian_torch.scalars import Step
-from indian_torch.tensors import Kind
-
-if TYPE_CHECKING:
-    from indian_torch.dispatch import Part
+from indian_torch.step import pieces
+from indian_torch.step.part import Part
+from indian_torch.step.scalars import Step
 
 # Where the kernel is chosen without being asked for. In float64 its `1 - dampening` may lose up
 # to three digits, and users of float64 want all of them; MPS and XPU were never tested.
@@ -34,31 +33,39 @@ _AUTOMATIC_DEVICES = ("cpu", "cuda")
 _AUTOMATIC_DTYPES = (torch.float32,)
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
-Call = tuple[Sequence[int], NesterovSGD]
+# The indices of the parameters, and what is called. None is AdamW's kernel alone, without momentum.
+Call = tuple[Sequence[int], NesterovSGD | None]
 
 
-def fused_calls(kinds: dict[Kind, list[int]], scales: list[Any], step: Step) -> list[Call]:
-    """Return the calls of the kernel that make the step, each with the indices of its parameters.
+def fused_calls(part: Part) -> list[Call]:
+    """Return the calls of the kernels that make the step, each with the indices of its parameters.
 
-    `kinds` has the indices of those that it can take, by device and dtype.
+    They are for those that the layout says they can take.
     """
+    assert part.layout is not None
+    step, scaled = part.step, part.exp_avg_sqs is not None
+    counts = part.counts or itertools.repeat(0.0)
+    keys = list(zip(part.scales, counts, strict=False))
     calls: list[Call] = []
-    for (device, dtype), indices in kinds.items():
+    for (device, dtype), indices in part.layout.fused.items():
         if step.automatic and not (
             device.type in _AUTOMATIC_DEVICES and dtype in _AUTOMATIC_DTYPES
         ):
             continue
-        if not _kernel_works(device, dtype):
+        if not _kernel_works(device, dtype) or (scaled and not pieces.kernel_works(device, dtype)):
             continue
-        by_scale: dict[float, Sequence[int]]
-        if len(set(scales)) == 1:
-            by_scale = {scales[0]: indices}
+        by_key: dict[Any, Sequence[int]]
+        if len(set(keys)) == 1:
+            by_key = {keys[0]: indices}
         else:
             lists = defaultdict(list)
             for i in indices:
-                lists[scales[i]].append(i)
-            by_scale = dict(lists)
-        for scale, some in by_scale.items():
+                lists[keys[i]].append(i)
+            by_key = dict(lists)
+        for (scale, _), some in by_key.items():
+            if scaled and scale == 0 and not step.has_momentum:
+                calls.append((some, None))
+                continue
             call = _call(step, scale, dtype)
             # The CUDA kernel refuses a negative momentum (αγ > 1).
             if call is not None and call.momentum > 0:
@@ -72,23 +79,43 @@ def _call(step: Step, scale: float, dtype: torch.dtype) -> NesterovSGD | None:
     return as_nesterov_sgd(step.on_momentum(fresh), scale or 1.0, fresh, dtype=_NUMPY[dtype])
 
 
-def make_fused_call(part: Part, indices: Sequence[int], call: NesterovSGD) -> None:
+def make_fused_call(part: Part, indices: Sequence[int], call: NesterovSGD | None) -> None:
     """Make the step of these parameters of a group, which is not a compiled one."""
-    params, grads, buffers = part.params, part.grads, part.momentum_buffers
-    if len(indices) < len(params):
-        params, grads, buffers = (
-            [column[i] for i in indices] for column in (params, grads, buffers)
-        )
-    if part.step.shrinks:
-        torch._foreach_mul_(params, 1 - part.step.shrinkage)
+    part = part.subset(indices)
+    if part.exp_avg_sqs is None:
+        assert call is not None
+        _decay(part.params, part.momentum_buffers, part.step, call)
+        _kernel(part.params, part.grads, part.momentum_buffers, call, part.step.l2)
+        raise_versions([*part.params, *part.momentum_buffers])
+        if call.scale != part.scales[0]:
+            part.scales = [call.scale] * len(indices)
+            part.keep()
+        return
+    assert part.counts is not None
+    step = part.step
+    count = torch.full((), part.counts[0] + 1, dtype=torch.float32, device=part.params[0].device)
+    for piece in pieces.pieces(part, indices):
+        if call is None:
+            pieces.adamw(piece, step, count)
+        else:
+            if step.drags:
+                pull = step.drag(part.scales[0])
+                torch._foreach_add_(piece.momentum_buffers, piece.params, alpha=pull)
+            _decay(piece.params, piece.momentum_buffers, step, call)
+            _kernel(piece.params, pieces.scaled(piece, step, count), piece.momentum_buffers, call)
+    raise_versions([*part.params, *part.momentum_buffers, *part.exp_avg_sqs])
+    part.counts = [part.counts[0] + 1] * len(indices)
+    if call is not None:
+        part.scales = [call.scale] * len(indices)
+    part.keep()
+
+
+def _decay(params: list[Tensor], buffers: list[Tensor], step: Step, call: NesterovSGD) -> None:
+    """Make what comes before the kernel: weight decay, and a buffer's change of scale."""
+    if step.shrinks:
+        torch._foreach_mul_(params, 1 - step.shrinkage)
     if call.factor != 1:
         torch._foreach_mul_(buffers, call.factor)
-    _kernel(params, grads, buffers, call, part.step.l2)
-    raise_versions([*params, *buffers])
-    if call.scale != part.scales[indices[0]]:
-        assert part.states is not None
-        for i in indices:
-            part.states[i]["scale"] = call.scale
 
 
 def raise_versions(tensors: Sequence[Tensor]) -> None:
@@ -103,7 +130,11 @@ def raise_versions(tensors: Sequence[Tensor]) -> None:
 
 
 def _kernel(
-    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], call: NesterovSGD, l2: float
+    params: list[Tensor],
+    grads: list[Tensor],
+    buffers: list[Tensor],
+    call: NesterovSGD,
+    l2: float = 0.0,
 ) -> None:
     _private.fused_sgd(
         params,
@@ -135,7 +166,7 @@ def _kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
             return False
         param, buffer = theta.clone(), momentum.clone()
         try:
-            _kernel([param], [gradient], [buffer], call, 0.0)
+            _kernel([param], [gradient], [buffer], call)
         except (AttributeError, TypeError, NotImplementedError, RuntimeError):
             return False
         a, b, c, d = coefficients

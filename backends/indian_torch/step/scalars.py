@@ -23,21 +23,25 @@ Scale = float | Tensor
 class Step(NamedTuple):
     """The hyperparameters and options of one step of one parameter group.
 
-    `sign` is −1 for ``maximize``, and an `initial_speed` of None is β.
+    `sign` is −1 for ``maximize``, and an `initial_speed` of None is β. With a `sigma` the gradient
+    is scaled before the step (`indian_torch.step.rms`).
     """
 
     lr: float | Tensor
     alpha: float
     beta: float
     weight_decay: float
-    initial_speed: float | None
-    decoupled_weight_decay: bool
     foreach: bool | None
     capturable: bool
     differentiable: bool
     fused: bool | None
     stochastic_rounding: bool
     sign: float
+    initial_speed: float | None = None
+    decoupled_weight_decay: bool = True
+    authors_weight_decay: bool = False
+    sigma: float | None = None
+    eps: float = 0.0
 
     @property
     def on_host(self) -> bool:
@@ -63,6 +67,22 @@ class Step(NamedTuple):
     def shrinkage(self) -> float | Tensor:
         """Return γλ: decoupled weight decay takes γλθ from θ before the step."""
         return self.lr * self.weight_decay
+
+    @property
+    def drags(self) -> bool:
+        """Return whether weight decay moves w, so that no buffer is zero after it."""
+        return self.authors_weight_decay and self.shrinks and self.has_momentum
+
+    def drag(self, scale: Scale) -> Any:
+        """Return what times θ the authors' weight decay adds to a buffer, before θ decays."""
+        pull = (1 / self.beta - self.alpha) * self.shrinkage
+        return pull if isinstance(scale, Tensor) else pull * scale
+
+    @property
+    def has_momentum(self) -> bool:
+        """Return whether w may leave zero, which from rest with αβ = 1 it does not."""
+        from_rest = self.initial_speed in (None, self.beta)
+        return not (from_rest and abs(1 - self.alpha * self.beta) <= 2.0**-51)
 
     @property
     def l2(self) -> float:
@@ -121,11 +141,17 @@ def is_unreadable(value: Any) -> bool:
     return isinstance(value, Tensor) and (value.is_meta or isinstance(value, _private.FakeTensor))
 
 
+def placed(number: Scale, buffer: Tensor, on_device: bool) -> Scale:
+    """Return a number of a state as a tensor beside its buffer, or as a float."""
+    if isinstance(number, Tensor) or not on_device:
+        return float(number)
+    local = buffer.to_local() if hasattr(buffer, "to_local") else buffer
+    return local.new_full((), number, dtype=torch.float32)
+
+
 def moved(scale: Scale, buffer: Tensor, on_device: bool) -> Scale:
     """Return the scale as a tensor beside its buffer, which is then w itself, or as a float."""
-    if isinstance(scale, Tensor) or not on_device:
-        return float(scale)
-    if scale not in (0.0, 1.0):
+    if on_device and not isinstance(scale, Tensor) and scale not in (0.0, 1.0):
         buffer.div_(scale)
-    local = buffer.to_local() if hasattr(buffer, "to_local") else buffer
-    return local.new_full((), float(scale != 0), dtype=torch.float32)
+        scale = 1.0
+    return placed(scale, buffer, on_device)

@@ -1,0 +1,186 @@
+r"""INNAprop as a `torch.optim.Optimizer`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+import indian_core
+from indian_torch.base import InertialOptimizer
+from indian_torch.groups import Fields
+
+_ELSEWHERE = ("betas", "momentum", "initial_speed")
+
+
+class INNAprop(InertialOptimizer):
+    r"""INNAprop: INDIAN's step, from rest, on the gradient over the root of its mean square.
+
+    With θ the parameters, v_t a minibatch gradient, V a running mean of its squares, and w a
+    momentum of θ's shape, for t = 1, 2, …,
+
+    $$V_t = \sigma V_{t-1} + (1 - \sigma)\, v_t^2, \qquad
+      u_t = \frac{v_t}{\sqrt{V_t/(1 - \sigma^t)} + \varepsilon}$$
+    $$\theta \leftarrow (1 - \gamma\lambda)\, \theta - \gamma (w + \beta u_t), \qquad
+      w \leftarrow (1 - \alpha\gamma)\, w + \gamma (1 - \alpha\beta)\, u_t, \qquad w_1 = 0$$
+
+    This is the published recursion in other variables: its ψ is (1 − αβ) θ + β w (`psi`). A step
+    moves θ by γβ times the newest u, and by γ/α times u in all, over 1/(αγ) steps. Coming from
+    AdamW, begin with `from_adam`, which takes AdamW's own arguments.
+
+    The state of a parameter is ``momentum_buffer``, which holds ``scale`` times w, ``exp_avg_sq``,
+    which is V, and the numbers ``scale`` and ``step``, the t of this parameter. A parameter whose
+    gradient is None is left alone. One whose gradient is zero is not: it coasts on with w, which
+    for the authors' α = 0.1 and γ = 0.001 takes 10,000 steps to fade.
+
+    A step is all or nothing, as in `INDIAN`. Complex parameters are pairs of real ones, as in
+    torch's Adam. Sparse gradients are refused.
+
+    Args:
+        params: Parameters, named parameters, or dicts that define parameter groups.
+        lr: γ ≥ 0, the learning rate: a number, or a tensor with one element.
+        alpha: α ≥ 0, the viscous damping.
+        beta: β > 0, the Newton damping; not Adam's betas.
+        sigma: σ, 0 ≤ σ < 1, the decay of V.
+        eps: ε ≥ 0, outside of the root, as in torch's Adam.
+        weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ, of which w takes no notice.
+        authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
+            notice: w ← w + (1/β − α) γλθ beside it. That is about 1/(αβ) times as strong in the
+            long run, and θ may swing through zero. For the replication of their runs.
+        maximize: Whether to go up instead of down.
+        foreach: Whether to use the implementation over lists of tensors. False: the for-loop, which
+            a float lr under torch.compile takes in any case.
+        capturable: Whether steps can be captured in a CUDA graph.
+        differentiable: Whether autograd goes through the step.
+        fused: Whether to use PyTorch's fused kernels, two of them on pieces that stay in the cache,
+            wherever there is such a step; see `INDIAN`.
+        momentum_dtype: What w is kept in. None: float32 for 16-bit parameters, and the parameter's
+            own dtype for all others. V is kept in the same, but in no less than float32.
+        stochastic_rounding: Whether 16-bit parameters are rounded up or down at random, so that
+            the mean is right; see `INDIAN`.
+        **unknown: None: there are no other arguments.
+
+    Raises:
+        ValueError: If a hyperparameter is out of its range, infinite or NaN, or a Tensor lr has
+            not one element.
+        TypeError: If a hyperparameter is not a number, ``momentum_dtype`` not a real dtype, or an
+            argument not one of INNAprop's.
+        RuntimeError: If two options exclude each other.
+
+    Example:
+        >>> import torch
+        >>> from indian_torch import INNAprop
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+        >>> optimizer = INNAprop.from_adam([weight], lr=0.1)
+        >>> for _ in range(200):
+        ...     optimizer.zero_grad()
+        ...     loss = (weight**2).sum()
+        ...     loss.backward()
+        ...     optimizer.step()
+        >>> loss.item() < 0.01
+        True
+
+    Source:
+        Bolte, Boustany, Pauwels, Purica, *A second-order-like optimizer with adaptive gradient
+        scaling for deep learning*, arXiv:2410.05871, 2024.
+    """
+
+    fields = Fields("INNAprop", authors_weight_decay=False)
+    buffers = ("momentum_buffer", "exp_avg_sq")
+    numbers = ("scale", "step")
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        alpha: float = 0.1,
+        beta: float = 0.9,
+        sigma: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        authors_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        momentum_dtype: torch.dtype | None = None,
+        stochastic_rounding: bool = False,
+        **unknown: Any,
+    ) -> None:
+        indian_core.refuse_arguments("INNAprop", unknown)
+        super().__init__(params, locals())
+
+    @classmethod
+    def from_adam(
+        cls,
+        params: ParamsT,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        damping: float | None = None,
+        **options: Any,
+    ) -> INNAprop:
+        r"""Return the INNAprop that takes the place of this `torch.optim.AdamW`.
+
+        γ = √(η (1 − m)), α = √((1 − m)/η), β = d/α and λη/γ for AdamW's lr η, momentum m = β1 and
+        weight decay λ. It trains at AdamW's own learning rate. It is not the same run, since Adam
+        scales the gradient after the momentum and INNAprop before; only with d = 1 is it AdamW's,
+        with betas (0, β2).
+
+        A schedule of η is given to γ as it is, in factors, for η = γ/α is linear in γ. What stands
+        in the groups as ``lr`` is γ, not η.
+
+        Args:
+            params: As in `INNAprop`; groups may have AdamW's ``lr``, ``betas``, ``eps`` and
+                ``weight_decay``, and a ``damping``, of their own.
+            lr: AdamW's learning rate η, > 0.
+            betas: AdamW's (β1, β2), of which β2 becomes σ.
+            eps: AdamW's ε.
+            weight_decay: AdamW's λ.
+            damping: d = αβ, the share of the newest gradient in a step: from 1 − m, the heavy
+                ball's, to 1, no momentum at all. None: 1 − m², Nesterov's.
+            **options: Further arguments of `INNAprop`. An ``alpha``, ``beta`` or ``sigma``, here or
+                in a group, takes the place of Adam's.
+
+        Raises:
+            ValueError: If there is no such AdamW, or it has ``amsgrad``.
+            TypeError: If an argument is not a number, or ``params`` is a tensor.
+
+        Example:
+            >>> import torch
+            >>> from indian_torch import INNAprop
+            >>> weight = torch.nn.Parameter(torch.ones(3))
+            >>> optimizer = INNAprop.from_adam([weight], lr=0.25, betas=(0.75, 0.5))
+            >>> group = optimizer.param_groups[0]
+            >>> group["lr"], group["alpha"], group["beta"], group["sigma"]
+            (0.25, 1.0, 0.4375, 0.5)
+        """
+        adam = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        adam["damping"] = damping
+
+        def translate(group: dict[str, Any]) -> dict[str, Any]:
+            if group.pop("amsgrad", False):
+                raise ValueError("Invalid amsgrad: True (INNAprop has none: it must be False)")
+            arguments: Any = {name: group.pop(name, value) for name, value in adam.items()}
+            return indian_core.from_adam(**arguments)._asdict() | options | group
+
+        return cls._translated(params, translate)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group, whose options may differ from the defaults.
+
+        Args:
+            param_group: A dict with "params" and any arguments of `INNAprop`.
+
+        Raises:
+            ValueError: As in `INNAprop`, and as `torch.optim.Optimizer.add_param_group` does.
+            TypeError: Likewise.
+        """
+        if isinstance(param_group, dict):
+            indian_core.refuse_arguments("INNAprop", [n for n in _ELSEWHERE if n in param_group])
+        super().add_param_group(param_group)
