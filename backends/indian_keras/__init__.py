@@ -13,7 +13,7 @@ except ImportError as error:
 
 from indian_keras.curvature import largest_curvature, suggest_lr
 from indian_keras.energy import EnergyLogger
-from indian_keras.optimizer import INDIAN
+from indian_keras.base import INDIAN
 from indian_keras.schedules import PowerDecay
 
 #: The paper's later name.

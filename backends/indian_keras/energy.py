@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from indian_core.energy import lyapunov_energy
-from indian_keras.optimizer import INDIAN
+from indian_keras.base import INDIAN
 
 
 def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:

@@ -23,10 +23,10 @@ from indian_core import (
 )
 from indian_keras.gradients import checked_gradients, path_of, refuse_complex
 from indian_keras.learning_rate import as_learning_rate, refuse_bad_rate
-from indian_keras.loading import checked_state
+from indian_keras.checkpoints import checked_state
 
 if keras.backend.backend() == "torch":
-    from indian_keras import multi_tensor
+    from indian_keras.backend import on_torch
 
 _HYPERPARAMETERS = ("alpha", "beta")
 _OPTIONAL = ("initial_speed", "weight_decay")
@@ -252,7 +252,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
     ) -> None:
         if keras.backend.backend() == "torch" and self.weight_decay is not None:
             # The decay, too, would change a gradient that is a variable's memory.
-            grads = multi_tensor.in_own_memory(grads, [v.value for v in trainable_variables])
+            grads = on_torch.in_own_memory(grads, [v.value for v in trainable_variables])
         super()._backend_apply_gradients(grads, trainable_variables)
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
@@ -269,7 +269,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             momentums = [self.momentums[self._get_variable_index(v)] for v in trainable_variables]
             rate, first = float(learning_rate), not int(self.begun)
             # (A call, for Dynamo leaves `update` out of its programs.)
-            multi_tensor.update(
+            on_torch.update(
                 lambda: self._coefficients(rate, first), trainable_variables, momentums, grads
             )
             if first and rate:

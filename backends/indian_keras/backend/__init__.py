@@ -1,0 +1,1 @@
+"""The step on Keras's backends: a module each, of which one is imported."""
