@@ -1,188 +1,74 @@
-"""The optimizer: one class for all backends of Keras."""
+"""What the family shares: slots, the learning rate, the step, ψ, and loading."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
 from indian_core import (
-    ALPHA,
-    BETA,
-    INITIAL_SPEED,
-    LR,
+    METHODS,
+    OTHER_NAMES,
     Coefficients,
     checked,
     coefficients,
-    from_sgd,
     momentum_from_psi,
     psi_from_momentum,
+    refuse_arguments,
 )
+from indian_keras import _private
+from indian_keras.backend import slot_of, update
+from indian_keras.checkpoints import checked_state
 from indian_keras.gradients import checked_gradients, path_of, refuse_complex
 from indian_keras.learning_rate import as_learning_rate, refuse_bad_rate
-from indian_keras.checkpoints import checked_state
 
-if keras.backend.backend() == "torch":
-    from indian_keras.backend import on_torch
-
-_HYPERPARAMETERS = ("alpha", "beta")
-_OPTIONAL = ("initial_speed", "weight_decay")
+_private.check_hooks()
+_KERAS_NAMES = {name: theirs for theirs, name in OTHER_NAMES.items()}
 
 
-@keras.saving.register_keras_serializable(package="indian")
-class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
-    r"""INDIAN (INNA), an inertial Newton algorithm.
+class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
+    """A linear step on (θ, w), after Keras's clipping, accumulation and weight decay.
 
-    For a variable θ with gradient v, the learning rate γ, the viscous damping α and the Newton
-    damping β, the optimizer keeps one slot w of θ's shape and makes the step
+    A method says what its hyperparameters are, in its signature and in `METHODS`, and which state
+    it has beside w.
 
-    $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
-    $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k$$
-    $$w_0 = (s - \beta)\, v_0$$
-
-    This is the paper's equation (11) with w = (α − 1/β) θ + ψ/β in the place of ψ; `psi` and
-    `set_psi` speak the paper's language. The initial velocity of θ is −s v_0. The first step is
-    the first that is applied: under gradient accumulation the first full one, under loss scaling
-    the first that is not skipped. A variable whose first gradient comes later starts from rest,
-    w = 0, whatever s is.
-
-    w is kept in float32 for float16 and bfloat16 variables, since 1 − αγ needs the digits.
-
-    Args:
-        learning_rate: γ: a float ≥ 0, a `keras.optimizers.schedules.LearningRateSchedule` (the
-            paper's own is `PowerDecay`), or a callable without arguments. Defaults to 0.1.
-        alpha: α ≥ 0, the viscous damping. Defaults to 0.5.
-        beta: β > 0, the Newton damping. Defaults to 0.1.
-        initial_speed: s ≥ 0, the initial speed in units of the first gradient. Defaults to None,
-            which is the β of the first step, a start from rest. The paper's own is 1.
-        weight_decay: λ ≥ 0: each step starts with θ ← (1 − γλ) θ, decoupled from the gradient.
-        clipnorm: The largest norm of each variable's gradient.
-        clipvalue: The largest absolute value of a gradient's entries.
-        global_clipnorm: The largest norm of all gradients together.
-        use_ema: Whether to keep an exponential moving average of the variables.
-        ema_momentum: The decay of that average.
-        ema_overwrite_frequency: After how many steps the average overwrites the variables.
-        loss_scale_factor: A factor on the loss, and its inverse on the gradients.
-        gradient_accumulation_steps: How many minibatches' gradients are averaged for one step.
-        name: The optimizer's name. Defaults to "indian".
-        **kwargs: Further arguments of `keras.optimizers.Optimizer`.
-
-    Raises:
-        TypeError: If α, β, s or λ is not a real number.
-        ValueError: If a hyperparameter is negative, NaN or infinite, β is 0, or Keras refuses an
-            argument.
-
-    Example:
-        >>> import keras
-        >>> variable = keras.Variable([1.0, -2.0])
-        >>> optimizer = INDIAN(learning_rate=0.5, alpha=0.5, beta=0.5)
-        >>> for _ in range(100):
-        ...     optimizer.apply([2 * variable.value], [variable])
-        >>> bool(keras.ops.all(keras.ops.abs(variable) < 1e-3))
-        True
-
-    Reference:
-        Castera, Bolte, Févotte, Pauwels, An Inertial Newton Algorithm for Deep Learning
-        (arXiv:1905.12278), equation (11) and section 5.2; w is from the proof of Theorem 14.
+    Attributes:
+        method: What `METHODS` calls it.
+        momentums: w, for each variable: the slots; None where Keras overwrites the variable with
+            its gradient.
+        begun: 1 from the run's first step on, or once a ψ was given. (Keras's counter cannot tell:
+            users set it back for a warm restart.)
     """
 
-    _adds_slots = False
+    method: ClassVar[str]
+    # Of a method that scales its gradients: the slots of V, and the number of gradients in them.
+    velocities: Any = None
+    count: Any = None
+    authors_weight_decay = False
 
-    def __init__(
-        self,
-        learning_rate: Any = LR,
-        alpha: float = ALPHA,
-        beta: float = BETA,
-        initial_speed: float | None = INITIAL_SPEED,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str = "indian",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            learning_rate=as_learning_rate(learning_rate),
-            name=name,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            **kwargs,
-        )
-        self.alpha = alpha
-        self.beta = beta
-        self.initial_speed = initial_speed
+    def __init__(self, *, learning_rate: Any, unknown: Mapping[str, Any], **arguments: Any) -> None:
+        refuse_arguments(self.method, unknown)
+        numbers = {name: arguments.pop(name) for name in self._numbers()}
+        weight_decay = arguments.pop("weight_decay")
+        super().__init__(learning_rate=as_learning_rate(learning_rate), **arguments)
+        for name, value in {**numbers, "weight_decay": weight_decay}.items():
+            setattr(self, name, value)
+
+    @classmethod
+    def _numbers(cls) -> list[str]:
+        """Return Keras's names of the hyperparameters that Keras itself does not know."""
+        names = [_KERAS_NAMES.get(name, name) for name in METHODS[cls.method]]
+        return [name for name in names if name not in ("learning_rate", "weight_decay")]
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; a hyperparameter becomes a float or is refused."""
-        if name in _HYPERPARAMETERS or (name in _OPTIONAL and value is not None):
-            value = checked(name, value)
+        if name in self._numbers() or name == "weight_decay":
+            optional = name in ("initial_speed", "weight_decay")
+            value = None if optional and value is None else checked(name, value)
         super().__setattr__(name, value)
-
-    @classmethod
-    def from_sgd(
-        cls,
-        learning_rate: float,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        damping: float | None = None,
-        weight_decay: float | None = None,
-        **kwargs: Any,
-    ) -> INDIAN:
-        r"""Return the INDIAN that makes the very steps of `keras.optimizers.SGD`.
-
-        $$\gamma = \sqrt{lr}, \quad \alpha = (1 - m)/\gamma, \quad \beta = d/\alpha$$
-
-        from rest, with d = 1 − m of the heavy ball and d = 1 − m² of Nesterov's momentum. What is
-        between those and d = 1, gradient descent, is more Newton damping at the same step size.
-
-        The two agree at a constant learning rate. The step size of SGD, η = γ/α, is linear in γ:
-        so give the factors of SGD's schedule to γ as they are.
-
-        Args:
-            learning_rate: SGD's learning rate, > 0: a float.
-            momentum: SGD's momentum m, 0 ≤ m ≤ 1.
-            nesterov: Whether SGD uses Nesterov's momentum.
-            damping: d = αβ, in the place of SGD's own, from 1 − m to 1.
-            weight_decay: SGD's weight decay, ≥ 0, which is decoupled and multiplied by SGD's
-                learning rate: here it becomes that times γ.
-            **kwargs: Further arguments of `INDIAN`.
-
-        Returns:
-            The optimizer.
-
-        Raises:
-            TypeError: If an argument is not a real number.
-            ValueError: If an argument is out of range, or SGD itself would refuse it.
-
-        Example:
-            >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75).beta
-            0.5
-            >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75, damping=0.5).beta
-            1.0
-
-        Reference:
-            Ma and Yarats, Quasi-hyperbolic momentum and Adam for deep learning
-            (arXiv:1810.06801), which contains both.
-        """
-        lr, alpha, beta, _ = from_sgd(learning_rate, momentum, nesterov, damping)
-        if weight_decay is not None:
-            weight_decay = checked("weight_decay", weight_decay) * lr
-        return cls(lr, alpha=alpha, beta=beta, weight_decay=weight_decay, **kwargs)
 
     def build(self, variables: list[Any]) -> None:
         """Make the slots: w for each variable.
@@ -194,30 +80,28 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
             return
         super().build(variables)
         # Keras saves an optimizer's variables by index: this order is a file format.
-        self._adds_slots = True
-        self.momentums = self.add_optimizer_variables(variables, "momentum")
-        self._adds_slots = False
-        # Whether the run has begun: 1 from its first step on, or once a ψ was given. (The counter
-        # cannot tell: users set it back for a warm restart.)
-        self.begun = self.add_variable(
-            shape=(), dtype="int", aggregation="only_first_replica", name="begun"
-        )
+        self.momentums = self._slots(variables, "momentum")
+        self.begun = self._counter("begun")
         slots = {keras.backend.standardize_dtype(m.dtype) for m in self.momentums if m is not None}
         self._precision = "float64" if slots & {"float64", "complex128"} else "float32"
-        # Where XLA has to be told the order of the two updates: see `_after`.
+        # Where XLA has to be told the order of the updates: see `indian_keras.backend.on_graph`.
         self._keep_order = (
             keras.backend.backend() in ("jax", "tensorflow")
             and keras.distribution.distribution() is None
             and all(d.startswith("cpu") for d in keras.distribution.list_devices())
         )
 
-    def add_variable(
-        self, shape: Any, initializer: Any = "zeros", dtype: Any = None, **kwargs: Any
-    ) -> Any:
-        """Add a variable to the optimizer; w is never kept in less than float32."""
-        if self._adds_slots and dtype in ("float16", "bfloat16"):
-            dtype = "float32"
-        return super().add_variable(shape, initializer, dtype, **kwargs)
+    def _slots(self, variables: Sequence[Any], name: str, *, real: bool = False) -> list[Any]:
+        """Add a slot of zeros for each variable, of 32 bits at least; real ones if asked for."""
+        return [
+            None
+            if getattr(variable, "overwrite_with_gradient", False)
+            else slot_of(self, variable, name, real=real)
+            for variable in variables
+        ]
+
+    def _counter(self, name: str) -> Any:
+        return self.add_variable(shape=(), dtype="int", aggregation="only_first_replica", name=name)
 
     @property
     def learning_rate(self) -> Any:
@@ -247,38 +131,26 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         variables = trainable_variables or self._trainable_variables
         super().apply(checked_gradients(list(grads), variables), trainable_variables)
 
-    def _backend_apply_gradients(
-        self, grads: Sequence[Any], trainable_variables: Sequence[Any]
-    ) -> None:
-        if keras.backend.backend() == "torch" and self.weight_decay is not None:
-            # The decay, too, would change a gradient that is a variable's memory.
-            grads = on_torch.in_own_memory(grads, [v.value for v in trainable_variables])
-        super()._backend_apply_gradients(grads, trainable_variables)
-
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
-        if self.weight_decay is not None:
-            refuse_bad_rate(self.learning_rate)
-            super()._apply_weight_decay(variables)
+        """Do nothing: the decay is a part of the step, where λ is not rounded to float32."""
 
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
         refuse_bad_rate(learning_rate)
-        # The scalars of the step are the same for all variables: make them once.
-        if keras.backend.backend() == "torch":
-            momentums = [self.momentums[self._get_variable_index(v)] for v in trainable_variables]
-            rate, first = float(learning_rate), not int(self.begun)
-            # (A call, for Dynamo leaves `update` out of its programs.)
-            on_torch.update(
-                lambda: self._coefficients(rate, first), trainable_variables, momentums, grads
-            )
-            if first and rate:
-                self.begun.assign(1)
-        else:
-            step = self._coefficients(learning_rate)
-            super()._backend_update_step(grads, trainable_variables, step)
-            moves = ops.cast(ops.not_equal(step.theta_momentum, 0), self.begun.dtype)
-            self.begun.assign(ops.maximum(self.begun, moves))
+        update(self, grads, trainable_variables, learning_rate, super()._backend_update_step)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Make one step on one variable, weight decay included.
+
+        Args:
+            gradient: v, of the variable's shape.
+            variable: θ, one of the variables that the optimizer was built with.
+            learning_rate: γ, a scalar.
+        """
+        from indian_keras.backend import on_graph  # noqa: PLC0415
+
+        on_graph.update_one(self, gradient, variable, on_graph.scalars(self, learning_rate))
 
     def stateless_apply(
         self,
@@ -308,65 +180,14 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
         )
         return new
 
-    def _coefficients(self, learning_rate: Any, first: Any = None) -> Coefficients:
-        """Return the scalars of this step, as floats if the arguments are, else as tensors."""
-        # With γ = 0 nothing moves: such a step is not the first.
-        if first is None:
-            # (Not ops.cast, which on TensorFlow takes a callable's float to float32 first.)
-            learning_rate = ops.convert_to_tensor(learning_rate, dtype=self._precision)
-            moves = ops.not_equal(learning_rate, 0)
-            first = ops.cast(ops.logical_and(ops.equal(self.begun, 0), moves), self._precision)
-        else:
-            first = first and learning_rate != 0
+    def _coefficients(self, learning_rate: Any, first: Any) -> Coefficients:
+        """Return the scalars of the linear step: floats if the arguments are, else tensors."""
         return coefficients(learning_rate, self.alpha, self.beta, self.initial_speed, first)
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Make one step on one variable.
-
-        Args:
-            gradient: v, of the variable's shape.
-            variable: θ, one of the variables that the optimizer was built with.
-            learning_rate: γ, a scalar, or the `Coefficients` of the step.
-        """
-        momentum = self.momentums[self._get_variable_index(variable)]
-        dtype = keras.backend.standardize_dtype(momentum.dtype)
-        if not isinstance(learning_rate, Coefficients):
-            learning_rate = self._coefficients(learning_rate)
-        step = Coefficients(*(ops.cast(scalar, dtype) for scalar in learning_rate))
-        # An Embedding's gradient may be sparse; a decaying w is not.
-        gradient = ops.cast(ops.convert_to_tensor(gradient, sparse=False), dtype)
-        w = ops.convert_to_tensor(momentum)
-
-        change = step.theta_momentum * w + step.theta_gradient * gradient
-        if keras.backend.standardize_dtype(variable.dtype) == dtype:
-            self.assign_add(variable, change)
-        else:
-            # Added in w's precision, and rounded once.
-            theta = ops.cast(variable, dtype) + change
-            self.assign(variable, ops.cast(theta, variable.dtype))
-        decay = self._after(variable, step.momentum_momentum)
-        self.assign(momentum, decay * w + step.momentum_gradient * gradient)
-
-    def _after(self, variable: Any, decay: Any) -> Any:
-        """Return the decay, as a number that XLA cannot know before it has the new θ.
-
-        θ is written from the old w. XLA on the CPU does not order two updates that do not depend
-        on each other, so it would copy every w before it updates it, which takes three times as
-        long; with this dependency both buffers are updated in place. (Writing θ from the new w
-        would order them too, but divides by 1 − αγ, which may be 0.) On an accelerator XLA makes
-        both updates in one kernel, and on a mesh the one entry would have to be sent around.
-        """
-        if not self._keep_order or 0 in variable.shape:
-            return decay
-        entry = ops.real(ops.convert_to_tensor(variable)[(0,) * len(variable.shape)])
-        # Both are the decay: x + 0·x is x, but only for finite x, so XLA keeps the two apart.
-        return ops.where(entry > 0, decay, decay + 0.0 * decay)
 
     def psi(self, variable: Any) -> Any:
         r"""Return the paper's auxiliary variable ψ = (1 − αβ) θ + β w of one variable.
 
-        Before the first step w is still 0, since ψ_0 takes the first gradient: ψ is then that of
-        a start from rest.
+        Before the first step w is 0, and ψ that of a start from rest, whatever the initial speed.
 
         Args:
             variable: θ, one of the variables that the optimizer was built with.
@@ -380,6 +201,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
 
         Example:
             >>> import keras
+            >>> from indian_keras import INDIAN
             >>> variable = keras.Variable([2.0, 4.0])
             >>> optimizer = INDIAN(alpha=0.5, beta=0.5)
             >>> optimizer.build([variable])
@@ -397,8 +219,8 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
     def set_psi(self, variable: Any, psi: Any) -> None:
         r"""Set ψ of one variable: w = (ψ − (1 − αβ) θ)/β with the present θ.
 
-        Given before the first step, ψ is ψ_0, and `initial_speed` has no part in the run any more.
-        So give it for all variables; those left out start from rest.
+        Given before the first step, ψ is ψ_0, and the initial speed has no part in the run any
+        more. So give it for all variables; those left out start from rest.
 
         Args:
             variable: θ, one of the variables that the optimizer was built with.
@@ -410,6 +232,7 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
 
         Example:
             >>> import keras
+            >>> from indian_keras import INDIAN
             >>> variable = keras.Variable([2.0, 4.0])
             >>> optimizer = INDIAN(alpha=0.5, beta=0.5)
             >>> optimizer.build([variable])
@@ -461,5 +284,9 @@ class INDIAN(keras.optimizers.Optimizer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         config: dict[str, Any] = super().get_config()
-        config.update(alpha=self.alpha, beta=self.beta, initial_speed=self.initial_speed)
-        return config
+        return config | {name: getattr(self, name) for name in self._numbers()}
+
+    # Which of these a method has, and with which defaults, is for its own class to say.
+    alpha: float
+    beta: float
+    initial_speed: float | None = None
