@@ -1,6 +1,7 @@
-"""INDIAN (INNA), an inertial Newton algorithm, as a Keras 3 optimizer.
+"""INDIAN (INNA), an inertial Newton algorithm, and INNAprop as Keras 3 optimizers.
 
-Importing this package also makes ``compile(optimizer="indian")`` work, on every backend of Keras.
+Importing this package also makes ``compile(optimizer="indian")`` and ``"innaprop"`` work, on every
+backend of Keras.
 """
 
 try:
@@ -13,14 +14,24 @@ except ImportError as error:
 
 from indian_keras.curvature import largest_curvature, suggest_lr
 from indian_keras.energy import EnergyLogger
-from indian_keras.optimizer import INDIAN
+from indian_keras.indian import INDIAN
+from indian_keras.innaprop import INNAprop
 from indian_keras.schedules import PowerDecay
 
 #: The paper's later name.
 INNA = INDIAN
 
 # Keras looks a bare name up among its own optimizers, whose names it lower-cases, and then here.
-for _name in ("indian", "INDIAN", "inna", "INNA"):
-    keras.saving.get_custom_objects()[_name] = INDIAN
+for _name, _method in {"INDIAN": INDIAN, "INNA": INDIAN, "INNAprop": INNAprop}.items():
+    for _spelling in (_name, _name.lower()):
+        keras.saving.get_custom_objects()[_spelling] = _method
 
-__all__ = ["INDIAN", "INNA", "EnergyLogger", "PowerDecay", "largest_curvature", "suggest_lr"]
+__all__ = [
+    "INDIAN",
+    "INNA",
+    "EnergyLogger",
+    "INNAprop",
+    "PowerDecay",
+    "largest_curvature",
+    "suggest_lr",
+]

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from indian_core.energy import lyapunov_energy
-from indian_keras.optimizer import INDIAN
+from indian_keras.base import Optimizer
 
 
 def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
@@ -22,15 +22,14 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
     optimizer makes that step.
 
     Args:
-        optimizer: An `INDIAN`, or a LossScaleOptimizer around one; it is not changed.
+        optimizer: An `INDIAN` or `INNAprop`, or a LossScaleOptimizer around one; it is not changed.
         loss: J(θ), a scalar: a number or a tensor.
 
     Returns:
-        E, a scalar tensor. Before the first step, where w_0 is not yet known, it is that of a
-        start from rest.
+        E, a scalar tensor. Before the first step w is 0, and E that of a start from rest.
 
     Raises:
-        TypeError: If the optimizer is not INDIAN.
+        TypeError: If the optimizer is neither of them.
         ValueError: If it is not built, or the loss is not a scalar.
 
     Source: Castera et al., Lemmas 9 and 10.
@@ -79,7 +78,7 @@ class EnergyLogger(keras.callbacks.Callback):  # type: ignore[misc]
         name: The name that it is logged under.
 
     Raises:
-        TypeError: When training begins, if the model's optimizer is not `INDIAN`.
+        TypeError: When training begins, if the model's optimizer is neither of the two.
 
     Example:
         >>> import keras
@@ -125,8 +124,10 @@ class EnergyLogger(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _unwrapped(optimizer: Any) -> Any:
-    """Return INDIAN itself, out of mixed precision's LossScaleOptimizer."""
+    """Return the optimizer itself, out of mixed precision's LossScaleOptimizer."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    if not isinstance(optimizer, INDIAN):
-        raise TypeError(f"Invalid optimizer: {type(optimizer).__name__} (it must be INDIAN)")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"Invalid optimizer: {type(optimizer).__name__} (it must be INDIAN or INNAprop)"
+        )
     return optimizer

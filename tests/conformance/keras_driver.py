@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -16,7 +17,8 @@ from keras import ops
 
 from indian_core import OTHER_NAMES
 from indian_core.testing import Arrays, Problem, Settings
-from indian_keras import INDIAN
+from indian_keras import INDIAN, INNAprop, suggest_lr
+from indian_keras.energy import energy
 
 # Keras's names of hyperparameters, where they are not PyTorch's.
 _NAMES = {name: theirs for theirs, name in OTHER_NAMES.items()}
@@ -83,12 +85,34 @@ def _jax_step(optimizer: INDIAN, variables: list[Any]) -> Callable[..., None]:
     return step
 
 
+@contextmanager
+def _floatx(dtype: str) -> Iterator[None]:
+    """Work in a dtype: Keras keeps the learning rate in floatx."""
+    if BACKEND == "jax" and dtype == "float64":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    floatx = keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+
+
+def _numpy() -> Any:
+    """Return the backend's own NumPy: keras.ops takes products of float64 in floatx."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.experimental.numpy
+    return importlib.import_module("torch" if BACKEND == "torch" else "jax.numpy")
+
+
 @functools.cache
 def _gradient_of(problem: Problem) -> Callable[[list[Any], list[Any]], Any]:
-    """Return the backend's own gradient of the problem's loss, compiled where that pays.
-
-    In the backend's own NumPy: keras.ops takes products of float64 in floatx.
-    """
+    """Return the backend's own gradient of the problem's loss, compiled where that pays."""
+    numpy = _numpy()
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
@@ -96,19 +120,19 @@ def _gradient_of(problem: Problem) -> Callable[[list[Any], list[Any]], Any]:
         def gradient(theta: list[Any], batch: list[Any]) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(theta)
-                loss = problem.loss(theta, batch, tf.experimental.numpy)
+                loss = problem.loss(theta, batch, numpy)
             return tape.gradient(loss, theta)
 
         return gradient
     if BACKEND == "jax":
         import jax
 
-        return jax.jit(jax.grad(lambda theta, batch: problem.loss(theta, batch, jax.numpy)))
+        return jax.jit(jax.grad(lambda theta, batch: problem.loss(theta, batch, numpy)))
     import torch
 
     def torch_gradient(theta: list[Any], batch: list[Any]) -> Any:
         leaves = [t.detach().requires_grad_() for t in theta]
-        return torch.autograd.grad(problem.loss(leaves, batch, torch), leaves)
+        return torch.autograd.grad(problem.loss(leaves, batch, numpy), leaves)
 
     return torch_gradient
 
@@ -123,7 +147,7 @@ def _gradients(problem: Problem, k: int, variables: list[Any]) -> list[Any]:
 class KerasDriver:
     """One run of indian_keras on the backend of this process."""
 
-    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": INDIAN}
+    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": INDIAN, "INNAprop": INNAprop}
     # Each run of these compiles a program of its own.
     slow_variants: ClassVar[tuple[str, ...]] = ("compiled", "jit")
     variants: ClassVar[tuple[str, ...]] = {
@@ -135,21 +159,23 @@ class KerasDriver:
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
     ) -> None:
-        if BACKEND == "jax" and dtype == "float64":
-            import jax
-
-            jax.config.update("jax_enable_x64", True)
-        # Keras keeps the learning rate in floatx.
-        floatx = keras.config.floatx()
-        keras.config.set_floatx(dtype)
-        try:
-            self.optimizer = self.methods[settings.method](
+        with _floatx(dtype):
+            optimizer = self.methods[settings.method](
                 learning_rate=float(settings.lrs[0]),
                 **{_NAMES.get(key, key): value for key, value in settings.hyperparameters.items()},
             )
-        finally:
-            keras.config.set_floatx(floatx)
-        self.lrs = settings.lrs
+        self._start(optimizer, theta_0, settings.lrs, variant, dtype)
+
+    def _start(
+        self,
+        optimizer: Any,
+        theta_0: Sequence[np.ndarray],
+        lrs: Sequence[float] | None,
+        variant: str,
+        dtype: str,
+    ) -> None:
+        self.optimizer = optimizer
+        self.lrs = lrs
         self.dtype = dtype
         self.model = _Parameters(theta_0, dtype)
         self.model.compile(optimizer=self.optimizer)
@@ -162,9 +188,34 @@ class KerasDriver:
         else:
             self._apply = _jax_step(self.optimizer, self.model.theta)
 
+    @classmethod
+    def translated(
+        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
+    ) -> Self:
+        named = {_NAMES.get(key, key): value for key, value in arguments.items()}
+        if "betas" in named:
+            named["beta_1"], named["beta_2"] = named.pop("betas")
+        owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
+        run = cls.__new__(cls)
+        with _floatx("float64"):
+            optimizer = getattr(owner, name)(**named)
+        run._start(optimizer, theta_0, None, "eager", "float64")
+        return run
+
+    @staticmethod
+    def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
+        with _floatx("float64"), _keras_to_numpy():
+            variables = [keras.Variable(theta, dtype="float64") for theta in theta_0]
+            batch = [ops.convert_to_tensor(array, dtype="float64") for array in problem.batch(0)]
+            return suggest_lr(
+                lambda: problem.loss([v.value for v in variables], batch, _numpy()),
+                variables,
+                **arguments,
+            )
+
     def _step(self, gradients: list[Any]) -> None:
-        k = int(self.optimizer.iterations)
-        self.optimizer.learning_rate = self.lrs[k]
+        if self.lrs is not None:
+            self.optimizer.learning_rate = self.lrs[int(self.optimizer.iterations)]
         self._apply(gradients)
 
     def step(self, gradients: Sequence[np.ndarray]) -> Arrays:
@@ -188,6 +239,9 @@ class KerasDriver:
     def set_psi(self, psi: Sequence[np.ndarray]) -> None:
         for variable, value in zip(self.model.theta, psi, strict=True):
             self.optimizer.set_psi(variable, value.astype(self.dtype))
+
+    def energy(self, loss: float) -> float:
+        return float(energy(self.optimizer, ops.convert_to_tensor(loss, dtype=self.dtype)))
 
     def save(self) -> bytes:
         with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-import indian_keras.optimizer
+import indian_keras.base
 import indian_keras.schedules
 from tests.on_keras.runs import BACKEND
 
@@ -37,7 +37,7 @@ def test_without_keras_it_says_what_to_install() -> None:
     assert '"indian-optimizer[keras-tensorflow]" (or keras-jax, or keras-torch)' in done.stderr
 
 
-@pytest.mark.parametrize("module", [indian_keras.optimizer, indian_keras.schedules])
+@pytest.mark.parametrize("module", [indian_keras.base, indian_keras.schedules])
 def test_the_examples_run(module: object) -> None:
     failures, tests = doctest.testmod(module)
     assert tests > 0

@@ -17,20 +17,24 @@ def checked_state(store: Mapping[str, Any], optimizer: Any) -> dict[str, Any]:
             its variable's kind or not finite, or the entries do not go together.
     """
     state: dict[str, Any] = {}
-    begun = True
+    arrays: dict[int, tuple[str, np.ndarray[Any, Any]]] = {}
     for index, variable in enumerate(optimizer.variables):
         key = str(index)
         value = np.asarray(store[key]) if key in store else None
         problem = "is missing" if value is None else _problem(value, variable, optimizer)
-        if problem:
+        if problem or value is None:
             raise _error(optimizer, f"entry {key} of the file, for {variable.path!r}, {problem}")
         state[key] = ops.convert_to_tensor(value, dtype=variable.dtype)
-        if variable is optimizer.begun:
-            begun = bool(value)
-    slots = {id(w) for w in optimizer.momentums}
-    for index, variable in enumerate(optimizer.variables):
-        if not begun and id(variable) in slots and np.any(np.asarray(store[str(index)])):
-            raise _error(optimizer, f"its run has not begun, but its entry {index}, w, is not zero")
+        arrays[id(variable)] = key, value
+    for name, counter, slots, words in (
+        ("w", optimizer.begun, optimizer.momentums, "its run has not begun"),
+        ("V", optimizer.count, optimizer.velocities, "it has counted no gradients"),
+    ):
+        if counter is None or arrays[id(counter)][1]:
+            continue
+        for key, value in (arrays[id(slot)] for slot in slots if slot is not None):
+            if np.any(value):
+                raise _error(optimizer, f"{words}, but its entry {key}, {name}, is not zero")
     return state
 
 
@@ -53,6 +57,8 @@ def _problem(value: np.ndarray[Any, Any], variable: Any, optimizer: Any) -> str:
         return f"is of dtype {value.dtype}, not {variable.dtype}"
     if not np.isfinite(numbers).all():
         return "is NaN or infinite"
+    if any(variable is slot for slot in optimizer.velocities or ()) and (numbers < 0).any():
+        return "has numbers below zero, which no mean of squares has"
     wrong = ""
     if variable is optimizer.begun and numbers not in (0, 1):
         wrong = "neither 0 nor 1"

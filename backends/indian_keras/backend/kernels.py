@@ -1,0 +1,232 @@
+"""The step on lists of tensors: PyTorch's fused kernels, and multi-tensor operations.
+
+The linear step is one call of the fused SGD kernel, which makes one pass over memory. It has three
+scalars and a step of INDIAN four. With β = γ, as by default, three are enough; otherwise one
+multi-tensor operation makes up for the fourth, on tensors that the kernel has just left in the
+processor's cache. The scaled gradient is a call of the fused Adam kernel without momentum, on zeros
+in the place of parameters.
+
+(A buffer that holds σ w with a moving scale σ would make the one call enough, as in indian_torch.
+But Keras's file holds w alone, and w = buffer/σ, rounded, is not the buffer any more: a resumed run
+would not be the unbroken one bit for bit. Here the slots hold w itself after every step.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from indian_core import (
+    SMALLEST_DECAY,
+    Coefficients,
+    NesterovSGD,
+    as_nesterov_sgd,
+    from_new_momentum,
+)
+from indian_keras._private import fused_adam, fused_sgd
+
+Tensors = list[torch.Tensor]
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
+
+# How many numbers of θ are taken at once on the CPU. With w and v they are 3 MB in float32, which
+# the last cache before memory holds.
+_GROUP = 2**18
+
+
+class Scaling(NamedTuple):
+    """How gradients are scaled: σ, ε, t and 1 − σ^t."""
+
+    sigma: float
+    eps: float
+    t: int
+    correction: float
+
+
+def fusible(theta: Tensors, v: Tensors, w: Tensors, squares: Tensors | None = None) -> bool:
+    """Return whether the kernels may walk the tensors' memory side by side: they do not look.
+
+    (The gradients are contiguous and of w's shapes: that was seen to when they came in.)
+    """
+    device = w[0].device
+    slots = [*w, *(squares or ())]
+    return (
+        fused_sgd() is not None
+        and (squares is None or fused_adam() is not None)
+        and w[0].dtype in _NUMPY
+        and device.type in ("cpu", "cuda")
+        and {t.dtype for t in slots} == {w[0].dtype}
+        and {t.device for t in chain(theta, slots, v)} == {device}
+        and all(map(torch.Tensor.is_contiguous, chain(theta, slots)))
+        and all(map(torch.Tensor.numel, theta))
+        and [t.shape for t in theta] == [t.shape for t in w]
+    )
+
+
+def is_exact(step: Coefficients, dtype: torch.dtype) -> bool:
+    """Return whether the kernel's scalars hold all digits that the dtype has."""
+    # (And CUDA's kernel refuses a negative momentum, which αγ > 1 makes.)
+    if step.momentum_momentum < SMALLEST_DECAY:
+        return False
+    # The kernel is told D as 1 − D, in double precision: a small D loses digits there.
+    return dtype == torch.float32 or abs(step.momentum_gradient) >= SMALLEST_DECAY
+
+
+def fused_step(
+    step: Coefficients,
+    theta: Tensors,
+    v: Tensors,
+    w: Tensors,
+    squares: Tensors | None = None,
+    *,
+    scaling: Scaling | None = None,
+) -> None:
+    """Make the step with the kernels, on tensors of one device and dtype."""
+    if squares is None or scaling is None:
+        _linear_step(step, theta, v, w)
+        return
+    device, dtype = w[0].device, w[0].dtype
+    t = torch.full((), float(scaling.t), device=device)
+    scratch: list[torch.Tensor] = []
+    for some_theta, some_v, some_w, some_squares in _groups(theta, v, w, squares, cut=True):
+        size = sum(each.numel() for each in some_v)
+        if not scratch or scratch[0].numel() < size:
+            scratch = [torch.empty(max(size, _GROUP), device=device, dtype=dtype) for _ in "um"]
+        u, unused = (_parts(buffer[:size].zero_(), some_v) for buffer in scratch)
+        fused_adam()(
+            u,
+            some_v,
+            unused,
+            some_squares,
+            [],
+            [t] * len(u),
+            lr=-1.0,
+            beta1=0.0,
+            beta2=scaling.sigma,
+            weight_decay=0.0,
+            eps=scaling.eps,
+            amsgrad=False,
+            maximize=False,
+        )
+        torch.autograd.graph.increment_version(some_squares)
+        _linear_step(step, some_theta, u, some_w)
+
+
+def _parts(flat: torch.Tensor, like: Tensors) -> Tensors:
+    """Return a flat tensor as tensors of others' shapes."""
+    parts = flat.split([each.numel() for each in like])
+    return [part.view(each.shape) for part, each in zip(parts, like, strict=True)]
+
+
+def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, w: Tensors) -> None:
+    """Make the linear step with the kernel.
+
+    With the new w, the step is w ← C w + D v and θ ← θ + (A/C) w + R v. The heavy ball leaves out
+    R v. Nesterov's makes all of θ's update, for R < 0, that is β > γ, and leaves σ w for w.
+    """
+    new = from_new_momentum(step)
+    rest = new.theta_gradient
+    # At β = γ the rest is what rounding leaves of zero: that of these scalars, or of a learning
+    # rate in w's precision.
+    rounding = max(2.0**-46, torch.finfo(w[0].dtype).eps)
+    heavy_ball = NesterovSGD(
+        lr=-new.theta_momentum,
+        momentum=new.momentum_momentum,
+        dampening=1 - new.momentum_gradient,
+        nesterov=False,
+        factor=1.0,
+        scale=1.0,
+    )
+    if abs(rest) <= rounding * abs(step.theta_gradient):
+        _sgd(heavy_ball, theta, w, v)
+        return
+    # For R > 0 the buffer would have to be negated first, which is more work than R v.
+    nesterov = None
+    # (Where C rounds to 1, σ w and 1/σ would each round all of w at every step.)
+    dtype = _NUMPY[w[0].dtype]
+    if rest < 0 and dtype(step.momentum_momentum) != 1:
+        nesterov = as_nesterov_sgd(step, scale=1.0, dtype=dtype)
+    for some_theta, some_w, some_v in _groups(theta, w, v):
+        if nesterov is not None:
+            _sgd(nesterov, some_theta, some_w, some_v)
+            torch._foreach_mul_(some_w, 1 / nesterov.scale)
+        else:
+            _sgd(heavy_ball, some_theta, some_w, some_v)
+            torch._foreach_add_(some_theta, some_v, alpha=rest)
+
+
+def _sgd(call: NesterovSGD, theta: Tensors, w: Tensors, v: Tensors) -> None:
+    fused_sgd()(
+        theta,
+        v,
+        w,
+        weight_decay=0.0,
+        momentum=call.momentum,
+        lr=call.lr,
+        dampening=call.dampening,
+        nesterov=call.nesterov,
+        maximize=False,
+        is_first_step=False,
+    )
+    # The kernel does not tell autograd that it has changed them.
+    torch.autograd.graph.increment_version([*theta, *w])
+
+
+def _groups(*lists: Tensors, cut: bool = False) -> Iterator[tuple[Tensors, ...]]:
+    """Yield the tensors a few at a time, so that a second operation finds them in the cache.
+
+    Args:
+        *lists: Lists of contiguous tensors, alike in their shapes.
+        cut: Whether to cut those that are larger than a group. (With two kernels a number, it is
+            worth the calls.)
+    """
+    if lists[0][0].device.type != "cpu":
+        yield lists
+        return
+    if cut and any(each.numel() > _GROUP for each in lists[0]):
+        lists = tuple([p for each in some for p in _cut(each)] for some in lists)
+    start = size = 0
+    for end, tensor in enumerate(lists[0], 1):
+        size += tensor.numel()
+        if size >= _GROUP or end == len(lists[0]):
+            yield tuple(some[start:end] for some in lists)
+            start, size = end, 0
+
+
+def _cut(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    if tensor.numel() <= _GROUP:
+        return (tensor,)
+    return tensor.view(-1).split(_GROUP)
+
+
+def foreach_step(
+    step: Coefficients,
+    theta: Tensors,
+    v: Tensors,
+    w: Tensors,
+    squares: Tensors | None = None,
+    *,
+    scaling: Scaling | None = None,
+) -> None:
+    """Make θ from the old w, then w: for any step and any tensors."""
+    if squares is not None and scaling is not None:
+        v = _scaled(v, squares, scaling)
+    torch._foreach_add_(theta, w, alpha=step.theta_momentum)
+    torch._foreach_add_(theta, v, alpha=step.theta_gradient)
+    torch._foreach_mul_(w, step.momentum_momentum)
+    torch._foreach_add_(w, v, alpha=step.momentum_gradient)
+
+
+def _scaled(v: Tensors, squares: Tensors, scaling: Scaling) -> Tensors:
+    """Update V, and return u."""
+    sizes = [each.abs() if each.is_complex() else each for each in v]
+    torch._foreach_mul_(squares, scaling.sigma)
+    torch._foreach_addcmul_(squares, sizes, sizes, value=1 - scaling.sigma)
+    roots: Any = torch._foreach_sqrt(squares)
+    torch._foreach_div_(roots, math.sqrt(scaling.correction))
+    torch._foreach_add_(roots, scaling.eps)
+    return list(torch._foreach_div(v, roots))

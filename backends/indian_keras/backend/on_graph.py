@@ -1,0 +1,144 @@
+r"""The step in operations of Keras, which TensorFlow and JAX make programs of.
+
+XLA on the CPU updates a buffer in place if everything else that reads its old value comes before.
+It does not order updates that do not depend on each other, and would copy every w and V, which
+takes three times as long. So the order is written into the numbers: θ from the old w and V, then
+w, whose decay depends on the new θ, then V, whose decay depends on the new w. (Writing θ from the
+new w would order them too, but divides by 1 − αγ, which may be 0.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from indian_core import Coefficients, second_moment
+from indian_keras import _private
+
+
+class Scalars(NamedTuple):
+    """What a step on one variable has in common with those on the others.
+
+    Attributes:
+        step: The scalars of the linear step.
+        correction: 1 − σ^t, or None where gradients are not scaled.
+    """
+
+    step: Coefficients
+    correction: Any
+
+
+def scalars(optimizer: Any, learning_rate: Any) -> Scalars:
+    """Return the scalars of an optimizer's next step, as tensors."""
+    # (Not ops.cast, which on TensorFlow takes a callable's float to float32 first.)
+    lr = ops.convert_to_tensor(learning_rate, dtype=optimizer._precision)
+    # With γ = 0 nothing moves: such a step is not the first.
+    first = ops.logical_and(ops.equal(optimizer.begun, 0), ops.not_equal(lr, 0))
+    step = optimizer._coefficients(lr, ops.cast(first, optimizer._precision))
+    scaled = optimizer.count is not None
+    return Scalars(step, optimizer._correction(optimizer.count + 1) if scaled else None)
+
+
+def update(
+    optimizer: Any,
+    gradients: Sequence[Any],
+    variables: Sequence[Any],
+    learning_rate: Any,
+    by_keras: Callable[..., None],
+) -> None:
+    """Make one step on all variables.
+
+    Args:
+        optimizer: The optimizer, which is built.
+        gradients: v: tensors.
+        variables: θ: variables of Keras's or TensorFlow's.
+        learning_rate: γ, a scalar.
+        by_keras: Keras's own way to make it, on several devices, variable by variable.
+    """
+    if _distributed():
+        by_keras(gradients, variables, learning_rate)
+    else:
+        of_step = scalars(optimizer, learning_rate)
+        for gradient, variable in zip(gradients, variables, strict=True):
+            update_one(optimizer, gradient, variable, of_step)
+    moves = ops.cast(ops.not_equal(learning_rate, 0), optimizer.begun.dtype)
+    optimizer.begun.assign(ops.maximum(optimizer.begun, moves))
+    if optimizer.count is not None:
+        optimizer.count.assign_add(1)
+
+
+def _distributed() -> bool:
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf  # noqa: PLC0415
+
+    return bool(tf.distribute.has_strategy())
+
+
+def update_one(optimizer: Any, gradient: Any, variable: Any, of_step: Scalars) -> None:
+    """Make the step on one variable."""
+    index = optimizer._get_variable_index(variable)
+    momentum = optimizer.momentums[index]
+    dtype = keras.backend.standardize_dtype(momentum.dtype)
+    step = Coefficients(*(ops.cast(scalar, dtype) for scalar in of_step.step))
+    # An Embedding's gradient may be sparse; a decaying w is not.
+    v = ops.cast(ops.convert_to_tensor(gradient, sparse=False), dtype)
+    w = ops.convert_to_tensor(momentum)
+    velocity = None
+    u = v
+    if of_step.correction is not None:
+        velocity = optimizer.velocities[index]
+        u = _scaled(optimizer, v, velocity, of_step.correction)
+
+    change = step.theta_gradient * u
+    if optimizer.weight_decay and _private.decays(optimizer, variable):
+        decayed = -step.theta_momentum * optimizer.weight_decay * ops.cast(variable, dtype)
+        change = change - decayed
+        if optimizer.authors_weight_decay:
+            w = w + (1 / optimizer.beta - optimizer.alpha) * decayed
+    change = change + step.theta_momentum * w
+    if keras.backend.standardize_dtype(variable.dtype) == dtype:
+        optimizer.assign_add(variable, change)
+    else:
+        # Added in w's precision, and rounded once.
+        theta = ops.cast(variable, dtype) + change
+        optimizer.assign(variable, ops.cast(theta, variable.dtype))
+    decay = _after(optimizer, variable, step.momentum_momentum)
+    optimizer.assign(momentum, decay * w + step.momentum_gradient * u)
+    if velocity is not None:
+        sigma = ops.cast(optimizer.sigma, velocity.dtype)
+        squares = ops.convert_to_tensor(velocity)
+        # (1 − σ in double precision, in which σ has its digits.)
+        new = _after(optimizer, momentum, sigma) * squares + _squares(v) * (1 - optimizer.sigma)
+        optimizer.assign(velocity, new)
+
+
+def _scaled(optimizer: Any, v: Any, velocity: Any, correction: Any) -> Any:
+    """Return u, which reads the old V."""
+    squares = second_moment(ops.convert_to_tensor(velocity), _magnitude(v), optimizer.sigma)
+    root = ops.sqrt(squares / ops.cast(correction, velocity.dtype)) + optimizer.epsilon
+    return v / ops.cast(root, v.dtype)
+
+
+def _magnitude(v: Any) -> Any:
+    return ops.abs(v) if "complex" in keras.backend.standardize_dtype(v.dtype) else v
+
+
+def _squares(v: Any) -> Any:
+    return ops.square(_magnitude(v))
+
+
+def _after(optimizer: Any, variable: Any, decay: Any) -> Any:
+    """Return a decay, as a number that XLA cannot know before it has the variable's new value.
+
+    On an accelerator XLA makes all updates in one kernel, and on a mesh the one entry would have
+    to be sent around: there it is not needed.
+    """
+    if not optimizer._keep_order or 0 in variable.shape:
+        return decay
+    entry = ops.real(ops.convert_to_tensor(variable)[(0,) * len(variable.shape)])
+    # Both are the decay: x + 0·x is x, but only for finite x, so XLA keeps the two apart.
+    return ops.where(entry > 0, decay, decay + 0.0 * decay)

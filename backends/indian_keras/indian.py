@@ -1,0 +1,159 @@
+"""INDIAN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, checked, from_sgd
+from indian_keras.base import Optimizer
+
+
+@keras.saving.register_keras_serializable(package="indian")
+class INDIAN(Optimizer):
+    r"""INDIAN (INNA), an inertial Newton algorithm.
+
+    For a variable θ with gradient v, the learning rate γ, the viscous damping α and the Newton
+    damping β, the optimizer keeps one slot w of θ's shape and makes the step
+
+    $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
+    $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k$$
+    $$w_0 = (s - \beta)\, v_0$$
+
+    This is the paper's equation (11) with w = (α − 1/β) θ + ψ/β in the place of ψ; `psi` and
+    `set_psi` speak the paper's language. The initial velocity of θ is −s v_0. The first step is
+    the first that is applied: under gradient accumulation the first full one, under loss scaling
+    the first that is not skipped. A variable whose first gradient comes later starts from rest,
+    w = 0, whatever s is.
+
+    w is kept in float32 for float16 and bfloat16 variables, since 1 − αγ needs the digits.
+
+    Args:
+        learning_rate: γ: a float ≥ 0, a `keras.optimizers.schedules.LearningRateSchedule` (the
+            paper's own is `PowerDecay`), or a callable without arguments. Defaults to 0.1.
+        alpha: α ≥ 0, the viscous damping. Defaults to 0.5.
+        beta: β > 0, the Newton damping. Defaults to 0.1.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. Defaults to None,
+            which is the β of the first step, a start from rest. The paper's own is 1.
+        weight_decay: λ ≥ 0: each step starts with θ ← (1 − γλ) θ, decoupled from the gradient.
+        clipnorm: The largest norm of each variable's gradient.
+        clipvalue: The largest absolute value of a gradient's entries.
+        global_clipnorm: The largest norm of all gradients together.
+        use_ema: Whether to keep an exponential moving average of the variables.
+        ema_momentum: The decay of that average.
+        ema_overwrite_frequency: After how many steps the average overwrites the variables.
+        loss_scale_factor: A factor on the loss, and its inverse on the gradients.
+        gradient_accumulation_steps: How many minibatches' gradients are averaged for one step.
+        name: The optimizer's name. Defaults to "indian".
+        **kwargs: None: there are no other arguments.
+
+    Raises:
+        TypeError: If α, β, s or λ is not a real number, or an argument is not one of INDIAN's.
+        ValueError: If a hyperparameter is negative, NaN or infinite, β is 0, or Keras refuses an
+            argument.
+
+    Example:
+        >>> import keras
+        >>> variable = keras.Variable([1.0, -2.0])
+        >>> optimizer = INDIAN(learning_rate=0.5, alpha=0.5, beta=0.5)
+        >>> for _ in range(100):
+        ...     optimizer.apply([2 * variable.value], [variable])
+        >>> bool(keras.ops.all(keras.ops.abs(variable) < 1e-3))
+        True
+
+    Reference:
+        Castera, Bolte, Févotte, Pauwels, An Inertial Newton Algorithm for Deep Learning
+        (arXiv:1905.12278), equation (11) and section 5.2; w is from the proof of Theorem 14.
+    """
+
+    method = "INDIAN"
+
+    def __init__(
+        self,
+        learning_rate: Any = LR,
+        alpha: float = ALPHA,
+        beta: float = BETA,
+        initial_speed: float | None = INITIAL_SPEED,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str = "indian",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            alpha=alpha,
+            beta=beta,
+            initial_speed=initial_speed,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            unknown=kwargs,
+        )
+
+    @classmethod
+    def from_sgd(
+        cls,
+        learning_rate: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        damping: float | None = None,
+        weight_decay: float | None = None,
+        **kwargs: Any,
+    ) -> INDIAN:
+        r"""Return the INDIAN that makes the very steps of `keras.optimizers.SGD`.
+
+        $$\gamma = \sqrt{lr}, \quad \alpha = (1 - m)/\gamma, \quad \beta = d/\alpha$$
+
+        from rest, with d = 1 − m of the heavy ball and d = 1 − m² of Nesterov's momentum. What is
+        between those and d = 1, gradient descent, is more Newton damping at the same step size.
+
+        The two agree at a constant learning rate. The step size of SGD, η = γ/α, is linear in γ:
+        so give the factors of SGD's schedule to γ as they are.
+
+        Args:
+            learning_rate: SGD's learning rate, > 0: a float.
+            momentum: SGD's momentum m, 0 ≤ m ≤ 1.
+            nesterov: Whether SGD uses Nesterov's momentum.
+            damping: d = αβ, in the place of SGD's own, from 1 − m to 1.
+            weight_decay: SGD's weight decay, ≥ 0, which is decoupled and multiplied by SGD's
+                learning rate: here it becomes that times γ.
+            **kwargs: Further arguments of `INDIAN`; ``alpha`` and ``beta`` take the place of
+                SGD's numbers.
+
+        Returns:
+            The optimizer.
+
+        Raises:
+            TypeError: If an argument is not a real number.
+            ValueError: If an argument is out of range, or SGD itself would refuse it.
+
+        Example:
+            >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75).beta
+            0.5
+            >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75, damping=0.5).beta
+            1.0
+
+        Reference:
+            Ma and Yarats, Quasi-hyperbolic momentum and Adam for deep learning
+            (arXiv:1810.06801), which contains both.
+        """
+        lr, alpha, beta, _ = from_sgd(learning_rate, momentum, nesterov, damping)
+        if weight_decay is not None:
+            weight_decay = checked("weight_decay", weight_decay) * lr
+        numbers = {"alpha": alpha, "beta": beta, "weight_decay": weight_decay}
+        return cls(lr, **(numbers | kwargs))
