@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from benchmarks import harness
 from benchmarks.harness import data, networks, on_torch
 from benchmarks.harness.runs import Run, train
-from indian_core.equivalences import from_sgd
 from indian_core.tuning import SAFETY, from_curvature
 from indian_torch import INDIAN
 from indian_torch.curvature import largest_curvature, suggest_lr
@@ -194,38 +193,6 @@ def first_steps(
             }
 
 
-def tuned_sgd(problem: Problem) -> Iterator[dict[str, Any]]:
-    """The best SGD with momentum 0.9 of a grid, the same run as INDIAN, and β turned up."""
-    grid = {
-        lr: float(np.mean([final(problem, seed, lr, momentum=0.9)[0] for seed in problem.seeds]))
-        for lr in (0.003, 0.0055, 0.01, 0.017, 0.03, 0.055, 0.1)
-    }
-    lr = min((lr for lr in grid if math.isfinite(grid[lr])), key=grid.__getitem__)
-    yield {"problem": problem.name, "method": "sgd", "lr": lr, "train_loss": grid[lr]}
-    same = from_sgd(lr, momentum=0.9)
-    for factor in (1, 1.5, 2, 3, 5):
-        losses = [
-            final(
-                problem,
-                seed,
-                same.lr,
-                alpha=same.alpha,
-                beta=factor * same.beta,
-                initial_speed=factor * same.beta,
-            )[0]
-            for seed in problem.seeds
-        ]
-        yield {
-            "problem": problem.name,
-            "method": "indian",
-            "lr": same.lr,
-            "alpha": same.alpha,
-            "beta": factor * same.beta,
-            "factor": factor,
-            "train_loss": float(np.mean(losses)),
-        }
-
-
 # A cause each for a loss that goes up and down, or does not go down; γ in parts of the limit.
 TRACES = (
     {"label": "as suggested", "alpha": 0.5, "beta": 0.1, "part": SAFETY},
@@ -261,33 +228,16 @@ def traces(problem: Problem, steps: int = 600) -> Iterator[dict[str, Any]]:
         }
 
 
-def decays(problem: Problem) -> Iterator[dict[str, Any]]:
-    """The suggestion with the decays of the paper."""
-    for power in (0.0, 0.25, 0.5, 1.0):
-        losses = []
-        for seed in problem.seeds:
-            model = problem.model(seed)
-            whole = loss_of(model, *problem.samples(slice(SAMPLES)))
-            found = suggest_lr(whole, model.parameters())
-            rule = {"alpha": 0.5, "beta": 0.1, "initial_speed": found.initial_speed}
-            losses.append(final(problem, seed, found.lr, power, **rule)[0])
-        yield {"problem": problem.name, "power": power, "train_loss": float(np.mean(losses))}
-
-
 STUDIES = {
     "suggestions": suggestions,
     "curvatures": curvatures,
     "first_steps": first_steps,
-    "tuned_sgd": tuned_sgd,
     "traces": traces,
-    "decays": decays,
 }
 
 # Enough to see the point of a recipe.
 ONLY_ON = {
     "traces": ("digits, MLP",),
-    "tuned_sgd": ("digits, CNN", "Fashion-MNIST, MLP"),
-    "decays": ("digits, CNN", "Fashion-MNIST, MLP"),
 }
 
 

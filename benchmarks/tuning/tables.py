@@ -22,7 +22,7 @@ Rows = list[dict[str, Any]]
 
 def main() -> None:
     content = json.loads(RESULTS.read_text())
-    for name in (suggestions, safeties, curvatures, first_steps, tuned_sgd, traces, decays):
+    for name in (suggestions, safeties, curvatures, first_steps, traces):
         print(f"## {name.__name__}\n")
         print(name(content["suggestions" if name is safeties else name.__name__]), "\n")
 
@@ -147,17 +147,6 @@ def first_steps(rows: Rows) -> str:
     return _table(header, lines)
 
 
-def tuned_sgd(rows: Rows) -> str:
-    lines = []
-    for row in rows:
-        if row["method"] == "sgd":
-            name = f"SGD, momentum 0.9, lr {row['lr']:g}: the best of a grid"
-        else:
-            name = f"INDIAN, β = {row['factor']:g}γ" + (" (the same run)" * (row["factor"] == 1))
-        lines.append((row["problem"], name, f"{row['train_loss']:.4f}"))
-    return _table(("problem", "run", "training loss"), lines)
-
-
 def traces(rows: Rows) -> str:
     lines = []
     for row in rows:
@@ -165,15 +154,6 @@ def traces(rows: Rows) -> str:
         values = f"α={row['alpha']:g}, β={row['beta']:g}, γ={row['lr']:.2g}"
         lines.append((row["label"], values, *rises, f"{row['loss'][-1]:.3f}"))
     return _table(("run", "with", "loss rises", "energy rises", "loss at the end"), lines)
-
-
-def decays(rows: Rows) -> str:
-    problems = list(dict.fromkeys(row["problem"] for row in rows))
-    lines = [
-        (f"{power:g}", *(f"{row['train_loss']:.3f}" for row in mine))
-        for (power,), mine in _groups(rows, "power")
-    ]
-    return _table(("q", *problems), lines)
 
 
 def _groups(rows: Rows, *names: str) -> Iterable[tuple[tuple[Any, ...], Rows]]:

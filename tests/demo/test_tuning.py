@@ -18,7 +18,7 @@ CONTENT: dict[str, Any] = json.loads(tuning_tables.RESULTS.read_text())
 
 @pytest.mark.parametrize(
     "name",
-    ["suggestions", "safeties", "curvatures", "first_steps", "tuned_sgd", "traces", "decays"],
+    ["suggestions", "safeties", "curvatures", "first_steps", "traces"],
 )
 def test_the_tables_are_those_of_the_results(name: str) -> None:
     rows = CONTENT["suggestions" if name == "safeties" else name]
