@@ -75,19 +75,23 @@ class Runner:
 
     def __call__(self, values: Mapping[str, float], schedule: str, seed: int) -> dict[str, Any]:
         """Return the record of one run: losses on the way, at the end, and of an average."""
+        curve, ends = self.run(values, schedule, seed)
+        record = {name: rounded(float(value), _DIGITS) for name, value in ends.items()}
+        return {"curve": [rounded(float(loss), 4) for loss in curve]} | record
+
+    def run(self, values: Mapping[str, float], schedule: str, seed: int) -> Any:
+        """Return the same unrounded: the curve, and what is at the end."""
         weights = self.workload.initial(np.random.default_rng((seed, 1)))
         batches = self.workload.batches(seed)
         per_point = len(batches) // POINTS
         batches = batches[: per_point * POINTS].reshape(POINTS, per_point, -1)
-        curve, ends = self._program(
+        return self._program(
             {name: np.float32(value) for name, value in values.items()},
             factors(schedule, self.workload),
             jax.tree.map(jnp.asarray, weights),
             jnp.asarray(batches),
             (self._train, self._seen, self._test),
         )
-        record = {name: rounded(float(value), _DIGITS) for name, value in ends.items()}
-        return {"curve": [rounded(float(loss), 4) for loss in curve]} | record
 
     def _run(self, values: Any, factors: Any, params: Any, batches: Any, data: Any) -> Any:
         train, seen, test = data

@@ -1,0 +1,139 @@
+"""Do torch and Keras make the study's runs? The same weights, minibatches and schedule, compared.
+
+    python -m benchmarks.study.check
+
+Makes one run of INDIAN and one of INNAprop on the digits in JAX, as the study does, in PyTorch, and
+in Keras on torch, and prints how far the loss curves are apart. ReLUs amplify rounding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness.tables import table
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+WORKLOAD = "digits, MLP, 16"
+# The study's names, and what users would call.
+COMPARED: Mapping[str, tuple[float, str, Mapping[str, float]]] = {
+    "INDIAN, m .97, d .3": (0.05, "from_sgd", {"momentum": 0.97, "damping": 0.3}),
+    "INNAprop, d .3": (0.01, "from_adam", {"damping": 0.3}),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.study.check", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    rows = []
+    for name, differences in compare(options.seed).items():
+        for framework, difference in differences.items():
+            numbers = (f"{d:.1e}" for d in (difference[0], difference.max()))
+            rows.append((name, framework, *numbers))
+    print(table(("method", "framework", "after 1/20 of the run", "largest"), rows))
+
+
+def compare(seed: int) -> dict[str, dict[str, np.ndarray]]:
+    """Return, for each method and framework, the differences of the loss curves from JAX's."""
+    from benchmarks.study.methods import METHODS  # noqa: PLC0415 (it loads JAX)
+    from benchmarks.study.runs import Runner  # noqa: PLC0415
+    from benchmarks.study.workloads import load  # noqa: PLC0415
+
+    found = {}
+    for name, (lr, translation, numbers) in COMPARED.items():
+        runner = Runner(load(WORKLOAD, None), METHODS[name])
+        curve = np.asarray(runner.run({"lr": lr}, "cosine", seed)[0])
+        # (The study's lr of SGD is that of the step size at m = .9: lr/(1 − m) is the same.)
+        rate = lr * 10 * (1 - numbers["momentum"]) if translation == "from_sgd" else lr
+        found[name] = {
+            framework: np.abs(_curve(runner, make, rate, translation, numbers, seed) - curve)
+            for framework, make in (("torch", _torch), ("keras", _keras))
+        }
+    return found
+
+
+def _torch(theta: Any, lr: float, translation: str, numbers: Any) -> Callable[[float], None]:
+    import indian_torch  # noqa: PLC0415
+
+    owner = indian_torch.INDIAN if translation == "from_sgd" else indian_torch.INNAprop
+    optimizer = getattr(owner, translation)(theta, lr, **numbers)
+    (group,) = optimizer.param_groups
+    gamma = group["lr"]
+
+    def step(factor: float) -> None:
+        group["lr"] = gamma * factor
+        optimizer.step()
+
+    return step
+
+
+def _keras(theta: Any, lr: float, translation: str, numbers: Any) -> Callable[[float], None]:
+    import keras  # noqa: PLC0415
+
+    import indian_keras  # noqa: PLC0415
+
+    owner = indian_keras.INDIAN if translation == "from_sgd" else indian_keras.INNAprop
+    # (AdamW's weight decay is another one by default in Keras.)
+    decay = {"weight_decay": 0.01} if translation == "from_adam" else {}
+    optimizer = getattr(owner, translation)(lr, **numbers, **decay)
+    variables = [keras.Variable(each.detach()) for each in theta]
+    optimizer.build(variables)
+    gamma = float(optimizer.learning_rate)
+
+    def step(factor: float) -> None:
+        optimizer.learning_rate = gamma * factor
+        optimizer.apply([each.grad for each in theta], variables)
+        for each, variable in zip(theta, variables, strict=True):
+            each.data.copy_(variable.value)
+
+    return step
+
+
+def _curve(
+    runner: Any,
+    make: Callable[..., Callable[[float], None]],
+    lr: float,
+    translation: str,
+    numbers: Mapping[str, float],
+    seed: int,
+) -> np.ndarray:
+    """Return the losses at the points of a run in PyTorch's autograd."""
+    import torch  # noqa: PLC0415
+
+    from benchmarks.study.runs import EVALUATED, POINTS, factors  # noqa: PLC0415
+
+    workload = runner.workload
+    layers = workload.initial(np.random.default_rng((seed, 1)))
+    theta = [torch.nn.Parameter(torch.tensor(each)) for pair in layers for each in pair]
+
+    def loss(images: np.ndarray, labels: np.ndarray) -> torch.Tensor:
+        x = torch.tensor(np.asarray(images)).flatten(1)
+        for i in range(0, len(theta), 2):
+            x = (torch.relu(x) if i else x) @ theta[i] + theta[i + 1]
+        return torch.nn.functional.cross_entropy(x, torch.tensor(np.asarray(labels)).long())
+
+    step = make(theta, lr, translation, numbers)
+    images, labels = workload.train
+    seen = [np.asarray(array)[:EVALUATED] for array in runner._seen]
+    batches, factor = workload.batches(seed), factors("cosine", workload)
+    per_point = len(batches) // POINTS
+    losses = []
+    for k, batch in enumerate(batches[: per_point * POINTS]):
+        for each in theta:
+            each.grad = None
+        loss(images[batch], labels[batch]).backward()
+        step(float(factor[k]))
+        if (k + 1) % per_point == 0:
+            with torch.no_grad():
+                losses.append(loss(*seen).item())
+    return np.array(losses)
+
+
+if __name__ == "__main__":
+    main()
