@@ -79,7 +79,11 @@ def test_alpha_beta_1_is_adamw_without_momentum(
 def test_from_adam_is_sgd_on_the_scaled_gradient_at_any_schedule(
     x64: None, arguments: dict[str, Any]
 ) -> None:
-    schedule = optax.join_schedules([optax.linear_schedule(0.0, 0.1, 4), COSINE], [4])
+    joined = optax.join_schedules([optax.linear_schedule(0.0, 0.1, 4), COSINE], [4])
+
+    def schedule(k: Any) -> Any:
+        return jnp.asarray(joined(k), float)
+
     m = arguments["b1"]
     sgd = {"nesterov": True} if len(arguments) == 1 else {"damping": 0.3}
     parts = optax.chain(
