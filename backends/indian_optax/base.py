@@ -12,14 +12,15 @@ import optax
 from indian_optax import hyperparameters
 from indian_optax.dtypes import checked_dtype, momentum_dtype
 from indian_optax.hyperparameters import Scalar, at_count, cast
-from indian_optax.leaf import LeafStep, Scalars, working_arrays
+from indian_optax.leaf import Again, LeafStep, Scalars, working_arrays
 from indian_optax.rules import Rule
 from indian_optax.trees import is_none, leaves_like, masked_leaves
 
 State = TypeVar("State", bound=tuple[Any, ...])
 # What takes the place of leaf i's gradient, in the step's dtype: a function of i, the gradient in
-# that dtype, and the w of the leaf before, which is made first. None: the gradient itself.
-Direction = Callable[[int, jax.Array, Any], jax.Array] | None
+# that dtype, and the w that was made before. With it comes a function of the new θ that makes the
+# same again, once θ is there; None: it is kept till then. None: the gradient itself.
+Direction = Callable[[int, jax.Array, Any], tuple[jax.Array, Again]] | None
 
 
 class IndianState(NamedTuple):
@@ -130,10 +131,10 @@ class Family:
                 update, new_w = None, w
             else:
                 v, p, wide = working_arrays(v, w, p)
-                move = v.astype(wide)
+                move, again = v.astype(wide), None
                 if direction is not None:
-                    move = direction(i, move, made)
-                update, new_w = step(v, move, w, p, decayed)
+                    move, again = direction(i, move, made)
+                update, new_w = step(v, move, w, p, decayed, again)
                 made = new_w
             updates.append(update)
             momentum.append(new_w)

@@ -1,6 +1,6 @@
 r"""The curvature of a loss in JAX, and the step size that follows from it.
 
-A product :math:`\nabla^2 J(\theta)\,v` is the forward derivative of the gradient along v.
+A product $\nabla^2 J(\theta)\,v$ is the forward derivative of the gradient along v.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ LossFn = Callable[[optax.Params], jax.Array]
 def largest_curvature(loss_fn: LossFn, params: optax.Params) -> float:
     r"""Compute the largest eigenvalue of the Hessian of a loss.
 
-    See :func:`indian_optax.suggest_lr` for the arguments and the errors.
+    See `suggest_lr` for the arguments and the errors.
 
     Args:
-      loss_fn: A function of the parameters alone that returns a scalar.
-      params: :math:`\theta`, any tree of floating-point arrays.
+        loss_fn: A function of the parameters alone that returns a scalar.
+        params: $\theta$, any tree of floating-point arrays.
 
     Returns:
-      The algebraically largest eigenvalue; negative if the loss curves down in all directions.
+        The algebraically largest eigenvalue; negative if the loss curves down in all directions.
 
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from indian_optax.curvature import largest_curvature
-      >>> curvature = jnp.array([1., 10., -20.])
-      >>> loss = lambda theta: jnp.sum(curvature * theta**2) / 2
-      >>> print(round(largest_curvature(loss, jnp.ones(3)), 4))
-      10.0
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from indian_optax.curvature import largest_curvature
+        >>> curvature = jnp.array([1., 10., -20.])
+        >>> loss = lambda theta: jnp.sum(curvature * theta**2) / 2
+        >>> print(round(largest_curvature(loss, jnp.ones(3)), 4))
+        10.0
     """
     derivatives = _Derivatives(loss_fn, params)
     return largest_eigenvalue(derivatives.product, derivatives.size)
@@ -52,42 +52,42 @@ def suggest_lr(
 ) -> StepSize:
     r"""Suggest a learning rate for INDIAN from the largest curvature of a loss, without a search.
 
-    .. math::
-      \gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
-      L = \lambda_{\max}(\nabla^2 J(\theta))
+    $$\gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
+      L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
-    with :math:`\gamma_{\max}` of ``indian_core.tuning.max_lr``. Give it a loss over as many
+    with $\gamma_{\max}$ of ``indian_core.tuning.max_lr``. Give it a loss over as many
     samples as fit, as you train it; docs/tuning.md says what to expect. It costs some thirty
     gradients and ``indian_core.tuning.LANCZOS_VECTORS`` vectors of the parameters' size in
-    double precision on the host.
+    double precision on the host. It speaks of the loss's own curvature, which INNAprop's scaled
+    gradient does not follow.
 
     Args:
-      loss_fn: A function of the parameters alone that returns a scalar; it is jitted. With an
-        auxiliary output, leave that out: ``lambda p: loss(p, batch)[0]``.
-      params: :math:`\theta`, any tree of floating-point arrays.
-      alpha: :math:`\alpha \geq 0`, the viscous damping of the run.
-      beta: :math:`\beta > 0`, the Newton damping of the run.
-      safety: The part of the stability limit to suggest.
+        loss_fn: A function of the parameters alone that returns a scalar; it is jitted. With an
+            auxiliary output, leave that out: ``lambda p: loss(p, batch)[0]``.
+        params: $\theta$, any tree of floating-point arrays.
+        alpha: $\alpha \geq 0$, the viscous damping of the run.
+        beta: $\beta > 0$, the Newton damping of the run.
+        safety: The part of the stability limit to suggest.
 
     Returns:
-      The suggestion with the curvature and the limit that it comes from; ``print`` it. If the loss
-      is nearly flat, or not smooth on the scale of a step, it holds warnings, which are also
-      raised as ``UserWarning``.
+        The suggestion with the curvature and the limit that it comes from; ``print`` it. If the
+        loss is nearly flat, or not smooth on the scale of a step, it holds warnings, which are also
+        raised as ``UserWarning``.
 
     Raises:
-      TypeError: If the loss or a parameter is not a (floating-point) array.
-      ValueError: If there are no parameters, the loss is not a real scalar, is NaN or infinite, or
-        nothing limits the step (:math:`\alpha = 0` and no positive curvature).
-      ImportError: If SciPy is missing.
+        TypeError: If the loss or a parameter is not a (floating-point) array.
+        ValueError: If there are no parameters, the loss is not a real scalar, is NaN or infinite,
+            or nothing limits the step ($\alpha = 0$ and no positive curvature).
+        ImportError: If SciPy is missing.
 
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from indian_optax.curvature import suggest_lr
-      >>> curvature = jnp.array([1., 10., 100.])
-      >>> loss = lambda theta: jnp.sum(curvature * theta**2) / 2
-      >>> found = suggest_lr(loss, jnp.ones(3), alpha=0.5, beta=0.5, safety=0.5)
-      >>> print(round(found.curvature, 2), round(found.lr, 4), found.initial_speed)
-      100.0 0.0206 0.5
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from indian_optax.curvature import suggest_lr
+        >>> curvature = jnp.array([1., 10., 100.])
+        >>> loss = lambda theta: jnp.sum(curvature * theta**2) / 2
+        >>> found = suggest_lr(loss, jnp.ones(3), alpha=0.5, beta=0.5, safety=0.5)
+        >>> print(round(found.curvature, 2), round(found.lr, 4), found.initial_speed)
+        100.0 0.0206 0.5
     """
     derivatives = _Derivatives(loss_fn, params)
     return from_loss(

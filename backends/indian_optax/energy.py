@@ -17,8 +17,7 @@ from indian_optax.states import indian_states
 def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
     r"""Compute the Lyapunov energy of a run, the loss and the kinetic energy together.
 
-    .. math::
-      E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2
+    $$E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$$
 
     With small enough steps and exact gradients it falls at every step although the loss may rise;
     where E rises, the learning rate is too large or the gradients are noisy. Loss and state must
@@ -26,42 +25,41 @@ def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
     that goes into that step. It may be jitted with the step.
 
     Args:
-      state: The state of :func:`indian_optax.indian`, or one that holds it: of a chain, a wrapper,
-        or :func:`optax.partition` with several. Where these differ in :math:`\alpha` and
-        :math:`\beta`, what falls is :math:`2J + \sum_i \|w_i\|^2/(1 + \alpha_i\beta_i)`, which is
-        returned times the first one's :math:`1 + \alpha\beta`.
-      loss: :math:`J(\theta)`, a scalar.
+        state: The state of `indian` or `innaprop`, or one that holds it: of a chain, a wrapper, or
+            `optax.partition` with several. Where these differ in $\alpha$ and
+            $\beta$, what falls is $2J + \sum_i \|w_i\|^2/(1 + \alpha_i\beta_i)$, which is
+            returned times the first one's $1 + \alpha\beta$.
+        loss: $J(\theta)$, a scalar.
 
     Returns:
-      :math:`E`, a scalar. Before the first step, where :math:`w_0` is not yet known, it is that of
-      a start from rest.
+        $E$, a scalar. Before the first step, where $w_0$ is not yet known, it is that of
+        a start from rest.
 
     Raises:
-      ValueError: If the loss is not a real scalar, or the state holds no
-        :class:`indian_optax.IndianState`.
+        ValueError: If the loss is not a real scalar, or the state holds no
+            `IndianState`.
 
-    Examples:
-      >>> import jax
-      >>> import jax.numpy as jnp
-      >>> import optax
-      >>> from indian_optax import indian
-      >>> from indian_optax.energy import energy
-      >>> solver = indian(0.1, alpha=0.5, beta=1.0, initial_speed=1.0)
-      >>> loss = lambda theta: jnp.sum(theta**2)
-      >>> params = jnp.array([1., 2.])
-      >>> state = solver.init(params)
-      >>> for _ in range(3):
-      ...   value, gradients = jax.value_and_grad(loss)(params)
-      ...   print(round(float(energy(state, value)), 3))
-      ...   updates, state = solver.update(gradients, state)
-      ...   params = optax.apply_updates(params, updates)
-      15.0
-      9.65
-      6.107
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from indian_optax import indian
+        >>> from indian_optax.energy import energy
+        >>> solver = indian(0.1, alpha=0.5, beta=1.0, initial_speed=1.0)
+        >>> loss = lambda theta: jnp.sum(theta**2)
+        >>> params = jnp.array([1., 2.])
+        >>> state = solver.init(params)
+        >>> for _ in range(3):
+        ...   value, gradients = jax.value_and_grad(loss)(params)
+        ...   print(round(float(energy(state, value)), 3))
+        ...   updates, state = solver.update(gradients, state)
+        ...   params = optax.apply_updates(params, updates)
+        15.0
+        9.65
+        6.107
 
-    References:
-      Castera et al, `An Inertial Newton Algorithm for Deep Learning
-      <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, Lemmas 9 and 10
+    Source: Castera et al, [An Inertial Newton Algorithm for Deep
+    Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, Lemmas 9 and 10.
     """
     loss = jnp.asarray(loss)
     if loss.size != 1 or jnp.iscomplexobj(loss):

@@ -30,17 +30,17 @@ def as_scalar(
     its device; a jitted step never does.
 
     Args:
-      name: The argument's name, for the error text.
-      value: What the user gave.
-      positive: As in `indian_core.checked`.
-      below: Likewise.
+        name: The argument's name, for the error text.
+        value: What the user gave.
+        positive: As in `indian_core.checked`.
+        below: Likewise.
 
     Returns:
-      The float, or the array.
+        The float, or the array.
 
     Raises:
-      TypeError: If the value is neither a real number nor an array.
-      ValueError: If a known value is out of range, or an array is not a scalar.
+        TypeError: If the value is neither a real number nor an array.
+        ValueError: If a known value is out of range, or an array is not a scalar.
     """
     if isinstance(value, jax.Array | np.ndarray):
         if value.ndim != 0:
@@ -67,8 +67,8 @@ def at_count(name: str, value: ScalarOrSchedule, count: jax.Array) -> Scalar:
     """Return the value of a scalar or schedule at this step count.
 
     Raises:
-      TypeError: If a schedule returns no number.
-      ValueError: If it returns anything but a scalar.
+        TypeError: If a schedule returns no number.
+        ValueError: If it returns anything but a scalar.
     """
     if not callable(value):
         return value

@@ -3,8 +3,10 @@
 θ is written from the old w. XLA on the CPU does not order two updates that do not depend on each
 other, so it would copy every w before it updates it, which takes three times as long. Here the
 decay of w depends on one entry of the new θ, in a way that XLA cannot fold and that changes no
-number. Likewise the leaves of INNAprop are made one after the other, so that one leaf's room for
-the scaled gradient serves them all, and stays in the cache.
+number.
+It also keeps INNAprop's scaled gradient, which two updates read and which is dear to evaluate. So
+the leaves are made one after the other: one leaf's room serves them all and stays in the cache. A
+leaf that no cache holds has its gradient scaled twice instead, the second time after θ.
 On an accelerator XLA makes the updates in one kernel, and between processes the one entry would
 have to be sent around.
 """
@@ -15,6 +17,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+# Numbers in a leaf from which on the caches do not hold it.
+LARGE = 2**22
 
 
 def after(scalar: Any, array: Any, count: jax.Array) -> Any:

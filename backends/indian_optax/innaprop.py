@@ -20,8 +20,9 @@ from indian_optax.hyperparameters import (
     as_scalar_or_schedule,
     refusing_others,
 )
-from indian_optax.in_place import after, varies_as
+from indian_optax.in_place import LARGE, after, varies_as
 from indian_optax.indian import Mask
+from indian_optax.leaf import Again
 from indian_optax.rules import indian_rule, momentum_rule
 from indian_optax.trees import leaves_like
 
@@ -279,15 +280,21 @@ def _transformation(family: Family, sigma: Any, eps: Any) -> optax.GradientTrans
         # Most leaves share their precision.
         numbers = functools.cache(functools.partial(_numbers, sigma, eps, nu_count))
 
-        def scaled(i: int, v: jax.Array, before: Any) -> jax.Array:
+        def scaled(i: int, v: jax.Array, made: Any) -> tuple[jax.Array, Again]:
             """Return the scaled gradient of leaf i, and put its new V in the place of the old."""
             dtype = np.finfo(v.dtype).dtype
-            decay, least, root = numbers(dtype)
-            if before is not None and varies_as(before, v):
-                decay = after(decay, before, nu_count)
+            decay, least, inverse = numbers(dtype)
+            if made is not None and varies_as(made, v):
+                decay = after(decay, made, nu_count)
             new_nu = second_moment(nu[i].astype(dtype), jnp.abs(v), decay)
             nu[i] = new_nu.astype(nu[i].dtype)
-            return v / (jnp.sqrt(new_nu) * root + least)
+
+            def of(inverse: jax.Array) -> jax.Array:
+                return v / (jnp.sqrt(new_nu * inverse) + least)
+
+            if v.size < LARGE:
+                return of(inverse), None
+            return of(inverse), lambda theta: of(after(inverse, theta, nu_count))
 
         new_updates, inner_state = family.update(gradients, treedef, inner_state, params, scaled)
         return new_updates, InnapropState(nu_count, treedef.unflatten(nu), inner_state)
@@ -296,8 +303,8 @@ def _transformation(family: Family, sigma: Any, eps: Any) -> optax.GradientTrans
 
 
 def _numbers(sigma: Scalar, eps: Scalar, t: jax.Array, dtype: Any) -> tuple[jax.Array, ...]:
-    """Return σ, ε and 1/√(1 − σ^t) in this precision."""
+    """Return σ, ε and 1/(1 − σ^t) in this precision."""
     decay = jnp.asarray(sigma, dtype)
     # (1 − σ^t of that σ, and of one near 1 with all its digits: else V would be off by as much.)
     correction = -jnp.expm1(t.astype(dtype) * jnp.log1p(decay - 1))
-    return decay, jnp.asarray(eps, dtype), 1 / jnp.sqrt(correction)
+    return decay, jnp.asarray(eps, dtype), 1 / correction

@@ -18,6 +18,8 @@ from indian_core import Coefficients, NewMomentumCoefficients, from_new_momentum
 from indian_optax.dtypes import update_dtype, working_dtype
 from indian_optax.in_place import after
 
+Again = Callable[[Any], jax.Array] | None
+
 
 class Scalars(NamedTuple):
     """What all leaves of a step share, in one precision.
@@ -60,7 +62,13 @@ class LeafStep:
         self._scalars = functools.cache(self._make_scalars)
 
     def __call__(
-        self, v: jax.Array, direction: jax.Array, w: Any, theta: Any, decayed: bool
+        self,
+        v: jax.Array,
+        direction: jax.Array,
+        w: Any,
+        theta: Any,
+        decayed: bool,
+        again: Again = None,
     ) -> tuple[jax.Array, jax.Array]:
         """Return θ's update and the new w.
 
@@ -70,6 +78,7 @@ class LeafStep:
             w: The momentum.
             theta: The parameter, or None if it is not known.
             decayed: Whether the parameter decays.
+            again: What makes the direction a second time, after the new θ, or None.
         """
         theta_dtype = w.dtype if theta is None else theta.dtype
         wide = direction.dtype
@@ -78,10 +87,10 @@ class LeafStep:
         if decayed and kick is not None:
             w_wide += kick * theta.astype(wide)
 
-        def moved(decay: Any) -> Any:
+        def moved(decay: Any, direction: jax.Array) -> Any:
             return decay * w_wide + step.momentum_gradient * direction
 
-        read = moved(step.momentum_momentum) if self._from_new else w_wide
+        read = moved(step.momentum_momentum, direction) if self._from_new else w_wide
         update = step.theta_momentum * read + step.theta_gradient * direction
         if decayed:
             update -= shrinkage * theta.astype(wide)
@@ -91,7 +100,9 @@ class LeafStep:
         # (The sum is the one that `optax.apply_updates` makes, and XLA takes the two for one.)
         moved_theta = None if theta is None else theta + update
         decay = after(step.momentum_momentum, moved_theta, self._count)
-        return update, moved(decay).astype(w.dtype)
+        if again is not None:
+            direction = again(moved_theta)
+        return update, moved(decay, direction).astype(w.dtype)
 
     def _make_scalars(self, dtype: Any) -> Scalars:
         """Return the `Scalars` of this step."""

@@ -21,35 +21,33 @@ from indian_optax.trees import leaves_like
 def psi(state: optax.OptState, params: optax.Params) -> optax.Params:
     r"""Compute the paper's auxiliary variable of every parameter.
 
-    .. math::
-      \psi = (1 - \alpha\beta)\,\theta + \beta w
+    $$\psi = (1 - \alpha\beta)\,\theta + \beta w$$
 
     Args:
-      state: The state of :func:`indian_optax.indian`, or one that holds it: of a chain, a wrapper,
-        or :func:`optax.partition` with several.
-      params: :math:`\theta`, the parameters that belong to the state.
+        state: The state of `indian` or `innaprop`, or one that holds it: of a chain, a wrapper, or
+            `optax.partition` with several.
+        params: $\theta$, the parameters that belong to the state.
 
     Returns:
-      :math:`\psi`, a tree like ``params``, in the momentum's precision. Where a parameter has no
-      momentum (it is masked, or another optimizer's) there is an :class:`optax.MaskedNode`.
-      Before the first step it is :math:`(1 - \alpha\beta)\,\theta_0`: the initial velocity is not
-      known before the first gradient.
+        $\psi$, a tree like ``params``, in the momentum's precision. Where a parameter has no
+        momentum (it is masked, or another optimizer's) there is an `optax.MaskedNode`.
+        Before the first step it is $(1 - \alpha\beta)\,\theta_0$: the initial velocity is not
+        known before the first gradient.
 
     Raises:
-      ValueError: If the state holds no :class:`indian_optax.IndianState`, or it is not these
-        parameters' state, or a wrapper keeps the optimizer's parameters for itself.
+        ValueError: If the state holds no `IndianState`, or it is not these
+            parameters' state, or a wrapper keeps the optimizer's parameters for itself.
 
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from indian_optax import indian, psi
-      >>> solver = indian(0.5, alpha=0.5, beta=1.0)
-      >>> params = jnp.array([1., 2.])
-      >>> print(psi(solver.init(params), params))
-      [0.5 1. ]
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from indian_optax import indian, psi
+        >>> solver = indian(0.5, alpha=0.5, beta=1.0)
+        >>> params = jnp.array([1., 2.])
+        >>> print(psi(solver.init(params), params))
+        [0.5 1. ]
 
-    References:
-      Castera et al, `An Inertial Newton Algorithm for Deep Learning
-      <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, equation (11)
+    Source: Castera et al, [An Inertial Newton Algorithm for Deep
+    Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, equation (11).
     """
     treedef: Any
     theta, treedef = jax.tree.flatten(params)
@@ -70,39 +68,37 @@ def with_psi(
 ) -> optax.OptState:
     r"""Return the state whose auxiliary variable is this one, to continue a run from.
 
-    .. math::
-      w = (\psi - (1 - \alpha\beta)\,\theta)/\beta
+    $$w = (\psi - (1 - \alpha\beta)\,\theta)/\beta$$
 
-    The next step is then an ordinary one: a :math:`\psi` given before the first step is the
-    initial one, and ``initial_speed`` has no part. :math:`\alpha` and :math:`\beta` are those of
+    The next step is then an ordinary one: a $\psi$ given before the first step is the
+    initial one, and ``initial_speed`` has no part. $\alpha$ and $\beta$ are those of
     the state: of its last step, or of the optimizer that made it.
 
     Args:
-      state: The state of :func:`indian_optax.indian`, or one that holds it; it is left as it is.
-      params: :math:`\theta`, the parameters that belong to the state.
-      psi: :math:`\psi`, a tree like ``params``. :class:`optax.MaskedNode` may stand where a
-        parameter has no momentum.
+        state: The state of `indian` or `innaprop`, or one that holds it; it is left as it is.
+        params: $\theta$, the parameters that belong to the state.
+        psi: $\psi$, a tree like ``params``. `optax.MaskedNode` may stand where a
+            parameter has no momentum.
 
     Returns:
-      A new state.
+        A new state.
 
     Raises:
-      TypeError: If :math:`\psi` is complex where its parameter is not.
-      ValueError: If the state holds no :class:`indian_optax.IndianState`,
-        or the trees or shapes do not match.
+        TypeError: If $\psi$ is complex where its parameter is not.
+        ValueError: If the state holds no `IndianState`,
+            or the trees or shapes do not match.
 
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from indian_optax import indian, psi, with_psi
-      >>> solver = indian(0.5, alpha=0.5, beta=1.0)
-      >>> params = jnp.array([1., 2.])
-      >>> state = with_psi(solver.init(params), params, jnp.array([3., 4.]))
-      >>> print(psi(state, params))
-      [3. 4.]
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from indian_optax import indian, psi, with_psi
+        >>> solver = indian(0.5, alpha=0.5, beta=1.0)
+        >>> params = jnp.array([1., 2.])
+        >>> state = with_psi(solver.init(params), params, jnp.array([3., 4.]))
+        >>> print(psi(state, params))
+        [3. 4.]
 
-    References:
-      Castera et al, `An Inertial Newton Algorithm for Deep Learning
-      <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, equation (11)
+    Source: Castera et al, [An Inertial Newton Algorithm for Deep
+    Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, equation (11).
     """
     states_with_these_params(state)
     theta, treedef = jax.tree.flatten(params)

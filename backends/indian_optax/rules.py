@@ -80,7 +80,7 @@ def momentum_rule(
         return indian_core.sgd_shares(values["momentum"], nesterov, values["damping"])
 
     def phase(values: Mapping[str, Scalar], before: jax.Array) -> tuple[Scalar, Scalar, Scalar]:
-        lr = jnp.asarray(sgd_lr(values))
+        lr = jnp.asarray(sgd_lr(values), float)
         # Where lr is 0 nothing moves, and w keeps its units.
         gamma = jnp.sqrt(jnp.where(lr > 0, lr, before**2))
         return gamma, (1 - values["momentum"]) / gamma, shares(values).ratio * gamma

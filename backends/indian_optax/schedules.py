@@ -14,32 +14,30 @@ from indian_core import POWER, checked
 def power_decay(init_value: float, power: float = POWER) -> Callable[[Any], Any]:
     r"""Construct the paper's schedule, which decays with a power of the iteration.
 
-    .. math::
-      \gamma_k = \gamma_0 (k + 1)^{-q}
+    $$\gamma_k = \gamma_0 (k + 1)^{-q}$$
 
-    with :math:`k` counted from 0. Figures 2 and 3 of the paper use :math:`q = 1/2`; in Figure 4
-    slower decays train faster, and :math:`q = 1/4` beats Adam. Assumption 1 of the paper, under
-    which it proves convergence, holds for :math:`0 < q \leq 1`.
+    with $k$ counted from 0. Figures 2 and 3 of the paper use $q = 1/2$; in Figure 4
+    slower decays train faster, and $q = 1/4$ beats Adam. Assumption 1 of the paper, under
+    which it proves convergence, holds for $0 < q \leq 1$.
 
     Args:
-      init_value: :math:`\gamma_0 \geq 0`, the step size of the first iteration.
-      power: :math:`q \geq 0`. With 0 the step size is constant.
+        init_value: $\gamma_0 \geq 0$, the step size of the first iteration.
+        power: $q \geq 0$. With 0 the step size is constant.
 
     Returns:
-      A function of the step count that returns the step size.
+        A function of the step count that returns the step size.
 
     Raises:
-      TypeError: If an argument is not a real number.
-      ValueError: If an argument is negative or not finite.
+        TypeError: If an argument is not a real number.
+        ValueError: If an argument is negative or not finite.
 
-    Examples:
-      >>> schedule = power_decay(0.5)
-      >>> [float(schedule(count)) for count in (0, 3, 15)]
-      [0.5, 0.25, 0.125]
+    Example:
+        >>> schedule = power_decay(0.5)
+        >>> [float(schedule(count)) for count in (0, 3, 15)]
+        [0.5, 0.25, 0.125]
 
-    References:
-      Castera et al, `An Inertial Newton Algorithm for Deep Learning
-      <https://jmlr.org/papers/v22/19-1024.html>`_, 2021, Assumption 1 and section 5
+    Source: Castera et al, [An Inertial Newton Algorithm for Deep
+    Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, Assumption 1 and section 5.
     """
     init_value, power = checked("init_value", init_value), checked("power", power)
     # (A float first: under strict promotion an integer count and 1.0 do not meet.)

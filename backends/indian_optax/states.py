@@ -19,7 +19,7 @@ def indian_states(state: optax.OptState, what: str) -> list[IndianState]:
     """Return all the states of `scale_by_indian` in a state.
 
     Raises:
-      ValueError: If there is none, and so not what was asked for.
+        ValueError: If there is none, and so not what was asked for.
     """
     found = [node for node in jax.tree.leaves(state, is_leaf=is_indian) if is_indian(node)]
     if not found:
@@ -33,8 +33,8 @@ def states_with_these_params(state: optax.OptState) -> list[IndianState]:
     """Return the states, unless a wrapper runs the optimizer on parameters that are not the user's.
 
     Raises:
-      ValueError: If there is none, or one is inside of `optax.contrib.schedule_free`, `mechanize`
-        or another of their kind.
+        ValueError: If there is none, or one is inside of `optax.contrib.schedule_free`, `mechanize`
+            or another of their kind.
     """
 
     def keeps_its_own(node: Any) -> bool:

@@ -17,9 +17,9 @@ class StochasticRoundingState(NamedTuple):
     """State of `stochastic_rounding`.
 
     Attributes:
-      rng_key: The data of the next step's random key (`jax.random.key_data`): numbers, which any
-        checkpoint can hold.
-      inner_state: The state of the optimizer inside.
+        rng_key: The data of the next step's random key (`jax.random.key_data`): numbers, which any
+            checkpoint can hold.
+        inner_state: The state of the optimizer inside.
     """
 
     rng_key: jax.Array
@@ -31,49 +31,47 @@ def stochastic_rounding(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Round 16-bit parameters up or down at random, in proportion, when updates are applied.
 
-    With :math:`\lfloor x \rfloor` and :math:`\lceil x \rceil` the parameter dtype's numbers on
-    both sides of :math:`x = \theta + u`, the new parameter is
+    With $\lfloor x \rfloor$ and $\lceil x \rceil$ the parameter dtype's numbers on
+    both sides of $x = \theta + u$, the new parameter is
 
-    .. math::
-      \theta \leftarrow \lceil x \rceil \text{ with probability }
+    $$\theta \leftarrow \lceil x \rceil \text{ with probability }
       (x - \lfloor x \rfloor)/(\lceil x \rceil - \lfloor x \rfloor),
-      \text{ else } \lfloor x \rfloor
+      \text{ else } \lfloor x \rfloor$$
 
-    so that its expectation is :math:`x`. Rounded to nearest, an update below half a unit in the
+    so that its expectation is $x$. Rounded to nearest, an update below half a unit in the
     last place of its parameter is lost every time, and training in pure bfloat16 or float16 stalls
     when steps become small. The optimizer inside sees gradients and parameters of 16 bits as
     float32, so that nothing is rounded before; put it around the whole chain.
 
     Args:
-      inner: The optimizer, any :class:`optax.GradientTransformation`.
-      key: Random key, as made by :func:`jax.random.key`, or an integer seed.
+        inner: The optimizer, any `optax.GradientTransformation`.
+        key: Random key, as made by `jax.random.key`, or an integer seed.
 
     Returns:
-      The corresponding :class:`optax.GradientTransformationExtraArgs`. The updates of bfloat16 and
-      float16 parameters are of their dtype and lead :func:`optax.apply_updates` to the rounded
-      value (to a number near it where the step is as large as the parameter and the update takes
-      more digits than the dtype has); the other updates pass unchanged.
+        The corresponding `optax.GradientTransformationExtraArgs`. The updates of bfloat16 and
+        float16 parameters are of their dtype and lead `optax.apply_updates` to the rounded
+        value (to a number near it where the step is as large as the parameter and the update takes
+        more digits than the dtype has); the other updates pass unchanged.
 
     Raises:
-      TypeError: If ``key`` is neither a random key nor an integer, or ``inner`` no optimizer.
-      ValueError: ``update`` raises it without ``params``, or if the trees do not match.
+        TypeError: If ``key`` is neither a random key nor an integer, or ``inner`` no optimizer.
+        ValueError: ``update`` raises it without ``params``, or if the trees do not match.
 
-    Examples:
-      >>> import optax
-      >>> import jax.numpy as jnp
-      >>> from indian_optax import indian, stochastic_rounding
-      >>> solver = stochastic_rounding(indian(0.01, initial_speed=0.1), key=0)
-      >>> params = jnp.ones(10_000, jnp.bfloat16)
-      >>> updates, state = solver.update(jnp.ones_like(params), solver.init(params), params)
-      >>> params = optax.apply_updates(params, updates)  # to nearest, the step of -0.001 is lost
-      >>> print(jnp.unique(params))
-      [0.996094 1]
-      >>> print('{:.4f}'.format(jnp.mean(params.astype(jnp.float32))))
-      0.9990
+    Example:
+        >>> import optax
+        >>> import jax.numpy as jnp
+        >>> from indian_optax import indian, stochastic_rounding
+        >>> solver = stochastic_rounding(indian(0.01, initial_speed=0.1), key=0)
+        >>> params = jnp.ones(10_000, jnp.bfloat16)
+        >>> updates, state = solver.update(jnp.ones_like(params), solver.init(params), params)
+        >>> params = optax.apply_updates(params, updates)  # to nearest, the step of -0.001 is lost
+        >>> print(jnp.unique(params))
+        [0.996094 1]
+        >>> print('{:.4f}'.format(jnp.mean(params.astype(jnp.float32))))
+        0.9990
 
-    References:
-      Gupta et al, `Deep Learning with Limited Numerical Precision
-      <https://arxiv.org/abs/1502.02551>`_, 2015
+    Source: Gupta et al, [Deep Learning with Limited Numerical
+    Precision](https://arxiv.org/abs/1502.02551), 2015.
     """
     if not isinstance(inner, optax.GradientTransformation):
         raise TypeError(f"Invalid inner: {inner!r} (it must be a GradientTransformation)")

@@ -20,17 +20,17 @@ def leaves_like(
     """Return another tree's leaves in the order of this one's, where both match.
 
     Args:
-      treedef: The structure of this tree, None being a leaf or not.
-      leaves: Its leaves; where one is None, the other tree may hold anything.
-      other: The other tree.
-      name: What this tree holds, for the error text.
-      other_name: What the other tree holds.
+        treedef: The structure of this tree, None being a leaf or not.
+        leaves: Its leaves; where one is None, the other tree may hold anything.
+        other: The other tree.
+        name: What this tree holds, for the error text.
+        other_name: What the other tree holds.
 
     Returns:
-      The other tree's leaves, one for each of ``leaves``.
+        The other tree's leaves, one for each of ``leaves``.
 
     Raises:
-      ValueError: If the structures or the shapes of two leaves differ.
+        ValueError: If the structures or the shapes of two leaves differ.
     """
     mismatch = f"The tree of the {name}, {treedef}, is not that of {other_name}: "
     try:
@@ -55,13 +55,13 @@ def masked_leaves(mask: Any, params: Any, treedef: Any) -> list[bool]:
     """Return for each leaf whether a mask lets it through.
 
     Args:
-      mask: A tree of booleans like the parameters, or a prefix of theirs, or a function of them
-        that returns one; None lets all through.
-      params: The parameters.
-      treedef: The structure of the updates, with as many leaves as are asked for.
+        mask: A tree of booleans like the parameters, or a prefix of theirs, or a function of them
+            that returns one; None lets all through.
+        params: The parameters.
+        treedef: The structure of the updates, with as many leaves as are asked for.
 
     Raises:
-      ValueError: If there are no parameters, or the mask does not fit them.
+        ValueError: If there are no parameters, or the mask does not fit them.
     """
     if params is None:
         raise ValueError("weight_decay needs `params`: update(updates, state, params)")

@@ -35,6 +35,7 @@ DISTRIBUTIONS = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
 }
 WARM_UP = 3
+OURS = ("INDIAN", "INNAprop")  # how the contenders begin that get ratios
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -137,7 +138,7 @@ def table(name: str, result: dict[str, Any], baselines: Iterable[str]) -> str:
         line += [f"{speed:.1f}" if contender == "copy" else "", f"{row['state_bytes']:,}"]
         for baseline in baselines:
             ratio = row["median_ms"] / rows[baseline]["median_ms"]
-            line.append(f"{ratio:.2f}" if contender.startswith("INDIAN") else "")
+            line.append(f"{ratio:.2f}" if contender.startswith(OURS) else "")
         lines.append(line)
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     text = [f"{name}: {result['numbers']:,} numbers in {result['tensors']} tensors"]
@@ -166,7 +167,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
             [abs(rows[c]["median_ms"] - rows[c]["quartiles_ms"][side]) for c in order]
             for side in (0, 1)
         ]
-        colours = ["tab:orange" if c.startswith("INDIAN") else "tab:gray" for c in order]
+        colours = ["tab:orange" if c.startswith(OURS) else "tab:gray" for c in order]
         panel.barh(order, medians, xerr=spread, color=colours, error_kw={"linewidth": 1})
         panel.set_title(name)
         panel.set_xlabel("ms a step (median, quartiles)")

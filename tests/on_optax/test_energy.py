@@ -121,11 +121,6 @@ def test_parts_with_their_own_damping_count_by_it() -> None:
     assert float(energy(state, 3.0)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_before_the_first_step_it_is_that_of_rest() -> None:
-    state = indian(0.1, **PAPER).init(jnp.ones(3))
-    assert float(energy(state, 3.0)) == pytest.approx(2 * 1.05 * 3)
-
-
 def test_bad_input_is_refused() -> None:
     state = indian(0.1, **PAPER).init(jnp.ones(3))
     with pytest.raises(ValueError, match=r"Invalid loss: shape \(2,\)"):

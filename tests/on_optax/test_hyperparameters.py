@@ -16,32 +16,10 @@ from indian_optax import indian, power_decay, scale_by_indian
 from tests.on_optax.problem import assert_close, run, start
 
 
-@pytest.mark.parametrize("make", [indian, scale_by_indian])
-@pytest.mark.parametrize("name", ["learning_rate", "alpha", "beta", "initial_speed"])
-@pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
-def test_numbers_out_of_range_are_refused_at_once(make: Any, name: str, value: float) -> None:
-    words = name.replace("learning_rate", "learning rate")
-    with pytest.raises(ValueError, match=f"Invalid {words}: {value}"):
-        make(**({"learning_rate": 0.1} | {name: value}))
-
-
-@pytest.mark.parametrize("name", ["learning_rate", "alpha", "beta", "initial_speed"])
-@pytest.mark.parametrize("value", ["0.1", None, True, 1j, [0.1]])
-def test_what_is_no_number_is_refused_at_once(name: str, value: Any) -> None:
-    if name == "initial_speed" and value is None:  # from rest
-        assert indian(0.1, initial_speed=None)
-        return
-    with pytest.raises(TypeError, match="Invalid"):
-        indian(**({"learning_rate": 0.1} | {name: value}))
-
-
 def test_limits() -> None:
-    with pytest.raises(ValueError, match=r"Invalid beta: 0\.0"):
-        indian(0.1, beta=0.0)
-    with pytest.raises(ValueError, match=r"Invalid weight_decay value: -1\.0"):
-        indian(0.1, weight_decay=-1.0)
-    with pytest.raises(TypeError, match="Invalid weight_decay value: 'no'"):
-        indian(0.1, weight_decay="no")
+    for bad in (-0.1, "0.1"):
+        with pytest.raises((TypeError, ValueError), match="Invalid alpha"):
+            scale_by_indian(0.1, alpha=bad)
     with pytest.raises(ValueError, match=r"Invalid alpha: an array of shape \(2,\)"):
         indian(0.1, alpha=jnp.ones(2))
     indian(0.0, alpha=0.0, initial_speed=0.0, weight_decay=0.0)

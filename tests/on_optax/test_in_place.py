@@ -9,14 +9,18 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from indian_optax import from_sgd, indian, power_decay
+from indian_optax import from_sgd, indian, innaprop, innaprop_from_adam, power_decay
 
 LEAF = (512, 512)
 BYTES = 4 * 512 * 512
 
 
-def temporary_bytes(optimizer: optax.GradientTransformation, dtype: Any = jnp.float32) -> int:
-    params = [jnp.ones(LEAF, dtype), jnp.ones(LEAF, dtype)]
+def temporary_bytes(
+    optimizer: optax.GradientTransformation,
+    dtype: Any = jnp.float32,
+    leaf: tuple[int, ...] = LEAF,
+) -> int:
+    params = [jnp.ones(leaf, dtype), jnp.ones(leaf, dtype)]
     state = optimizer.init(params)
 
     def step(params: Any, state: Any, gradients: Any) -> Any:
@@ -39,6 +43,7 @@ IN_PLACE = {
     "schedule": indian(COSINE),
     "schedule, masked decay": indian(COSINE, weight_decay=COSINE, mask=[True, False]),
     "from_sgd": from_sgd(0.1, 0.9, nesterov=True),
+    "from_sgd, schedule": from_sgd(COSINE, 0.9, nesterov=True),
     "chain": optax.chain(optax.clip(1.0), indian(COSINE)),
     "injected": optax.inject_hyperparams(indian)(COSINE, alpha=COSINE),
     "partition": optax.partition({"a": indian(COSINE), "b": indian(2.0)}, ["a", "b"]),
@@ -100,3 +105,24 @@ def test_the_order_changes_no_bit(name: str) -> None:
         for one, other in zip(updates, others, strict=True):
             assert jnp.allclose(one, other, rtol=1e-6, atol=1e-7)
     assert "conditional" not in compiled.lower(params, states[0], params).compile().as_text()
+
+
+SCALED = {
+    "innaprop": innaprop(0.1),
+    "schedule, masked decay": innaprop(COSINE, weight_decay=COSINE, mask=[True, False]),
+    "alpha beta = 1": innaprop(0.1, 1.0, 1.0),
+    "the authors' decay": innaprop(COSINE, authors_weight_decay=True),
+    "from_adam": innaprop_from_adam(COSINE),
+    "injected": optax.inject_hyperparams(innaprop)(COSINE, alpha=COSINE),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_innaprop_has_one_leaf_s_scaled_gradient(name: str) -> None:
+    """Not one for each leaf, and no copy."""
+    assert temporary_bytes(SCALED[name]) < BYTES + BYTES // 16
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_innaprop_has_not_even_that_where_leaves_are_large(name: str) -> None:
+    assert temporary_bytes(SCALED[name], leaf=(2048, 2048)) < BYTES // 16

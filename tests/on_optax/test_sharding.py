@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from indian_optax import indian, power_decay
+from indian_optax import indian, innaprop, power_decay
 from tests.on_optax.problem import assert_close
 
 pytestmark = pytest.mark.skipif(
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 OPTIMIZER = indian(power_decay(0.1), weight_decay=0.01)
+SCALED = innaprop(power_decay(0.01))
 SPECS = {"hidden": P(None, "model"), "out": P("model", None), "bias": P()}
 
 
@@ -119,24 +121,51 @@ def test_shard_map(x64: None) -> None:
     assert_close(on_host((params, state)), on_host(on_one_device()))
 
 
-def test_shard_map_of_the_optimizer_alone(x64: None) -> None:
+@pytest.mark.parametrize("optimizer", [OPTIMIZER, SCALED], ids=["indian", "innaprop"])
+def test_shard_map_of_the_optimizer_alone(x64: None, optimizer: Any) -> None:
     """Sharded as ZeRO does it: θ, w and the gradients are split, and no step communicates."""
     devices = Mesh(np.array(jax.devices()[:2]), ("model",))
-    state_specs = OPTIMIZER.init(start())._replace(
-        count=P(), begun=P(), alpha=P(), beta=P(), momentum=SPECS
+    state_specs = optax.tree.map_params(
+        optimizer,
+        lambda _, spec: spec,
+        jax.eval_shape(optimizer.init, start()),
+        SPECS,
+        transform_non_params=lambda _: P(),
     )
-    update = jax.jit(
+    sharded = jax.jit(
         jax.shard_map(
-            OPTIMIZER.update,
+            optimizer.update,
             mesh=devices,
             in_specs=(SPECS, state_specs, SPECS),
             out_specs=(SPECS, state_specs),
         )
     )
-    params = start()
-    state = OPTIMIZER.init(params)
-    for k in range(6):
-        gradients = jax.grad(loss)(params, batch(k))
-        updates, state = update(gradients, state, params)
-        params = optax.apply_updates(on_host(params), on_host(updates))
-    assert_close(on_host((params, state)), on_host(on_one_device()))
+    ends = []
+    for update in (sharded, jax.jit(optimizer.update)):
+        params = start()
+        state = optimizer.init(params)
+        for k in range(6):
+            gradients = jax.grad(loss)(params, batch(k))
+            updates, state = update(gradients, state, params)
+            params = optax.apply_updates(on_host(params), on_host(updates))
+        ends.append(on_host((params, state)))
+    assert_close(*ends)
+
+
+def test_innaprop_with_named_shardings(x64: None) -> None:
+    shardings = {name: NamedSharding(mesh(), spec) for name, spec in SPECS.items()}
+    ends = []
+    for params in (jax.device_put(start(), shardings), start()):
+        state = SCALED.init(params)
+
+        @functools.partial(jax.jit, donate_argnums=(0, 1))
+        def scaled_step(params: Any, state: Any, inputs: jax.Array) -> tuple[Any, Any]:
+            updates, state = SCALED.update(jax.grad(loss)(params, inputs), state, params)
+            return optax.apply_updates(params, updates), state
+
+        for k in range(6):
+            params, state = scaled_step(params, state, batch(k))
+        ends.append((params, state))
+    for name, sharding in shardings.items():
+        assert ends[0][1].nu[name].sharding.is_equivalent_to(sharding, start()[name].ndim)
+    assert_close(on_host(ends[0]), on_host(ends[1]))

@@ -7,7 +7,7 @@ from typing import Any
 import optax
 from optax._src import alias
 
-from indian_optax import from_sgd, indian
+from indian_optax import from_sgd
 
 
 def sgd(
@@ -16,9 +16,7 @@ def sgd(
     nesterov: bool = False,
     accumulator_dtype: Any = None,
 ) -> Any:
-    """Return gradient descent, α = β = 1, or `from_sgd` with momentum at a constant rate."""
-    if momentum is None:
-        return indian(learning_rate, 1.0, 1.0, 1.0, accumulator_dtype=accumulator_dtype)
+    """Return `from_sgd`, which is this SGD at any schedule."""
     return from_sgd(learning_rate, momentum, nesterov, accumulator_dtype=accumulator_dtype)
 
 

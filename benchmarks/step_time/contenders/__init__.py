@@ -7,7 +7,7 @@ A module `<framework>_contenders` has
 
 where ``shapes`` are those of the parameters (float32), ``device`` is "cpu" or "cuda", ``backend``
 is Keras's and None elsewhere, and `BASELINES` names the contenders that the table shows ratios to.
-A contender whose name begins with "INDIAN" gets such ratios.
+A contender whose name begins with "INDIAN" or "INNAprop" gets such ratios.
 
 The first contender of each module is the memory-bandwidth reference, named "copy": parameters
 copied once, x ← y, which reads one stream and writes one. INDIAN and SGD with momentum read three

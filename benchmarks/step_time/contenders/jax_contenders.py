@@ -1,4 +1,4 @@
-"""JAX: INDIAN against optax's SGD, Adam, AdamW and Lion, jitted, with donated buffers."""
+"""JAX: INDIAN and INNAprop against optax's SGD, Adam, AdamW and Lion, jitted, donated buffers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from benchmarks.step_time.contenders import Contender
-from indian_optax import indian, power_decay
+from indian_optax import indian, innaprop, power_decay
 
 # The learning rate is small, so that no run leaves the range of float32 however often it repeats.
 LR = 1e-3
@@ -24,6 +24,10 @@ OPTIMIZERS: dict[str, optax.GradientTransformation] = {
     "INDIAN (cosine and weight decay)": indian(COSINE, weight_decay=1e-2),
     "INDIAN (alpha lr = 1)": indian(LR, alpha=1 / LR),
     "INDIAN (weight decay)": indian(LR, weight_decay=1e-2),
+    "INNAprop": innaprop(LR, weight_decay=None),
+    "INNAprop (weight decay)": innaprop(LR),
+    "INNAprop (cosine and weight decay)": innaprop(COSINE),
+    "INNAprop (alpha beta = 1)": innaprop(LR, 1.0, 1.0),
     "SGD Nesterov": optax.sgd(LR, 0.9, nesterov=True),
     "SGD Nesterov (cosine decay)": optax.sgd(COSINE, 0.9, nesterov=True),
     "SGD Nesterov (cosine and weight decay)": optax.chain(
@@ -32,10 +36,11 @@ OPTIMIZERS: dict[str, optax.GradientTransformation] = {
     "SGD heavy ball": optax.sgd(LR, 0.9),
     "Adam": optax.adam(LR),
     "AdamW": optax.adamw(LR),
+    "AdamW (cosine decay)": optax.adamw(COSINE),
     "Lion": optax.lion(LR),
 }
 
-BASELINES = ("SGD Nesterov", "Adam")
+BASELINES = ("SGD Nesterov", "Adam", "AdamW")
 
 
 def contenders(
