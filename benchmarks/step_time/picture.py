@@ -3,10 +3,11 @@
     python -m benchmarks.step_time.picture
 
 Reads every step-time-*.json in the results folder and draws, for ResNet-50's parameters, the time
-of a step of INDIAN and INNAprop, of the framework's own SGD with Nesterov momentum, its Adam and its
-AdamW, over the memory traffic of the first two: INDIAN and SGD read θ, a buffer and the gradient and write two of them. That is five
-streams, or two and a half copies at the speed that the same run copied the parameters with; Adam
-moves seven. (A copy may also read what it overwrites, so that a step in place can stay under 1.)
+of a step of INDIAN and INNAprop, of the framework's own SGD with Nesterov momentum, its Adam and
+its AdamW, over the memory traffic of the first: INDIAN and SGD read θ, a buffer and the gradient
+and write two of them. That is five streams, or two and a half copies at the speed that the same run
+copied the parameters with; Adam, AdamW and INNAprop move seven. (A copy may also read what it
+overwrites, so that a step in place can stay under 1.)
 Prints the table, and leaves step-times.png.
 """
 
