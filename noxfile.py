@@ -172,6 +172,7 @@ def together(session: nox.Session) -> None:
     """Test what takes every framework in one environment: isolation, benchmarks, the examples."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     install(session, group="test-core")
+    install(session, group="recipes")
     where = ["tests/together", "tests/demo", "tests/benchmarks"]
     session.run("pytest", "-n", "auto", *where, *session.posargs)
 
@@ -180,7 +181,9 @@ def together(session: nox.Session) -> None:
 def trainers(session: nox.Session) -> None:
     """Test the torch adapter in Lightning, Hugging Face's Trainer and Accelerate."""
     install(session, "-e", ".[torch]", group="test-trainers")
+    recipes = ("tests/demo/test_recipes.py", "-k", "torch")
     session.run("pytest", "tests/on_torch/trainers", *session.posargs)
+    session.run("pytest", *recipes)
 
 
 @nox.session
