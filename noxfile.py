@@ -79,6 +79,16 @@ def minimums(session: nox.Session, adapter: str) -> None:
     run_tests(session, name, folder, backend)
 
 
+@nox.session
+@nox.parametrize("adapter", [nox.param(name, id=name) for name in ADAPTERS])
+def newest(session: nox.Session, adapter: str) -> None:
+    """Run an adapter's tests on what pip resolves today, without constraints."""
+    packages, name, folder, backend = ADAPTERS[adapter]
+    grouped = nox.project.dependency_groups(PYPROJECT, f"test-{name}")
+    session.install(UNCOMPILED, *packages, *grouped)
+    run_tests(session, name, folder, backend)
+
+
 def oldest_series() -> Iterator[str]:
     """Yield, for each "name>=version" of pyproject.toml, the constraint "name==version.*"."""
     project, groups = PYPROJECT["project"], PYPROJECT["dependency-groups"]
