@@ -36,7 +36,7 @@ def largest_curvature(loss_fn: Callable[[], Tensor], params: ParamsT) -> float:
     Returns:
         The algebraically largest eigenvalue; negative if the loss curves down in all directions.
 
-    Example:
+    Examples:
         >>> import torch
         >>> theta = torch.ones(3, requires_grad=True)
         >>> h = torch.tensor([1.0, 10.0, -20.0])
@@ -91,7 +91,7 @@ def suggest_lr(
         ImportError: If SciPy is missing: ``pip install "indian-optimizer[tuning]"``.
         RuntimeError: If the loss goes through ``checkpoint(..., use_reentrant=True)``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from indian_torch.curvature import suggest_lr
         >>> theta = torch.ones(3, requires_grad=True)

@@ -43,7 +43,7 @@ def load_authors_state_dict(
             been changed then.
         TypeError: If a hyperparameter is not a number, or the optimizer neither of these; likewise.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from indian_torch import INDIAN, load_authors_state_dict
         >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
