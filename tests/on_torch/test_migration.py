@@ -209,6 +209,8 @@ def test_their_innaprop_goes_on(
     ("changes", "words"),
     [
         ({"exp_avg_sq": None}, "parameter 1: expected step and psi and exp_avg_sq, got"),
+        ({"step": None}, "parameter 1: expected step and psi and exp_avg_sq, got"),
+        ({"exp_avg_sq": torch.ones(3, 4, device="meta")}, "should have numbers, but is on meta"),
         ({"exp_avg_sq": torch.ones(2)}, r"exp_avg_sq should be \(3, 4\), but is \(2,\)"),
         ({"exp_avg_sq": -torch.ones(3, 4)}, "exp_avg_sq has negative numbers"),
         ({"exp_avg": torch.ones(3, 4)}, "parameter 1: expected step and psi and exp_avg_sq, got"),
