@@ -204,6 +204,17 @@ def test_where_the_momentum_is_the_heavy_balls_or_nesterovs_it_is_sgd_on_u(
 
 
 @pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("shapes", [[(0,), (5,), (0,)], [(0,)], [(40,), (0,), (0, 3), (16,)]])
+def test_parameters_without_numbers_are_no_piece(shapes: list[tuple[int, ...]]) -> None:
+    numbers = {"alpha": 0.5, "beta": 0.2, "sigma": 0.9, "weight_decay": 0.1}
+    params = parameters(shapes)
+    expected = by_the_paper(params, [0.1] * 3, **numbers)
+    optimizer = INNAprop(params, **numbers, fused=True)
+    advance(optimizer, [0.1] * 3)
+    assert_follows(optimizer, *expected)
+
+
+@pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("options", [{}, {"fused": True}])
 def test_what_is_not_finite_stays_where_it_is(options: dict[str, Any]) -> None:
     params = [nn.Parameter(torch.ones(40)), nn.Parameter(torch.ones(3))]
