@@ -61,7 +61,8 @@ def suggest_lr(
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
     with γ_max of `indian_core.tuning.max_lr`. Give it a loss over as many samples as fit, in
-    the mode that you train in; docs/tuning.md says what to expect. It costs some thirty
+    the mode that you train in; docs/tuning.md says what to expect. It speaks of the loss's own
+    curvature, which INNAprop's scaled gradient does not follow. It costs some thirty
     gradients and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double precision.
 
     The parameters, their gradients and torch's random number generators (of the CPU and of the

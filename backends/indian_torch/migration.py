@@ -133,8 +133,10 @@ def _check_state(
 ) -> None:
     """Raise unless this is the state of a parameter in the authors' code."""
     where = f"state_dict, parameter {number!r}"
-    names = ["step", "psi"] + (["exp_avg_sq"] if isinstance(optimizer, INNAprop) else [])
-    if not state.keys() <= set(names) or ("psi" in state and not state.keys() >= set(names[2:])):
+    scaled = isinstance(optimizer, INNAprop)
+    names = ["step", "psi"] + (["exp_avg_sq"] if scaled else [])
+    complete = state.keys() >= set(names) or not (scaled and state)
+    if not (complete and state.keys() <= set(names)):
         raise ValueError(f"{where}: expected {' and '.join(names)}, got {sorted(state)}")
     check_number(where, "step", state.get("step", 0))
     if "psi" not in state:
@@ -143,5 +145,5 @@ def _check_state(
         check_psi(state["psi"], param)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
-    if isinstance(optimizer, INNAprop):
+    if scaled:
         check_buffer(where, "exp_avg_sq", state["exp_avg_sq"], param)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-import indian_core
 from indian_torch import INDIAN, INNA
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
@@ -38,17 +37,9 @@ def test_aliases_and_defaults() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"lr": -0.01}, ValueError, "Invalid learning rate: -0.01"),
-        ({"lr": float("nan")}, ValueError, "Invalid learning rate: nan"),
-        ({"lr": "0.1"}, TypeError, "Invalid learning rate: '0.1'"),
         ({"lr": torch.tensor([0.1, 0.2])}, ValueError, "Tensor lr must be 1-element"),
         ({"lr": torch.tensor(-0.5)}, ValueError, "Invalid learning rate: -0.5"),
-        ({"alpha": -1.0}, ValueError, "Invalid alpha: -1.0"),
         ({"alpha": None}, TypeError, "Invalid alpha: None"),
-        ({"beta": 0.0}, ValueError, "Invalid beta: 0.0"),
-        ({"beta": float("inf")}, ValueError, "Invalid beta: inf"),
-        ({"initial_speed": -1.0}, ValueError, "Invalid initial_speed: -1.0"),
-        ({"weight_decay": -1.0}, ValueError, "Invalid weight_decay value: -1.0"),
         ({"momentum_dtype": "float32"}, TypeError, "Invalid momentum_dtype: 'float32'"),
         ({"momentum_dtype": torch.int32}, TypeError, "Invalid momentum_dtype: torch.int32"),
         ({"fused": True, "foreach": True}, RuntimeError, "cannot be `True` together"),
@@ -320,14 +311,6 @@ def test_a_start_from_rest_is_at_the_beta_that_the_group_has_then(implementation
     optimizer.param_groups[0]["beta"] = 0.3
     (param.grad,) = tensors(1, [(3,)])
     assert float(optimizer.energy(0.0)) == 0
-    advance(optimizer, [0.1] * 5)
-    assert_follows(optimizer, *expected)
-
-
-def test_the_papers_numbers_are_the_papers_run() -> None:
-    (param,) = parameters([(3,)])
-    expected = by_the_paper([param], [0.1] * 5, 0.5, 0.1, 1.0)
-    optimizer = INDIAN([param], **indian_core.PAPER)
     advance(optimizer, [0.1] * 5)
     assert_follows(optimizer, *expected)
 
