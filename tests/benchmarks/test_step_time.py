@@ -91,7 +91,7 @@ def test_the_collection_is_over_two_and_a_half_copies(collected, tmp_path):
         ("Keras on TensorFlow, jitted", "keras-tensorflow", "ResNet-50", "INDIAN (jit)"),
         ("Keras on torch", "keras-torch", "ResNet-50", "INDIAN (eager)"),
         (
-            "Keras on torch, lr = β (the defaults)",
+            "Keras on torch, lr = β",
             "keras-torch",
             "ResNet-50",
             "INDIAN, lr = beta (eager)",

@@ -15,12 +15,12 @@ NESTEROV = functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=Tr
 ADAM = functools.partial(torch.optim.Adam, lr=1e-3)
 ADAMW = functools.partial(torch.optim.AdamW, lr=1e-3)
 # The learning rate is β/100, so that no run leaves the range of float32 however often it repeats;
-# "lr = beta", the default, is a kernel call of its own kind.
+# "lr = beta" is a kernel call of its own kind.
 SMALL = functools.partial(INDIAN, lr=1e-3)
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "INDIAN (fused)": functools.partial(SMALL, fused=True),
-    "INDIAN (fused, lr = beta)": functools.partial(INDIAN, fused=True),
+    "INDIAN (fused, lr = beta)": functools.partial(INDIAN, lr=0.1, beta=0.1, fused=True),
     "INDIAN (default)": SMALL,
     "INDIAN (foreach)": functools.partial(SMALL, foreach=True),
     "INDIAN (for-loop)": functools.partial(SMALL, foreach=False),
