@@ -28,7 +28,7 @@ if BACKEND == "torch":
     import torch
 
     from indian_keras import _private
-    from indian_keras.backend import on_torch
+    from indian_keras.backend import kernels, on_torch
 
 pytestmark = only_on("torch")
 
@@ -131,7 +131,7 @@ def test_groups_of_tensors_make_the_same_step(
     values = [random.standard_normal(size).astype("float32") for size in sizes]
     runs = []
     for group in (10**6, 16):
-        monkeypatch.setattr(on_torch, "_GROUP", group)
+        monkeypatch.setattr(kernels, "_GROUP", group)
         theta = [keras.Variable(value, dtype="float32") for value in values]
         optimizer = INDIAN(lr, alpha=0.5, beta=0.25)
         calls.clear()
@@ -272,7 +272,7 @@ def test_where_nothing_decays_rounding_does_not_move_w(beta: float) -> None:
     slots, values = optimizer.momentums, [torch.zeros(8)]
     for k in range(200_000, 201_000):
         step = optimizer._coefficients((k + 1) ** -0.5, first=False)
-        on_torch.update(lambda step=step: step, theta, slots, values)
+        on_torch.make(step, [t.value.detach() for t in theta], values, [w.value for w in slots])
     assert_same_bits(slots, [w])
 
 
