@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 import keras
 import numpy as np
 import pytest
 
-from indian_keras import INDIAN, INNA, PowerDecay
+from indian_keras import INDIAN, INNA, INNAprop, PowerDecay
 from tests.on_keras.runs import (
     apply,
     array,
@@ -293,11 +294,12 @@ def test_w_has_at_least_32_bits(dtype: str, request: pytest.FixtureRequest) -> N
     )
 
 
+@pytest.mark.parametrize("method", [INDIAN, INNAprop.from_adam])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16", "float16"])
-def test_it_trains_under_every_policy(policy: str) -> None:
+def test_it_trains_under_every_policy(policy: str, method: Callable) -> None:
     keras.config.set_dtype_policy(policy)
     try:
-        made = model(INDIAN(0.25))
+        made = model(method(0.25 if method is INDIAN else 0.05))
         losses = fit(made, epochs=6)
     finally:
         keras.config.set_dtype_policy("float32")
@@ -305,7 +307,8 @@ def test_it_trains_under_every_policy(policy: str) -> None:
     assert isinstance(made.optimizer, keras.optimizers.LossScaleOptimizer) == (
         policy == "mixed_float16"
     )
-    assert {keras.backend.standardize_dtype(w.dtype) for w in optimizer.momentums} == {"float32"}
+    slots = [*optimizer.momentums, *(optimizer.velocities or [])]
+    assert {keras.backend.standardize_dtype(slot.dtype) for slot in slots} == {"float32"}
     assert losses[-1] < 0.75 * losses[0]
 
 
