@@ -85,7 +85,7 @@ def update_one(optimizer: Any, gradient: Any, variable: Any, of_step: Scalars) -
     dtype = keras.backend.standardize_dtype(momentum.dtype)
     step = Coefficients(*(ops.cast(scalar, dtype) for scalar in of_step.step))
     # An Embedding's gradient may be sparse; a decaying w is not.
-    v = ops.cast(ops.convert_to_tensor(gradient, sparse=False), dtype)
+    v = ops.cast(_dense(gradient), dtype)
     w = ops.convert_to_tensor(momentum)
     u = v
     if of_step.correction is not None:
@@ -106,6 +106,14 @@ def update_one(optimizer: Any, gradient: Any, variable: Any, of_step: Scalars) -
         optimizer.assign(variable, ops.cast(theta, variable.dtype))
     decay = _after(optimizer, variable, step.momentum_momentum)
     optimizer.assign(momentum, decay * w + step.momentum_gradient * u)
+
+
+def _dense(gradient: Any) -> Any:
+    if type(gradient).__name__ == "IndexedSlices":
+        import tensorflow as tf  # noqa: PLC0415
+
+        return tf.convert_to_tensor(gradient)
+    return ops.convert_to_tensor(gradient, sparse=False)
 
 
 def _scaled(optimizer: Any, v: Any, velocity: Any, correction: Any) -> Any:
