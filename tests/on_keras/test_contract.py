@@ -177,7 +177,7 @@ def test_any_number_can_be_a_learning_rate(number: type, kind: str) -> None:
 
 def test_what_is_no_learning_rate_is_refused_later_too() -> None:
     optimizer = INDIAN(0.25)
-    for wrong in (True, np.True_, keras.ops.ones(1), "0.1"):
+    for wrong in (True, np.True_, keras.ops.ones(1), "0.1", type):
         with pytest.raises(TypeError, match="Invalid learning rate: "):
             optimizer.learning_rate = wrong
     with pytest.raises(TypeError, match="learning rate is not settable"):
