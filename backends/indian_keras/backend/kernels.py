@@ -96,7 +96,7 @@ def fused_step(
         size = sum(each.numel() for each in some_v)
         if not scratch or scratch[0].numel() < size:
             scratch = [torch.empty(max(size, _GROUP), device=device, dtype=dtype) for _ in "um"]
-        u, unused = (_parts(buffer[:size].zero_(), some_v) for buffer in scratch)
+        u, unused = (_parts(buffer.narrow(0, 0, size).zero_(), some_v) for buffer in scratch)
         fused_adam()(
             u,
             some_v,
