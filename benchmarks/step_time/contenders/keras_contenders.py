@@ -34,7 +34,7 @@ MODES = {
 # As in torch's: β/100, so that no run leaves the range of float32 however often it repeats.
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "INDIAN": functools.partial(INDIAN, learning_rate=1e-3),
-    "INDIAN, lr = beta": INDIAN,
+    "INDIAN, lr = beta": functools.partial(INDIAN, learning_rate=0.1, beta=0.1),
     "SGD Nesterov": functools.partial(
         keras.optimizers.SGD, learning_rate=1e-3, momentum=0.9, nesterov=True
     ),
