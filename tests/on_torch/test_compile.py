@@ -30,7 +30,7 @@ def test_the_step_compiled_by_inductor_under_a_schedule(
     as_tensor: bool, options: dict[str, Any], inductor: str
 ) -> None:
     params = parameters([(5,), (3, 4)])
-    expected = by_the_paper(params, LRS, 0.5, 0.1, decoupled=0.1)
+    expected = by_the_paper(params, LRS, 0.5, 0.5, decoupled=0.1)
     lr: Any = tensor_lr() if as_tensor else 0.1
     optimizer = INDIAN(params, lr=lr, weight_decay=0.1, **options)
     advance(optimizer, LRS, step=torch.compile(optimizer.step, backend=inductor))
@@ -133,7 +133,7 @@ def test_gradients_in_the_memory_of_a_parameter(
 
 def test_a_late_parameter_makes_its_own_first_step_in_the_graph() -> None:
     early, late = parameters([(5,), (3, 4)])
-    expected = by_the_paper([late], LRS[4:], 0.5, 0.1)
+    expected = by_the_paper([late], LRS[4:], 0.5, 0.5)
     optimizer = INDIAN([early, late])
     step = torch.compile(optimizer.step, backend="aot_eager")
     for k, lr in enumerate(LRS):

@@ -30,7 +30,7 @@ def one_step(param: torch.Tensor, grad: torch.Tensor, **options: Any) -> INDIAN:
 def test_aliases_and_defaults() -> None:
     assert INNA is INDIAN
     group = INDIAN(parameters()).param_groups[0]
-    assert (group["lr"], group["alpha"], group["beta"]) == (0.1, 0.5, 0.1)
+    assert (group["lr"], group["alpha"], group["beta"]) == (0.1, 0.5, 0.5)
     assert group["initial_speed"] is None
 
 
@@ -101,7 +101,7 @@ def test_groups_with_hyperparameters_of_their_own(implementation: str) -> None:
     optimizer = INDIAN([first], lr=0.1, initial_speed=1.0, **IMPLEMENTATIONS[implementation])
     optimizer.add_param_group({"params": [second], "lr": 0.2, "alpha": 0.3, "beta": 0.7})
     for lr, alpha, beta, theta, grad in (
-        (0.1, 0.5, 0.1, expected[0], grads[0]),
+        (0.1, 0.5, 0.5, expected[0], grads[0]),
         (0.2, 0.3, 0.7, expected[1], grads[1]),
     ):
         w = (1 - beta) * grad
@@ -119,7 +119,7 @@ def test_groups_with_hyperparameters_of_their_own(implementation: str) -> None:
 def test_no_gradient_and_a_late_one(implementation: str) -> None:
     early, late = parameters([(5,), (5,)])
     before = late.detach().clone()
-    (theta,), (psi,) = by_the_paper([late], [0.1] * 3, 0.5, 0.1)
+    (theta,), (psi,) = by_the_paper([late], [0.1] * 3, 0.5, 0.5)
     optimizer = INDIAN([early, late], **IMPLEMENTATIONS[implementation])
     for _ in range(4):
         early.grad = torch.ones(5).double()
@@ -137,7 +137,7 @@ def test_no_gradient_and_a_late_one(implementation: str) -> None:
 def test_tensor_lr(implementation: str) -> None:
     for lr in (torch.tensor(0.1, dtype=torch.float64), torch.tensor([0.1], dtype=torch.float64)):
         params = parameters()
-        theta, _ = by_the_paper(params, [0.1] * 5, 0.5, 0.1)
+        theta, _ = by_the_paper(params, [0.1] * 5, 0.5, 0.5)
         advance(INDIAN(params, lr=lr, **IMPLEMENTATIONS[implementation]), [0.1] * 5)
         for param, expected in zip(params, theta, strict=True):
             torch.testing.assert_close(param.detach(), expected, rtol=1e-13, atol=1e-13)
@@ -222,7 +222,7 @@ def test_a_step_without_any_gradient_does_nothing() -> None:
 def test_a_first_step_with_no_lr_and_no_gradient_is_none(options: dict[str, Any]) -> None:
     # torch.distributed.checkpoint makes such a step to see what the state is like.
     params = parameters()
-    expected, _ = by_the_paper(params, [0.1] * 3, 0.5, 0.1)
+    expected, _ = by_the_paper(params, [0.1] * 3, 0.5, 0.5)
     optimizer = INDIAN(params, **options)
     for param in params:
         param.grad = torch.zeros_like(param)
