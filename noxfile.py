@@ -14,7 +14,7 @@ import nox
 from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["tests", "together", "lint", "types", "imports", "wheel"]
+nox.options.sessions = ["tests", "together", "lint", "types", "imports", "docs", "wheel"]
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_external_run = True
 
