@@ -20,6 +20,7 @@ from indian_keras.schedules import PowerDecay
 
 #: The paper's later name.
 INNA = INDIAN
+"""`INDIAN`, by its later name."""
 
 # Keras looks a bare name up among its own optimizers, whose names it lower-cases, and then here.
 for _name, _method in {"INDIAN": INDIAN, "INNA": INDIAN, "INNAprop": INNAprop}.items():

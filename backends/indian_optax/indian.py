@@ -120,6 +120,7 @@ def indian(
 
 
 inna = indian
+"""`indian`, by its later name."""
 
 
 def scale_by_indian(

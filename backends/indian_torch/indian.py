@@ -175,3 +175,4 @@ class INDIAN(InertialOptimizer):
 
 
 INNA = INDIAN
+"""`INDIAN`, by its later name."""

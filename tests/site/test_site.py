@@ -36,8 +36,9 @@ def public_names(package: Path) -> list[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_name_is_on_the_site(package: str) -> None:
-    names = {f"{package}.{name}" for name in public_names(PACKAGES[package])}
-    assert names - inventory() == set()
+    # (A function may hide the module of its name, and is on the site under both.)
+    there = {name.rpartition(".")[2] for name in inventory() if name.startswith(f"{package}.")}
+    assert set(public_names(PACKAGES[package])) - there == set()
 
 
 def test_every_page_that_the_navigation_names_is_there() -> None:
