@@ -12,7 +12,7 @@ metadata a JSON object with
   gradients V holds, and whether it has begun.
 
 w is stored rather than the paper's ψ, which loses digits; `psi` of the optimizer that has loaded
-the file gives it. It needs safetensors: `pip install safetensors`.
+the file gives it. It needs safetensors: `pip install "indian-optimizer[move]"`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,14 @@ class Parameter(NamedTuple):
     group: int = 0
     dtype: str = "float32"
 
+    @property
+    def w(self) -> Array:
+        """The momentum itself, in double precision where σ is not 1."""
+        if self.scale == 1:
+            return self.momentum
+        wide = np.complex128 if np.iscomplexobj(self.momentum) else np.float64
+        return np.asarray(self.momentum.astype(wide) / self.scale)
+
 
 class Run(NamedTuple):
     """A run: its method, the hyperparameters of its groups, its parameters by name, its step."""
@@ -91,10 +99,10 @@ def save(path: str | os.PathLike[str], run: Run) -> None:
     checked_run(run)
     tensors, rows = {}, []
     for name, parameter in run.parameters.items():
-        tensors[f"theta/{name}"] = np.ascontiguousarray(parameter.theta)
-        tensors[f"momentum/{name}"] = np.ascontiguousarray(parameter.momentum)
+        tensors[f"theta/{name}"] = np.asarray(parameter.theta, order="C")
+        tensors[f"momentum/{name}"] = np.asarray(parameter.momentum, order="C")
         if parameter.squares is not None:
-            tensors[f"squares/{name}"] = np.ascontiguousarray(parameter.squares)
+            tensors[f"squares/{name}"] = np.asarray(parameter.squares, order="C")
         fields = ("scale", "steps", "begun", "group", "dtype")
         rows.append({"name": name} | {field: getattr(parameter, field) for field in fields})
     header = {
@@ -160,7 +168,9 @@ def load(path: str | os.PathLike[str]) -> Run:
         if tensors:
             raise ValueError(f"it has no parameter for {sorted(tensors)}")
         checked_run(run)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise ValueError(f"Invalid run file: {str(path)!r} (it has no {error})") from error
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"Invalid run file: {str(path)!r} ({error})") from error
     return run
 
@@ -178,6 +188,9 @@ def checked_run(run: Run) -> Run:
     """
     if run.method not in METHODS:
         raise ValueError(f"Invalid method: {run.method!r} (it must be one of {list(METHODS)})")
+    _check_count("step", run.step)
+    if not run.parameters:
+        raise ValueError("Invalid run: it has no parameters")
     for group in run.groups:
         numbers = {k: v for k, v in group.items() if k in METHODS[run.method] and v is not None}
         checked_hyperparameters(**numbers)
@@ -190,9 +203,25 @@ def checked_run(run: Run) -> Run:
             raise ValueError(f"Invalid parameter {name}: its buffer's scale is {parameter.scale}")
         if (parameter.squares is None) != (run.method == "INDIAN"):
             raise ValueError(f"Invalid parameter {name}: {run.method} does not go with its arrays")
-        if not 0 <= parameter.group < len(run.groups):
+        if parameter.squares is not None and (_pairs(parameter.squares) < 0).any():
+            raise ValueError(f"Invalid parameter {name}: V has negative numbers")
+        if not parameter.begun and np.any(parameter.momentum):
+            raise ValueError(f"Invalid parameter {name}: it has not begun, but has a momentum")
+        _check_count(f"parameter {name}", parameter.steps)
+        _check_count(f"parameter {name}", parameter.group)
+        if parameter.group >= len(run.groups):
             raise ValueError(f"Invalid parameter {name}: there is no group {parameter.group}")
     return run
+
+
+def _pairs(array: Array) -> Array:
+    """Return the real numbers of an array."""
+    return array.reshape(-1).view(array.real.dtype)
+
+
+def _check_count(what: str, value: Any) -> None:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"Invalid {what}: {value!r} (it must be a whole number >= 0)")
 
 
 def inspect(path: str | os.PathLike[str]) -> str:
@@ -221,5 +250,7 @@ def _safetensors(module: str = "") -> Any:
         import safetensors  # noqa: PLC0415 (needed for files alone)
         import safetensors.numpy  # noqa: PLC0415
     except ImportError as error:
-        raise ImportError("a run's file needs safetensors: pip install safetensors") from error
+        raise ImportError(
+            'A run in a file needs safetensors: pip install "indian-optimizer[move]"'
+        ) from error
     return getattr(safetensors, module) if module else safetensors
