@@ -11,6 +11,7 @@ from indian_torch.curvature import largest_curvature, suggest_lr
 from indian_torch.indian import INDIAN, INNA
 from indian_torch.innaprop import INNAprop
 from indian_torch.migration import load_authors_state_dict
+from indian_torch.run_file import load_run, save_run
 from indian_torch.schedules import PowerDecayLR
 from indian_torch.weight_decay import no_weight_decay_groups
 
@@ -21,6 +22,8 @@ __all__ = [
     "PowerDecayLR",
     "largest_curvature",
     "load_authors_state_dict",
+    "load_run",
     "no_weight_decay_groups",
+    "save_run",
     "suggest_lr",
 ]
