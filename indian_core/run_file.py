@@ -194,6 +194,9 @@ def checked_run(run: Run) -> Run:
     for group in run.groups:
         numbers = {k: v for k, v in group.items() if k in METHODS[run.method] and v is not None}
         checked_hyperparameters(**numbers)
+        missing = [name for name in ("lr", "alpha", "beta") if name not in group]
+        if missing:
+            raise ValueError(f"Invalid run: a group of it has no {missing[0]}")
     for name, parameter in run.parameters.items():
         shape = parameter.theta.shape
         arrays = [parameter.momentum, *([] if parameter.squares is None else [parameter.squares])]

@@ -55,8 +55,7 @@ def save_run(path: str | os.PathLike[str], model: keras.Model) -> None:
     Example:
         >>> import os, tempfile
         >>> import keras
-        >>> from indian_keras import INDIAN
-        >>> from indian_keras.run_file import load_run, save_run
+        >>> from indian_keras import INDIAN, load_run, save_run
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         >>> model.compile(optimizer=INDIAN(), loss="mse")
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +155,7 @@ def layout(model: keras.Model) -> list[Entry]:
 
     Example:
         >>> import keras
-        >>> from indian_keras.run_file import layout
+        >>> from indian_keras import layout
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         >>> [entry.kind for entry in layout(model)]
         ['dense kernel', 'bias']

@@ -73,8 +73,7 @@ def save_run(
     """
     members = _members(params, optimizer)
     parameters = {
-        name: _parameter(param, optimizer, number)
-        for name, (param, number) in members.items()
+        name: _parameter(param, optimizer, number) for name, (param, number) in members.items()
     }
     if step is None:
         if "step" not in optimizer.numbers:
@@ -139,7 +138,7 @@ def layout(model: nn.Module) -> list[Entry]:
 
     Example:
         >>> import torch
-        >>> from indian_torch.run_file import layout
+        >>> from indian_torch import layout
         >>> [entry.kind for entry in layout(torch.nn.Sequential(torch.nn.Linear(2, 1)))]
         ['dense kernel', 'bias']
     """
