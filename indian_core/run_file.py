@@ -1,8 +1,8 @@
 r"""A run in a file: what a half-trained model and its optimizer need to go on, in any framework.
 
 The file is one of safetensors: θ, the momentum buffer σw and, for INNAprop, V of each parameter, as
-arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`, and under the key `indian-run` of its
-metadata a JSON object with
+arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME` (complex ones with the two parts along
+a last axis), and under the key `indian-run` of its metadata a JSON object with
 
 * `version`: 1,
 * `method`: "INDIAN" or "INNAprop",
@@ -99,10 +99,10 @@ def save(path: str | os.PathLike[str], run: Run) -> None:
     checked_run(run)
     tensors, rows = {}, []
     for name, parameter in run.parameters.items():
-        tensors[f"theta/{name}"] = np.asarray(parameter.theta, order="C")
-        tensors[f"momentum/{name}"] = np.asarray(parameter.momentum, order="C")
+        tensors[f"theta/{name}"] = _pairs(parameter.theta)
+        tensors[f"momentum/{name}"] = _pairs(parameter.momentum)
         if parameter.squares is not None:
-            tensors[f"squares/{name}"] = np.asarray(parameter.squares, order="C")
+            tensors[f"squares/{name}"] = _pairs(parameter.squares)
         fields = ("scale", "steps", "begun", "group", "dtype")
         rows.append({"name": name} | {field: getattr(parameter, field) for field in fields})
     header = {
@@ -150,21 +150,8 @@ def load(path: str | os.PathLike[str]) -> Run:
         header = json.loads(metadata[_KEY])
         if header["version"] > VERSION:
             raise ValueError(f"it is of version {header['version']}, and {VERSION} is known here")
-        run = Run(
-            header["method"],
-            tuple(header["groups"]),
-            {
-                row.pop("name"): Parameter(
-                    tensors.pop(f"theta/{name}"),
-                    tensors.pop(f"momentum/{name}"),
-                    squares=tensors.pop(f"squares/{name}", None),
-                    **row,
-                )
-                for row in header["parameters"]
-                for name in [row["name"]]
-            },
-            header["step"],
-        )
+        parameters = {row["name"]: _parameter(row, tensors) for row in header["parameters"]}
+        run = Run(header["method"], tuple(header["groups"]), parameters, header["step"])
         if tensors:
             raise ValueError(f"it has no parameter for {sorted(tensors)}")
         checked_run(run)
@@ -173,6 +160,19 @@ def load(path: str | os.PathLike[str]) -> Run:
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"Invalid run file: {str(path)!r} ({error})") from error
     return run
+
+
+def _parameter(row: dict[str, Any], tensors: dict[str, Array]) -> Parameter:
+    """Return the parameter of a row of the header, and take its arrays from the tensors."""
+    name = row.pop("name")
+    theta, momentum = tensors.pop(f"theta/{name}"), tensors.pop(f"momentum/{name}")
+    squares = tensors.pop(f"squares/{name}", None)
+    if row["dtype"].startswith("complex"):
+        # (PyTorch has a V of each part, the others one of the absolute value.)
+        if squares is not None and squares.shape == theta.shape:
+            squares = _from_pairs(squares)
+        theta, momentum = _from_pairs(theta), _from_pairs(momentum)
+    return Parameter(theta, momentum, squares=squares, **row)
 
 
 def checked_run(run: Run) -> Run:
@@ -200,6 +200,8 @@ def checked_run(run: Run) -> Run:
     for name, parameter in run.parameters.items():
         shape = parameter.theta.shape
         arrays = [parameter.momentum, *([] if parameter.squares is None else [parameter.squares])]
+        if parameter.dtype.startswith("complex") != np.iscomplexobj(parameter.theta):
+            raise ValueError(f"Invalid parameter {name}: its arrays are not {parameter.dtype}")
         if any(array.shape != shape for array in arrays):
             raise ValueError(f"Invalid parameter {name}: its arrays have several shapes")
         if not (math.isfinite(parameter.scale) and parameter.scale != 0):
@@ -218,8 +220,16 @@ def checked_run(run: Run) -> Run:
 
 
 def _pairs(array: Array) -> Array:
-    """Return the real numbers of an array."""
-    return array.reshape(-1).view(array.real.dtype)
+    """Return an array of reals: a complex one with its parts along a last axis."""
+    array = np.array(array, order="C")
+    return array[..., None].view(array.real.dtype) if np.iscomplexobj(array) else array
+
+
+def _from_pairs(array: Array) -> Array:
+    if array.shape[-1:] != (2,):
+        raise ValueError(f"an array of shape {array.shape} does not hold complex numbers")
+    complex_dtype = np.result_type(array.dtype, np.complex64)
+    return np.asarray(np.ascontiguousarray(array).view(complex_dtype)[..., 0])
 
 
 def _check_count(what: str, value: Any) -> None:

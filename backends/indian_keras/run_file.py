@@ -264,5 +264,8 @@ def _array(variable: Any) -> Array:
 
 def _put(variable: Any, array: Any) -> None:
     """Assign an array, which may be wider, to a variable."""
+    dtype = _dtype(variable)
+    known = "float32" if dtype == "bfloat16" else dtype  # what NumPy has
     # (As a tensor of its own dtype: Keras would take it through floatx.)
-    variable.assign(ops.cast(ops.convert_to_tensor(array, dtype=str(array.dtype)), variable.dtype))
+    value = ops.convert_to_tensor(np.asarray(array).astype(known), dtype=known)
+    variable.assign(ops.cast(value, dtype))

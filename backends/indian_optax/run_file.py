@@ -166,7 +166,14 @@ def _with_run(node: Any, run: Run, members: Members) -> Any:
                 momentum=tree([parameter.w for parameter in parameters], node.momentum),
             )
         if _is_injected(node):
-            # The schedules of injected hyperparameters follow its count.
+            # The schedules of injected hyperparameters have counts of their own.
+            schedules = {
+                name: each._replace(count=scalar(run.step, each.count))
+                for name, each in getattr(node, "hyperparams_states", {}).items()
+                if hasattr(each, "count")
+            }
+            if schedules:
+                node = node._replace(hyperparams_states=node.hyperparams_states | schedules)
             inner_state = _with_run(node.inner_state, run, members)
             return node._replace(count=scalar(run.step, node.count), inner_state=inner_state)
         return node

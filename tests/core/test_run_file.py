@@ -39,7 +39,16 @@ def run() -> Run:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     before = run()
-    before = before._replace(parameters=before.parameters | {"c": parameter(())})
+    z = RANDOM.standard_normal(3) + 1j * RANDOM.standard_normal(3)
+    more = {
+        "c": parameter(()),
+        "pairs": Parameter(z, z, squares=z.real**2 + 1j * z.imag**2, dtype="complex128"),
+        "absolute": Parameter(z, z, squares=np.abs(z) ** 2, dtype="complex128"),
+        "point": Parameter(
+            np.array(z[0]), np.array(z[1]), squares=np.array(1.0), dtype="complex128"
+        ),
+    }
+    before = before._replace(parameters=before.parameters | more)
     save(path, before)
     after = load(path)
     assert after._replace(parameters={}) == before._replace(parameters={})
@@ -66,6 +75,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         (lambda r: _with(r, scale=0.0), "scale is 0.0"),
         (lambda r: _with(r, begun=False), "it has not begun, but has a momentum"),
         (lambda r: _with(r, squares=-np.ones((2, 3))), "V has negative numbers"),
+        (lambda r: _with(r, dtype="complex64"), "its arrays are not complex64"),
         (lambda r: _with(r, steps=0.5), "0.5"),
         (lambda r: r._replace(step=-1), "Invalid step: -1"),
         (lambda r: r._replace(parameters={}), "no parameters"),
