@@ -116,6 +116,22 @@ def load_run(
         TypeError: If the optimizer is neither of these; likewise.
         FileNotFoundError: If there is no file.
         ImportError: If safetensors is missing.
+
+    Example:
+        >>> import os, tempfile
+        >>> import keras
+        >>> from indian_core.layouts import paired
+        >>> from indian_keras import INDIAN, layout, load_run, save_run
+        >>> old, new = (
+        ...     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]) for _ in range(2)
+        ... )
+        >>> for model in (old, new):
+        ...     model.compile(optimizer=INDIAN(), loss="mse")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "run.safetensors")
+        ...     save_run(path, old)
+        ...     load_run(path, new, paired(layout(old), layout(new), "keras", "keras"))
+        0
     """
     optimizer = _optimizer_of(model)
     members = _members(model, optimizer)

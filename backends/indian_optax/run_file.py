@@ -115,6 +115,21 @@ def load_run(
         ValueError: If the file is damaged, or its run cannot go on here.
         FileNotFoundError: If there is no file.
         ImportError: If safetensors is missing.
+
+    Example:
+        >>> import os, tempfile
+        >>> import jax.numpy as jnp
+        >>> from indian_core.layouts import Move
+        >>> from indian_optax import indian, load_run, save_run
+        >>> solver = indian(0.1)
+        >>> theirs, ours = {"kernel": jnp.array([[1., 2.]])}, {"weight": jnp.zeros((2, 1))}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "run.safetensors")
+        ...     save_run(path, theirs, solver.init(theirs))
+        ...     table = {"weight": Move("kernel", axes=(1, 0))}
+        ...     ours, state = load_run(path, ours, solver.init(ours), table)
+        >>> print(ours["weight"].T)
+        [[1. 2.]]
     """
     inner, scaling = _states_of(state)
     members = _members(params, inner, scaling)

@@ -113,6 +113,18 @@ def load_run(
         TypeError: If the optimizer is neither of these; likewise.
         FileNotFoundError: If there is no file.
         ImportError: If safetensors is missing.
+
+    Example:
+        >>> import os, tempfile, torch
+        >>> from indian_torch import INNAprop, load_run, save_run
+        >>> old, new = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "run.safetensors")
+        ...     save_run(path, old, INNAprop(old.parameters()))
+        ...     load_run(path, new, INNAprop(new.parameters()))
+        0
+        >>> torch.equal(old.weight, new.weight)
+        True
     """
     members = _members(params, optimizer)
     places = {
