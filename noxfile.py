@@ -79,6 +79,16 @@ def minimums(session: nox.Session, adapter: str) -> None:
     run_tests(session, name, folder, backend)
 
 
+@nox.session
+@nox.parametrize("adapter", [nox.param(name, id=name) for name in ADAPTERS])
+def newest(session: nox.Session, adapter: str) -> None:
+    """Run an adapter's tests on what pip resolves today, without constraints."""
+    packages, name, folder, backend = ADAPTERS[adapter]
+    grouped = nox.project.dependency_groups(PYPROJECT, f"test-{name}")
+    session.install(UNCOMPILED, *packages, *grouped)
+    run_tests(session, name, folder, backend)
+
+
 def oldest_series() -> Iterator[str]:
     """Yield, for each "name>=version" of pyproject.toml, the constraint "name==version.*"."""
     project, groups = PYPROJECT["project"], PYPROJECT["dependency-groups"]
@@ -172,6 +182,7 @@ def together(session: nox.Session) -> None:
     """Test what takes every framework in one environment: isolation, benchmarks, the examples."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     install(session, group="test-core")
+    install(session, group="recipes")
     where = ["tests/together", "tests/demo", "tests/benchmarks"]
     session.run("pytest", "-n", "auto", *where, *session.posargs)
 
@@ -180,7 +191,9 @@ def together(session: nox.Session) -> None:
 def trainers(session: nox.Session) -> None:
     """Test the torch adapter in Lightning, Hugging Face's Trainer and Accelerate."""
     install(session, "-e", ".[torch]", group="test-trainers")
+    recipes = ("tests/demo/test_recipes.py", "-k", "torch")
     session.run("pytest", "tests/on_torch/trainers", *session.posargs)
+    session.run("pytest", *recipes)
 
 
 @nox.session

@@ -79,7 +79,9 @@ def from_adam(
     momentum = checked("betas[0]", betas[0], below=1)
     sigma = checked("betas[1]", betas[1], below=1)
     damping = checked_damping(momentum, damping, nesterov=True)
-    gamma, alpha = math.sqrt(lr * (1 - momentum)), math.sqrt((1 - momentum) / lr)
+    # (One root each: neither the product nor the ratio may leave the range of a float.)
+    gamma = math.sqrt(lr) * math.sqrt(1 - momentum)
+    alpha = math.sqrt(1 - momentum) / math.sqrt(lr)
     return InnapropHyperparameters(
         lr=gamma,
         alpha=alpha,

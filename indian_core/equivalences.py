@@ -154,7 +154,7 @@ def sgd_shares(momentum: Any, nesterov: bool = False, damping: Any = None) -> SG
     Returns:
         d and r: 1 − m and 1 for the heavy ball, 1 − m² and 1 + m for Nesterov, d and d/(1 − m).
 
-    Example:
+    Examples:
         >>> sgd_shares(0.75, nesterov=True)
         SGDShares(damping=0.4375, ratio=1.75)
     """
@@ -178,7 +178,7 @@ def scheduled_sgd(lr: Any, momentum: Any, shares: SGDShares) -> Coefficients:
     Returns:
         The four `Coefficients`.
 
-    Example:
+    Examples:
         >>> tuple(scheduled_sgd(0.5, 0.75, sgd_shares(0.75, nesterov=True)))
         (-0.5, -0.875, 0.75, 0.5625)
     """

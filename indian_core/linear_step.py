@@ -134,7 +134,7 @@ def rescaled(step: Coefficients, before: Any, after: Any) -> Coefficients:
     Returns:
         The `Coefficients` of the step on the buffer.
 
-    Example:
+    Examples:
         >>> tuple(rescaled(Coefficients(-0.5, -0.5, 0.75, 0.25), before=2.0, after=4.0))
         (-0.25, -0.5, 1.5, 1.0)
     """

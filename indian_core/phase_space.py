@@ -43,6 +43,7 @@ def step(theta: Any, psi: Any, gradient: Any, lr: Any, alpha: Any, beta: Any) ->
 
     $$\theta_{k+1} = \theta_k + \gamma_k \left((1/\beta - \alpha)\,\theta_k
         - \psi_k/\beta - \beta v_k\right)$$
+
     $$\psi_{k+1} = \psi_k + \gamma_k \left((1/\beta - \alpha)\,\theta_k - \psi_k/\beta\right)$$
 
     Args:
@@ -68,6 +69,7 @@ def innaprop_step(theta: Any, psi: Any, u: Any, lr: Any, alpha: Any, beta: Any) 
     r"""Return (θ_{k+1}, ψ_{k+1}) after one step of INNAprop, as it is published.
 
     $$\psi_{k+1} = (1 - \gamma_k/\beta)\,\psi_k + \gamma_k (1/\beta - \alpha)\,\theta_k$$
+
     $$\theta_{k+1} = \left(1 + \frac{\gamma_k(1 - \alpha\beta)}{\beta - \gamma_k}\right)\theta_k
         - \frac{\gamma_k}{\beta - \gamma_k}\,\psi_{k+1} - \gamma_k\beta\, u_k$$
 

@@ -199,7 +199,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
             ValueError: If the optimizer is not built, or not with this variable, or the variable
                 is one that Keras overwrites with its gradient.
 
-        Example:
+        Examples:
             >>> import keras
             >>> from indian_keras import INDIAN
             >>> variable = keras.Variable([2.0, 4.0])
@@ -230,7 +230,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
             ValueError: If the optimizer is not built, or not with this variable, or the variable
                 is one that Keras overwrites with its gradient, or ψ is not of its shape.
 
-        Example:
+        Examples:
             >>> import keras
             >>> from indian_keras import INDIAN
             >>> variable = keras.Variable([2.0, 4.0])

@@ -21,7 +21,7 @@ def largest_curvature(loss_fn: LossFn, variables: Iterable[Any]) -> float:
     Returns:
         The algebraically largest eigenvalue; negative if the loss curves down in all directions.
 
-    Example:
+    Examples:
         >>> import keras
         >>> theta = keras.Variable([1.0, 1.0, 1.0])
         >>> h = keras.ops.array([1.0, 10.0, -20.0])
@@ -77,7 +77,7 @@ def suggest_lr(
         ImportError: If SciPy is missing.
         NotImplementedError: On Keras's NumPy and OpenVINO backends.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from indian_keras.curvature import suggest_lr
         >>> theta = keras.Variable([1.0, 1.0, 1.0])

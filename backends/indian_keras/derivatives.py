@@ -89,7 +89,8 @@ class _OnJAX(_Point):
         import jax  # noqa: PLC0415
 
         super().__init__(loss_fn, variables)
-        _check_finite(jax.jit(self._loss)(self._values))
+        # Not as a program: what a model makes when it is first called would be a tracer for ever.
+        _check_finite(self._loss(self._values))
         gradient = jax.grad(self._loss)
         self._gradient = jax.jit(gradient)
         self._product = jax.jit(lambda theta, v: jax.jvp(gradient, (theta,), (v,))[1])
@@ -109,11 +110,19 @@ class _OnTorch(_Point):
 
     def _with_graph(self, theta: list[Any]) -> list[Any]:
         import torch  # noqa: PLC0415
+        import torch.nn.attention  # noqa: PLC0415
 
         with torch.enable_grad():
-            # Dropout draws from torch's own generators here: from the same state each time.
-            with torch.random.fork_rng(range(torch.cuda.device_count())):
+            # Dropout draws from torch's own generators here: from the same state each time. Of the
+            # kernels for attention, only this one has second derivatives.
+            with (
+                torch.random.fork_rng(range(torch.cuda.device_count())),
+                torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+            ):
+                # An outer autocast keeps the weights of another call.
+                torch.clear_autocast_cache()
                 loss = self._loss(theta)
+                torch.clear_autocast_cache()
             _check_finite(loss)
             if not loss.requires_grad:
                 return [torch.zeros_like(t) for t in theta]

@@ -34,7 +34,7 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
 
     Source: Castera et al., Lemmas 9 and 10.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from indian_keras import INDIAN
         >>> from indian_keras.energy import energy
@@ -80,7 +80,7 @@ class EnergyLogger(keras.callbacks.Callback):  # type: ignore[misc]
     Raises:
         TypeError: When training begins, if the model's optimizer is neither of the two.
 
-    Example:
+    Examples:
         >>> import keras
         >>> import numpy as np
         >>> from indian_keras import INDIAN

@@ -18,7 +18,9 @@ class INDIAN(Optimizer):
     damping β, the optimizer keeps one slot w of θ's shape and makes the step
 
     $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
+
     $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k$$
+
     $$w_0 = (s - \beta)\, v_0$$
 
     This is the paper's equation (11) with w = (α − 1/β) θ + ψ/β in the place of ψ; `psi` and
@@ -53,7 +55,7 @@ class INDIAN(Optimizer):
         ValueError: If a hyperparameter is negative, NaN or infinite, β is 0, or Keras refuses an
             argument.
 
-    Example:
+    Examples:
         >>> import keras
         >>> variable = keras.Variable([1.0, -2.0])
         >>> optimizer = INDIAN(learning_rate=0.5, alpha=0.5, beta=0.5)
@@ -142,7 +144,7 @@ class INDIAN(Optimizer):
             TypeError: If an argument is not a real number.
             ValueError: If an argument is out of range, or SGD itself would refuse it.
 
-        Example:
+        Examples:
             >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75).beta
             0.5
             >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75, damping=0.5).beta

@@ -25,6 +25,7 @@ class INNAprop(Optimizer):
     and makes INDIAN's step on u:
 
     $$\theta_t = (1 - \gamma_t\lambda)\,\theta_{t-1} - \gamma_t (w_{t-1} + \beta u_t)$$
+
     $$w_t = (1 - \alpha\gamma_t)\, w_{t-1} + \gamma_t (1 - \alpha\beta)\, u_t, \qquad w_0 = 0$$
 
     ε stands outside of the root, after the bias correction, as in PyTorch's Adam (in Keras's it
@@ -61,7 +62,7 @@ class INNAprop(Optimizer):
             INNAprop's.
         ValueError: If a hyperparameter is out of range, or Keras refuses an argument.
 
-    Example:
+    Examples:
         >>> import keras
         >>> variable = keras.Variable([1.0, -2.0])
         >>> optimizer = INNAprop.from_adam(learning_rate=0.1)
@@ -156,7 +157,7 @@ class INNAprop(Optimizer):
             TypeError: If an argument is not a real number.
             ValueError: If an argument is out of range.
 
-        Example:
+        Examples:
             >>> optimizer = INNAprop.from_adam(learning_rate=0.25, beta_1=0.75)
             >>> float(optimizer.learning_rate), optimizer.alpha, optimizer.beta
             (0.25, 1.0, 0.4375)

@@ -18,7 +18,7 @@ def as_learning_rate(learning_rate: Any) -> Any:
         TypeError: If it is none of them, nor a scalar array or tensor.
         ValueError: If it is negative, NaN or infinite.
     """
-    if callable(learning_rate):
+    if callable(learning_rate) and not isinstance(learning_rate, type):
         return learning_rate
     is_tensor = ops.is_tensor(learning_rate) or isinstance(learning_rate, keras.Variable)
     if is_tensor and tuple(learning_rate.shape) == ():

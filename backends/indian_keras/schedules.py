@@ -25,7 +25,7 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: igno
         TypeError: If an argument is not a real number.
         ValueError: If an argument is negative, NaN or infinite.
 
-    Example:
+    Examples:
         >>> schedule = PowerDecay(0.5)
         >>> float(schedule(3))
         0.25

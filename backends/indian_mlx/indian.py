@@ -15,6 +15,7 @@ class INDIAN(Base):
     r"""INDIAN (INNA), an inertial Newton algorithm.
 
     $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
+
     $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k, \qquad
       w_0 = (s - \beta)\, v_0$$
 

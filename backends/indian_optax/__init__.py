@@ -1,6 +1,6 @@
 """INDIAN (INNA) and INNAprop for JAX, as optax gradient transformations.
 
-Example:
+Examples:
     >>> import optax
     >>> from indian_optax import indian, power_decay
     >>> optimizer = optax.chain(optax.clip_by_global_norm(1.0), indian(power_decay(0.1)))

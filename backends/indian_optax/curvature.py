@@ -31,7 +31,7 @@ def largest_curvature(loss_fn: LossFn, params: optax.Params) -> float:
     Returns:
         The algebraically largest eigenvalue; negative if the loss curves down in all directions.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from indian_optax.curvature import largest_curvature
         >>> curvature = jnp.array([1., 10., -20.])
@@ -80,7 +80,7 @@ def suggest_lr(
             or nothing limits the step ($\alpha = 0$ and no positive curvature).
         ImportError: If SciPy is missing.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from indian_optax.curvature import suggest_lr
         >>> curvature = jnp.array([1., 10., 100.])

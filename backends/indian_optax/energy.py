@@ -39,7 +39,7 @@ def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
         ValueError: If the loss is not a real scalar, or the state holds no
             `IndianState`.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax

@@ -40,6 +40,7 @@ def indian(
     v_0$ the step t ≥ 0 is
 
     $$u_t = -\gamma_t (w_t + \beta v_t) - \gamma_t \lambda \theta_t$$
+
     $$w_{t+1} = (1 - \alpha\gamma_t)\, w_t + \gamma_t (1 - \alpha\beta)\, v_t$$
 
     and `optax.apply_updates` adds $u_t$. This is equation (11) of the paper, exactly and for any
@@ -87,7 +88,7 @@ def indian(
             is checked where it is known, outside of ``jax.jit``. ``update`` raises it if trees or
             shapes do not match, or weight decay is asked for and ``params`` are not given.
 
-    Example:
+    Examples:
         >>> import optax
         >>> import jax
         >>> import jax.numpy as jnp
@@ -159,7 +160,7 @@ def scale_by_indian(
             if the gradients' tree or shapes are not those of the parameters, or a gradient is
             complex and its parameter is not.
 
-    Example:
+    Examples:
         >>> import optax
         >>> import jax
         >>> import jax.numpy as jnp
@@ -215,7 +216,7 @@ def from_sgd(
         ValueError: If an argument is out of range, or Nesterov momentum is asked for without any,
             or with a damping.
 
-    Example:
+    Examples:
         >>> import optax
         >>> import jax
         >>> import jax.numpy as jnp

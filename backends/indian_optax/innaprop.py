@@ -66,6 +66,7 @@ def innaprop(
     in the place of $v_t$:
 
     $$u_t = -\gamma_t (w_t + \beta g_t) - \gamma_t \lambda \theta_t$$
+
     $$w_{t+1} = (1 - \alpha\gamma_t)\, w_t + \gamma_t (1 - \alpha\beta)\, g_t$$
 
     So a gradient moves a parameter by γβ at once, and by γ/α in all, over a memory of 1/(αγ) steps:
@@ -110,7 +111,7 @@ def innaprop(
         ValueError: If a value is out of range, or an array is not a scalar. ``update`` raises it if
             trees or shapes do not match, or weight decay is asked for and ``params`` are not given.
 
-    Example:
+    Examples:
         >>> import optax
         >>> import jax
         >>> import jax.numpy as jnp
@@ -170,7 +171,7 @@ def scale_by_innaprop(
         TypeError: As `innaprop`.
         ValueError: As `innaprop`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from indian_optax import scale_by_innaprop
         >>> solver = scale_by_innaprop(0.5, alpha=0.5, beta=0.5, sigma=0.75)
@@ -226,7 +227,7 @@ def innaprop_from_adam(
             ``weight_decay``) a schedule.
         ValueError: If an argument is out of range.
 
-    Example:
+    Examples:
         >>> import optax
         >>> import jax
         >>> import jax.numpy as jnp

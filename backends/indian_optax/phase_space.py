@@ -38,7 +38,7 @@ def psi(state: optax.OptState, params: optax.Params) -> optax.Params:
         ValueError: If the state holds no `IndianState`, or it is not these
             parameters' state, or a wrapper keeps the optimizer's parameters for itself.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from indian_optax import indian, psi
         >>> solver = indian(0.5, alpha=0.5, beta=1.0)
@@ -88,7 +88,7 @@ def with_psi(
         ValueError: If the state holds no `IndianState`,
             or the trees or shapes do not match.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from indian_optax import indian, psi, with_psi
         >>> solver = indian(0.5, alpha=0.5, beta=1.0)

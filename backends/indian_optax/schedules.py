@@ -31,7 +31,7 @@ def power_decay(init_value: float, power: float = POWER) -> Callable[[Any], Any]
         TypeError: If an argument is not a real number.
         ValueError: If an argument is negative or not finite.
 
-    Example:
+    Examples:
         >>> schedule = power_decay(0.5)
         >>> [float(schedule(count)) for count in (0, 3, 15)]
         [0.5, 0.25, 0.125]

@@ -57,7 +57,7 @@ def stochastic_rounding(
         TypeError: If ``key`` is neither a random key nor an integer, or ``inner`` no optimizer.
         ValueError: ``update`` raises it without ``params``, or if the trees do not match.
 
-    Example:
+    Examples:
         >>> import optax
         >>> import jax.numpy as jnp
         >>> from indian_optax import indian, stochastic_rounding

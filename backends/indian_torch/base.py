@@ -246,7 +246,7 @@ class InertialOptimizer(Optimizer):
         Raises:
             ValueError: If the optimizer has no such parameter.
 
-        Example:
+        Examples:
             >>> import torch
             >>> from indian_torch import INDIAN
             >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
@@ -281,7 +281,7 @@ class InertialOptimizer(Optimizer):
                 has been changed then.
             TypeError: If ψ is not a tensor.
 
-        Example:
+        Examples:
             >>> import torch
             >>> from indian_torch import INDIAN
             >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))

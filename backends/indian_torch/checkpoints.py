@@ -112,6 +112,8 @@ def check_buffer(where: str, name: str, buffer: Any, param: Tensor) -> None:
         )
     if buffer.layout != torch.strided:
         raise ValueError(f"{where}: {name} should be dense, but is {buffer.layout}")
+    if buffer.is_meta and not param.is_meta:
+        raise ValueError(f"{where}: {name} should have numbers, but is on meta")
     if name == "exp_avg_sq" and not is_unreadable(buffer):
         pairs = torch.view_as_real(buffer.resolve_conj()) if buffer.is_complex() else buffer
         if _any(pairs < 0):

@@ -36,7 +36,7 @@ def largest_curvature(loss_fn: Callable[[], Tensor], params: ParamsT) -> float:
     Returns:
         The algebraically largest eigenvalue; negative if the loss curves down in all directions.
 
-    Example:
+    Examples:
         >>> import torch
         >>> theta = torch.ones(3, requires_grad=True)
         >>> h = torch.tensor([1.0, 10.0, -20.0])
@@ -61,7 +61,8 @@ def suggest_lr(
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
     with γ_max of `indian_core.tuning.max_lr`. Give it a loss over as many samples as fit, in
-    the mode that you train in; docs/tuning.md says what to expect. It costs some thirty
+    the mode that you train in; docs/tuning.md says what to expect. It speaks of the loss's own
+    curvature, which INNAprop's scaled gradient does not follow. It costs some thirty
     gradients and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double precision.
 
     The parameters, their gradients and torch's random number generators (of the CPU and of the
@@ -91,7 +92,7 @@ def suggest_lr(
         ImportError: If SciPy is missing: ``pip install "indian-optimizer[tuning]"``.
         RuntimeError: If the loss goes through ``checkpoint(..., use_reentrant=True)``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from indian_torch.curvature import suggest_lr
         >>> theta = torch.ones(3, requires_grad=True)

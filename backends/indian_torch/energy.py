@@ -40,7 +40,7 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
 
     Source: Castera et al., Lemmas 9 and 10.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from indian_torch import INDIAN
         >>> from indian_torch.energy import energy

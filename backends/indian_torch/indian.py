@@ -20,6 +20,7 @@ class INDIAN(InertialOptimizer):
     With θ the parameters, v_k a minibatch gradient at θ_k, and w a momentum of θ's shape,
 
     $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
+
     $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k, \qquad
       w_0 = (s - \beta)\, v_0$$
 
@@ -72,7 +73,7 @@ class INDIAN(InertialOptimizer):
         TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
         RuntimeError: If two options exclude each other.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from indian_torch import INDIAN
         >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
@@ -150,7 +151,7 @@ class INDIAN(InertialOptimizer):
             ValueError: If there is no such SGD, or it has a ``dampening``.
             TypeError: If an argument is not a number, or ``params`` is a tensor.
 
-        Example:
+        Examples:
             >>> import torch
             >>> from indian_torch import INDIAN
             >>> weight = torch.nn.Parameter(torch.ones(3))

@@ -23,6 +23,7 @@ class INNAprop(InertialOptimizer):
 
     $$V_t = \sigma V_{t-1} + (1 - \sigma)\, v_t^2, \qquad
       u_t = \frac{v_t}{\sqrt{V_t/(1 - \sigma^t)} + \varepsilon}$$
+
     $$\theta \leftarrow (1 - \gamma\lambda)\, \theta - \gamma (w + \beta u_t), \qquad
       w \leftarrow (1 - \alpha\gamma)\, w + \gamma (1 - \alpha\beta)\, u_t, \qquad w_1 = 0$$
 
@@ -69,7 +70,7 @@ class INNAprop(InertialOptimizer):
             argument not one of INNAprop's.
         RuntimeError: If two options exclude each other.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from indian_torch import INNAprop
         >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
@@ -151,7 +152,7 @@ class INNAprop(InertialOptimizer):
             ValueError: If there is no such AdamW, or it has ``amsgrad``.
             TypeError: If an argument is not a number, or ``params`` is a tensor.
 
-        Example:
+        Examples:
             >>> import torch
             >>> from indian_torch import INNAprop
             >>> weight = torch.nn.Parameter(torch.ones(3))

@@ -43,7 +43,7 @@ def load_authors_state_dict(
             been changed then.
         TypeError: If a hyperparameter is not a number, or the optimizer neither of these; likewise.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from indian_torch import INDIAN, load_authors_state_dict
         >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
@@ -133,8 +133,10 @@ def _check_state(
 ) -> None:
     """Raise unless this is the state of a parameter in the authors' code."""
     where = f"state_dict, parameter {number!r}"
-    names = ["step", "psi"] + (["exp_avg_sq"] if isinstance(optimizer, INNAprop) else [])
-    if not state.keys() <= set(names) or ("psi" in state and not state.keys() >= set(names[2:])):
+    scaled = isinstance(optimizer, INNAprop)
+    names = ["step", "psi"] + (["exp_avg_sq"] if scaled else [])
+    complete = state.keys() >= set(names) or not (scaled and state)
+    if not (complete and state.keys() <= set(names)):
         raise ValueError(f"{where}: expected {' and '.join(names)}, got {sorted(state)}")
     check_number(where, "step", state.get("step", 0))
     if "psi" not in state:
@@ -143,5 +145,5 @@ def _check_state(
         check_psi(state["psi"], param)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
-    if isinstance(optimizer, INNAprop):
+    if scaled:
         check_buffer(where, "exp_avg_sq", state["exp_avg_sq"], param)

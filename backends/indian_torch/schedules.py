@@ -25,7 +25,7 @@ class PowerDecayLR(LRScheduler):
         ValueError: If ``power`` is negative, NaN or infinite.
         TypeError: If ``power`` is not a real number.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from indian_torch import INDIAN
         >>> optimizer = INDIAN([torch.nn.Parameter(torch.ones(2))], lr=0.5)

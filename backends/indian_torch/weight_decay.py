@@ -24,7 +24,7 @@ def no_weight_decay_groups(model: nn.Module, weight_decay: float) -> list[dict[s
         TypeError: If the model is not a module, or λ not a number.
         ValueError: If λ is negative, NaN or infinite.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> from indian_torch import INDIAN, no_weight_decay_groups
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))

@@ -10,31 +10,35 @@ from typing import Any
 import numpy as np
 import torch
 
-from indian_torch import INDIAN, PowerDecayLR, load_authors_state_dict, suggest_lr
+from indian_core import METHODS as TABLE
+from indian_torch import INDIAN, INNAprop, PowerDecayLR, load_authors_state_dict, suggest_lr
 
 from . import drift, killed
 from .refusals import FailsLaterError, Trial, mangled
 from .values import Value, general, usable
 
 VERSIONS = {"torch": torch.__version__}
-NAMES = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
-WORDS = {"lr": ("learning rate", "lr"), "sgd_lr": ("learning rate", "lr")}
+METHODS: dict[str, Any] = {"INDIAN": INDIAN, "INNAprop": INNAprop}
+WORDS = dict.fromkeys(("lr", "sgd_lr", "adam_lr"), ("learning rate", "lr"))
 IMPLEMENTATIONS = ({}, {"foreach": True}, {"foreach": False}, {"fused": True})
 
 
 def trials() -> Iterator[Trial]:
     """Yield all inputs."""
     values = general() + _tensors()
+    for method, make in METHODS.items():
+        for value in values:
+            for name in TABLE[method]:
+                for where, run in _places(make).items():
+                    yield _trial(f"{method}, {where}", name, value, run)
+                for implementation in IMPLEMENTATIONS:
+                    yield _in_mid_run(make, name, value, implementation)
+                yield _loaded(make, name, value)
+        yield from _state_dicts(make)
     for value in values:
-        for name in NAMES:
-            for where, run in _PLACES.items():
-                yield _trial(f"{where}", name, value, run)
-            for implementation in IMPLEMENTATIONS:
-                yield _in_mid_run(name, value, implementation)
-            yield _loaded(name, value)
         for name, run in _FUNCTIONS.items():
             yield _trial("functions", name, value, run)
-    yield from _state_dicts()
+    yield from _authors_state_dicts()
 
 
 def _tensors() -> list[Value]:
@@ -50,7 +54,7 @@ def _tensors() -> list[Value]:
     ]
 
 
-def _run(optimizer: INDIAN) -> list[np.ndarray]:
+def _run(optimizer: Any) -> list[np.ndarray]:
     for group in optimizer.param_groups:
         for param in group["params"]:
             param.grad = torch.linspace(-1, 1, 3, dtype=torch.float64)
@@ -63,17 +67,17 @@ def _param() -> torch.nn.Parameter:
     return torch.nn.Parameter(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
 
 
-def _added(name: str, value: Any) -> Any:
-    optimizer = INDIAN([_param()])
-    optimizer.add_param_group({"params": [_param()], name: value})
-    return _run(optimizer)
+def _places(make: Any) -> dict[str, Callable[[str, Any], Any]]:
+    def added(name: str, value: Any) -> Any:
+        optimizer = make([_param()])
+        optimizer.add_param_group({"params": [_param()], name: value})
+        return _run(optimizer)
 
-
-_PLACES: dict[str, Callable[[str, Any], Any]] = {
-    "constructor": lambda name, value: _run(INDIAN([_param()], **{name: value})),
-    "parameter group": lambda name, value: _run(INDIAN([{"params": [_param()], name: value}])),
-    "add_param_group": _added,
-}
+    return {
+        "constructor": lambda name, value: _run(make([_param()], **{name: value})),
+        "parameter group": lambda name, value: _run(make([{"params": [_param()], name: value}])),
+        "add_param_group": added,
+    }
 
 
 def _suggested(**arguments: Any) -> float:
@@ -93,6 +97,7 @@ _FUNCTIONS: dict[str, Callable[[str, Any], Any]] = {
     "sgd_lr": lambda _, value: _run(INDIAN.from_sgd([_param()], value, 0.5)),
     "momentum": lambda _, value: _run(INDIAN.from_sgd([_param()], 0.1, value)),
     "damping": lambda _, value: _run(INDIAN.from_sgd([_param()], 0.1, 0.9, damping=value)),
+    "adam_lr": lambda _, value: _run(INNAprop.from_adam([_param()], value)),
 }
 
 
@@ -118,7 +123,7 @@ def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) 
     )
 
 
-def _watched(optimizer: INDIAN) -> Callable[[], Any]:
+def _watched(optimizer: Any) -> Callable[[], Any]:
     def watched() -> Any:
         groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
         params = [p.detach() for g in optimizer.param_groups for p in g["params"]]
@@ -127,24 +132,24 @@ def _watched(optimizer: INDIAN) -> Callable[[], Any]:
     return watched
 
 
-def _two_groups(options: dict[str, Any]) -> INDIAN:
-    optimizer = INDIAN([{"params": [_param()]}, {"params": [_param(), _param()]}], **options)
+def _two_groups(make: Any, options: dict[str, Any]) -> Any:
+    optimizer = make([{"params": [_param()]}, {"params": [_param(), _param()]}], **options)
     _run(optimizer)
     return optimizer
 
 
-def _in_mid_run(name: str, value: Value, options: dict[str, Any]) -> Trial:
-    optimizer = _two_groups(options)
+def _in_mid_run(make: Any, name: str, value: Value, options: dict[str, Any]) -> Trial:
+    optimizer = _two_groups(make, options)
     optimizer.param_groups[1][name] = value.value
 
     def expected() -> Any:
-        other = _two_groups(options)
+        other = _two_groups(make, options)
         other.param_groups[1][name] = value.number
         return _run(other)
 
     can = _usable(name, value, tensors=name == "lr")
     return Trial(
-        "in mid-run, second group",
+        f"{make.__name__}, in mid-run, second group",
         f"{name} = {value.label}, {options or 'default'}",
         can,
         WORDS.get(name, (name,)),
@@ -154,12 +159,12 @@ def _in_mid_run(name: str, value: Value, options: dict[str, Any]) -> Trial:
     )
 
 
-def _loaded(name: str, value: Value) -> Trial:
-    optimizer = _two_groups({})
-    state_dict = _two_groups({}).state_dict()
+def _loaded(make: Any, name: str, value: Value) -> Trial:
+    optimizer = _two_groups(make, {})
+    state_dict = _two_groups(make, {}).state_dict()
     state_dict["param_groups"][1][name] = value.value
     return Trial(
-        "load_state_dict, groups",
+        f"{make.__name__}, load_state_dict, groups",
         f"{name} = {value.label}",
         _usable(name, value, tensors=name == "lr"),
         WORDS.get(name, (name,)),
@@ -183,28 +188,34 @@ def _bad_entries(entry: Any) -> Iterator[tuple[str, Any]]:
         yield "tiny", 5e-324
 
 
-def _strangers() -> Iterator[tuple[str, Any]]:
-    for other in (torch.optim.Adam, torch.optim.SGD, torch.optim.Adagrad, torch.optim.LBFGS):
+def _strangers(make: Any) -> Iterator[tuple[str, Any]]:
+    for other in (
+        *(m for m in METHODS.values() if m is not make),
+        torch.optim.Adam,
+        torch.optim.SGD,
+        torch.optim.Adagrad,
+        torch.optim.LBFGS,
+    ):
         param = _param()
         optimizer = other([param], lr=0.1)
         param.grad = torch.ones(3, dtype=torch.float64)
         optimizer.step(lambda: torch.tensor(0.0))
         yield f"of {other.__name__}", optimizer.state_dict()
     larger = torch.nn.Parameter(torch.ones(4, dtype=torch.float64))
-    optimizer = INDIAN([larger])
+    optimizer = make([larger])
     larger.grad = torch.ones(4, dtype=torch.float64)
     optimizer.step()
     yield "of another model", optimizer.state_dict()
     yield "of no model", {}
 
 
-def _state_dicts() -> Iterator[Trial]:
+def _state_dicts(make: Any) -> Iterator[Trial]:
     for options in IMPLEMENTATIONS:
-        good = _two_groups(options).state_dict()
-        for what, state_dict in (*mangled(good, _bad_entries), *_strangers()):
-            optimizer = _two_groups(options)
+        good = _two_groups(make, options).state_dict()
+        for what, state_dict in (*mangled(good, _bad_entries), *_strangers(make)):
+            optimizer = _two_groups(make, options)
             yield Trial(
-                "load_state_dict",
+                f"{make.__name__}, load_state_dict",
                 what,
                 None,
                 (),
@@ -212,28 +223,35 @@ def _state_dicts() -> Iterator[Trial]:
                 None,
                 _watched(optimizer),
             )
+
+
+def _authors_state_dicts() -> Iterator[Trial]:
+    group = {"lr": 0.1, "alpha": 0.5, "beta": 0.1, "weight_decay": 0.0, "params": [0]}
+    state = {"step": 3, "psi": torch.ones(3)}
     theirs = {
-        "state": {0: {"step": 3, "psi": torch.ones(3)}},
-        "param_groups": [
-            {"lr": 0.1, "alpha": 0.5, "beta": 0.1, "decaypower": 0.5, "weight_decay": 0.0}
-            | {"params": [0]}
-        ],
+        "INDIAN": (state, group | {"decaypower": 0.5}),
+        "INNAprop": (
+            state | {"exp_avg_sq": torch.ones(3)},
+            group | {"sigma": 0.9, "eps": 1e-8, "maximize": False},
+        ),
     }
-    for what, state_dict in mangled(theirs, _bad_entries):
-        optimizer = INDIAN([_param()])
-        _run(optimizer)
-        yield Trial(
-            "load_authors_state_dict",
-            what,
-            None,
-            (),
-            lambda o=optimizer, s=state_dict: load_authors_state_dict(o, s),
-            None,
-            _watched(optimizer),
-        )
+    for method, (their_state, their_group) in theirs.items():
+        good = {"state": {0: their_state}, "param_groups": [their_group]}
+        for what, state_dict in mangled(good, _bad_entries):
+            optimizer = METHODS[method]([_param()])
+            _run(optimizer)
+            yield Trial(
+                f"{method}, load_authors_state_dict",
+                what,
+                None,
+                (),
+                lambda o=optimizer, s=state_dict: load_authors_state_dict(o, s),
+                None,
+                _watched(optimizer),
+            )
 
 
-def _load_and_step(optimizer: INDIAN, state_dict: Any) -> None:
+def _load_and_step(optimizer: Any, state_dict: Any) -> None:
     """Load, and if that passes, step: what was loaded must not be of the kind that fails later."""
     optimizer.load_state_dict(state_dict)
     try:

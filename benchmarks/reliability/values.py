@@ -92,4 +92,6 @@ def usable(name: str, number: float | None) -> bool:
         return number <= 1
     if name == "damping":  # of a momentum of 0.9
         return 0.1 <= number <= 1
-    return number > 0 or name not in ("beta", "safety", "sgd_lr")
+    if name == "sigma":
+        return number < 1
+    return number > 0 or name not in ("beta", "safety", "sgd_lr", "adam_lr")

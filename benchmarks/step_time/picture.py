@@ -3,10 +3,11 @@
     python -m benchmarks.step_time.picture
 
 Reads every step-time-*.json in the results folder and draws, for ResNet-50's parameters, the time
-of a step of INDIAN, of the framework's own SGD with Nesterov momentum and of its Adam, over their
-memory traffic: INDIAN and SGD read θ, a buffer and the gradient and write two of them. That is five
-streams, or two and a half copies at the speed that the same run copied the parameters with; Adam
-moves seven. (A copy may also read what it overwrites, so that a step in place can stay under 1.)
+of a step of INDIAN and INNAprop, of the framework's own SGD with Nesterov momentum, its Adam and
+its AdamW, over the memory traffic of the first: INDIAN and SGD read θ, a buffer and the gradient
+and write two of them. That is five streams, or two and a half copies at the speed that the same run
+copied the parameters with; Adam, AdamW and INNAprop move seven. (A copy may also read what it
+overwrites, so that a step in place can stay under 1.)
 Prints the table, and leaves step-times.png.
 """
 
@@ -25,6 +26,8 @@ from benchmarks.harness import RESULTS, tables
 from benchmarks.harness.figure import COLOURS, save
 
 SHAPES = "ResNet-50"
+# INDIAN and SGD with Nesterov momentum move five streams; INNAprop, Adam and AdamW seven.
+LABELS = ("INDIAN", "SGD", "Adam", "INNAprop", "AdamW")
 COPIES = 2.5  # five streams, of which a copy moves two
 
 
@@ -56,34 +59,42 @@ def collect(folder: Path) -> dict[str, dict[str, float]]:
 def _over_the_limit(result: dict[str, Any]) -> dict[str, float]:
     contenders = result["sets"][SHAPES]["contenders"]
     limit = COPIES * contenders["copy"]["median_ms"]
-    # Fused, jitted or what else the baseline is: INDIAN in the same way.
+    # Fused, jitted or what else the baselines are: ours in the same way.
     mode = result["baselines"][0].partition("(")[2]
-    indian = next(
-        name for name in contenders if name.startswith("INDIAN") and name.partition("(")[2] == mode
-    )
-    return {name: contenders[name]["median_ms"] / limit for name in (indian, *result["baselines"])}
+    ours = [
+        next(n for n in contenders if n.startswith(name) and n.partition("(")[2] == mode)
+        for name in ("INDIAN", "INNAprop")
+        if any(n.startswith(name) for n in contenders)
+    ]
+    names = [ours[0], *result["baselines"][:2], *ours[1:], *result["baselines"][2:]]
+    return {
+        label: contenders[name]["median_ms"] / limit
+        for label, name in zip(LABELS, names, strict=False)
+    }
 
 
 def table(rows: dict[str, dict[str, float]]) -> str:
     """Return a row per file."""
     lines = []
     for where, times in rows.items():
-        indian, sgd, adam = times.values()
-        numbers = (indian, sgd, adam, indian / sgd, indian / adam)
-        lines.append((where, *(f"{number:.2f}" for number in numbers)))
-    header = ("over two and a half copies", "INDIAN", "SGD", "Adam", "/ SGD", "/ Adam")
+        ratios = [
+            f"{times[ours] / times[other]:.2f}" if ours in times and other in times else ""
+            for ours, other in (("INDIAN", "SGD"), ("INDIAN", "Adam"), ("INNAprop", "AdamW"))
+        ]
+        values = (f"{times[label]:.2f}" if label in times else "" for label in LABELS)
+        lines.append((where, *values, *ratios))
+    header = ("over two and a half copies", *LABELS, "INDIAN / SGD", "/ Adam", "INNAprop / AdamW")
     return tables.table(header, lines)
 
 
 def picture(rows: dict[str, dict[str, float]]) -> Figure:
     """Return the bars: a group per file."""
-    figure = Figure(figsize=(1.5 + 2.0 * len(rows), 4.4), layout="constrained")
+    figure = Figure(figsize=(1.5 + 2.6 * len(rows), 4.4), layout="constrained")
     axes = figure.subplots()
-    labels = ("INDIAN", "SGD with Nesterov momentum", "Adam")
-    for i, (label, colour) in enumerate(zip(labels, COLOURS, strict=False)):
-        heights = [list(times.values())[i] for times in rows.values()]
-        places = [group + 0.27 * (i - 1) for group in range(len(rows))]
-        bars = axes.bar(places, heights, 0.25, color=colour, label=label)
+    for i, (label, colour) in enumerate(zip(LABELS, COLOURS, strict=False)):
+        heights = [times.get(label, 0.0) for times in rows.values()]
+        places = [group + 0.17 * (i - 2) for group in range(len(rows))]
+        bars = axes.bar(places, heights, 0.16, color=colour, label=label)
         axes.bar_label(bars, fmt="%.2f", fontsize="small")
     axes.axhline(1, color="0.3", linewidth=1)
     axes.set_xticks(range(len(rows)), [where.replace(", ", "\n") for where in rows])

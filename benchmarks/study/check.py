@@ -106,7 +106,7 @@ def _curve(
     """Return the losses at the points of a run in PyTorch's autograd."""
     import torch  # noqa: PLC0415
 
-    from benchmarks.study.runs import EVALUATED, POINTS, factors  # noqa: PLC0415
+    from benchmarks.study.runs import POINTS, factors  # noqa: PLC0415
 
     workload = runner.workload
     layers = workload.initial(np.random.default_rng((seed, 1)))
@@ -120,7 +120,7 @@ def _curve(
 
     step = make(theta, lr, translation, numbers)
     images, labels = workload.train
-    seen = [np.asarray(array)[:EVALUATED] for array in runner._seen]
+    seen = [np.asarray(array)[: workload.seen // 4] for array in runner._seen]
     batches, factor = workload.batches(seed), factors("cosine", workload)
     per_point = len(batches) // POINTS
     losses = []

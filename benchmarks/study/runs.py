@@ -23,8 +23,6 @@ from benchmarks.study.methods import METHODS, SWEEPS, Method
 from benchmarks.study.workloads import Workload, load
 
 POINTS = 20  # of a curve
-EVALUATED = 1000  # samples of a point's loss
-AT_THE_END = 4000  # and at the end, of the training and of the test samples
 DIMENSIONS = 3
 TUNING_SEED = 0
 _DIGITS = 5
@@ -67,8 +65,8 @@ class Runner:
     def __init__(self, workload: Workload, method: Method) -> None:
         self.workload, self.method = workload, method
         self._train = tuple(map(jnp.asarray, workload.train))
-        self._seen = _some(workload.train, AT_THE_END)
-        self._test = _some(workload.test, AT_THE_END)
+        self._seen = _some(workload.train, workload.seen)
+        self._test = _some(workload.test, workload.seen)
         # Of the last tenth of the run.
         self._averaging = 1 - 10 / workload.steps
         self._program = jax.jit(self._run)
@@ -95,7 +93,7 @@ class Runner:
 
     def _run(self, values: Any, factors: Any, params: Any, batches: Any, data: Any) -> Any:
         train, seen, test = data
-        some = tuple(array[:EVALUATED] for array in seen)
+        some = tuple(array[: self.workload.seen // 4] for array in seen)
         workload = self.workload
         optimizer = self.method.make(values, lambda count: factors[count])
         if workload.clip is not None:

@@ -35,6 +35,8 @@ class Workload:
         test: Those that nothing is trained or chosen on.
         batch_size: B.
         steps: How many steps a run makes.
+        seen: How many samples a loss at the end is the mean of, in training and in testing; a
+            point of a curve takes a quarter of them.
         warmup: The part of the steps over which the learning rate rises from 0, for all methods:
             INNAprop's momentum, which is not bias-corrected, begins gently by itself, and Adam's
             does not.
@@ -49,6 +51,7 @@ class Workload:
     test: Arrays
     batch_size: int
     steps: int
+    seen: int = 4000
     warmup: float = 0.05
     clip: float | None = None
 
@@ -126,6 +129,7 @@ def characters(name: str, _folder: str | None) -> Workload:
         (rows[test],),
         batch_size=16,
         steps=800,
+        seen=1000,  # of 32 characters each
         clip=1.0,
     )
 

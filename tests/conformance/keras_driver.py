@@ -161,7 +161,7 @@ class KerasDriver:
     ) -> None:
         with _floatx(dtype):
             optimizer = self.methods[settings.method](
-                learning_rate=float(settings.lrs[0]),
+                learning_rate=settings.lrs[0],
                 **{_NAMES.get(key, key): value for key, value in settings.hyperparameters.items()},
             )
         self._start(optimizer, theta_0, settings.lrs, variant, dtype)

@@ -207,3 +207,9 @@ def test_bad_arguments_are_refused_by_name(
 def test_sigma_is_below_one(sigma: float) -> None:
     with pytest.raises(ValueError, match=rf"^Invalid sigma: {sigma} \(it must be >= 0 and < 1\)$"):
         checked("sigma", sigma)
+
+
+def test_no_lr_is_too_small_for_from_adam() -> None:
+    found = from_adam(5e-324, (0.9, 0.999), weight_decay=0.1)
+    assert all(0 < value < float("inf") for value in found[:3])
+    assert found.lr * found.weight_decay == pytest.approx(5e-324 * 0.1, abs=5e-324)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,49 +9,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from indian_core.testing import problems
-from indian_core.tuning import max_lr
 from indian_keras import INDIAN
 from indian_keras.curvature import largest_curvature, suggest_lr
-
-
-def problem_in_keras() -> tuple[problems.Problem, list[Any], Callable[[], Any]]:
-    inputs = np.random.default_rng(0).standard_normal((64, 6))
-    problem = problems.mlp(inputs, np.arange(64) % 3, hidden=4)
-    variables = [keras.Variable(t, dtype="float64") for t in problem.theta_0]
-    batch = [ops.convert_to_tensor(b, "float64") for b in problem.batch(0)]
-
-    def loss_fn() -> Any:
-        return problem.loss([ops.convert_to_tensor(v) for v in variables], batch, ops)
-
-    return problem, variables, loss_fn
-
-
-def dense_hessian(problem: problems.Problem) -> np.ndarray:
-    """The Hessian by central differences of the gradient that is derived by hand."""
-    shapes = [t.shape for t in problem.theta_0]
-    flat = np.concatenate([t.ravel() for t in problem.theta_0])
-    ends = np.cumsum([np.prod(s, dtype=int) for s in shapes])[:-1]
-
-    def gradient(theta: np.ndarray) -> np.ndarray:
-        parts = [p.reshape(s) for p, s in zip(np.split(theta, ends), shapes, strict=True)]
-        return np.concatenate([g.ravel() for g in problem.gradient(parts, problem.batch(0))])
-
-    h = 1e-5
-    rows = [(gradient(flat + h * e) - gradient(flat - h * e)) / (2 * h) for e in np.eye(len(flat))]
-    return np.array(rows)
-
-
-@pytest.mark.usefixtures("float64")
-def test_the_curvature_of_a_network_is_the_top_of_its_hessian() -> None:
-    problem, variables, loss_fn = problem_in_keras()
-    hessian = dense_hessian(problem)
-    expected = np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1]
-    assert largest_curvature(loss_fn, variables) == pytest.approx(expected, rel=1e-3)
-    found = suggest_lr(loss_fn, variables, alpha=0.3, beta=0.2, safety=0.7)
-    assert found.curvature == pytest.approx(expected, rel=1e-3)
-    assert found.limit == min(2 / 0.3, max_lr(found.curvature, 0.3, 0.2))
-    assert found.lr == 0.7 * found.limit
+from tests.on_keras.runs import only_on
 
 
 def compiled_model() -> tuple[keras.Model, np.ndarray, np.ndarray]:
@@ -207,3 +166,49 @@ def test_losses_that_layers_add_count(kind: str) -> None:
     )
     # Keras divides an activity's loss by the number of samples, too.
     assert found == pytest.approx(2 * 51 * float(np.mean(x**2)), rel=1e-3)
+
+
+def test_attention_counts() -> None:
+    """On torch its usual kernels have no second derivative."""
+    x = np.random.default_rng(0).standard_normal((2, 4, 8)).astype("float32")
+    attention = keras.layers.MultiHeadAttention(2, 4)
+    attention.build(x.shape, x.shape)
+
+    def loss_fn() -> Any:
+        return ops.mean(attention(x, x) ** 2)
+
+    found = largest_curvature(loss_fn, attention.trainable_variables)
+    # The bias b of the output alone curves by 2/8 in each of its 8 directions: Σ_j b_j²/8.
+    assert found > 0.25
+
+
+@only_on("torch")
+def test_an_outer_autocast_changes_no_weights() -> None:
+    """The kink check sees the weights where it looks, not those of the first call."""
+    import torch
+
+    theta = keras.Variable(np.ones((4, 4), "float32"))
+    x = torch.ones(2, 4)
+
+    def loss_fn() -> Any:
+        return (x @ theta.value).float().square().mean()
+
+    plain = suggest_lr(loss_fn, [theta])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = suggest_lr(loss_fn, [theta])
+    assert cast.lr == pytest.approx(plain.lr, rel=0.05)
+
+
+def test_a_model_of_several_outputs_before_its_first_fit() -> None:
+    """Keras makes the trackers of its losses when they are first called."""
+    inputs = keras.Input((3,))
+    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in ("a", "b")}
+    made = keras.Model(inputs, outputs)
+    made.compile(INDIAN(), loss={"a": "mse", "b": "mse"})
+    x, y = np.ones((4, 3), "float32"), {name: np.zeros((4, 1)) for name in ("a", "b")}
+    found = suggest_lr(
+        lambda: made.compute_loss(x, y, made(x, training=True)), made.trainable_variables
+    )
+    # Each output: (w · 1 + b)², with 2 · 4 as its largest curvature.
+    assert found.curvature == pytest.approx(8.0, rel=1e-3)
+    made.fit(x, y, verbose=0)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import pytest
 
-from indian_keras import INDIAN, PowerDecay
+from indian_keras import INDIAN, INNAprop, PowerDecay
 from tests.on_keras.runs import arrays, assert_close, fit, model, only_on
 
+METHODS = {
+    "INDIAN": lambda: INDIAN(PowerDecay(0.5), initial_speed=1.0, weight_decay=0.01),
+    "INNAprop": lambda: INNAprop(PowerDecay(0.02), weight_decay=0.1, authors_weight_decay=True),
+}
 
-def optimizer() -> INDIAN:
-    return INDIAN(PowerDecay(0.5), weight_decay=0.01)
+
+@pytest.fixture(params=METHODS)
+def optimizer(request: pytest.FixtureRequest) -> Callable[[], keras.optimizers.Optimizer]:
+    return METHODS[request.param]
 
 
 @pytest.fixture
-def alone() -> list:
+def alone(optimizer: Callable) -> list:
     made = model(optimizer())
     fit(made, epochs=2)
     return arrays([*made.trainable_variables, *made.optimizer.variables])
@@ -22,7 +30,7 @@ def alone() -> list:
 
 @only_on("tensorflow")
 @pytest.mark.parametrize("options", [{}, {"jit_compile": False}], ids=str)
-def test_mirrored_strategy(alone: list, options: dict) -> None:
+def test_mirrored_strategy(optimizer: Callable, alone: list, options: dict) -> None:
     import tensorflow as tf
 
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -41,7 +49,7 @@ def undistributed() -> object:
 
 @only_on("jax")
 @pytest.mark.usefixtures("undistributed")
-def test_data_parallel(alone: list) -> None:
+def test_data_parallel(optimizer: Callable, alone: list) -> None:
     devices = keras.distribution.list_devices()
     assert len(devices) == 8
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
@@ -52,7 +60,7 @@ def test_data_parallel(alone: list) -> None:
 
 @only_on("jax")
 @pytest.mark.usefixtures("undistributed")
-def test_model_parallel(alone: list) -> None:
+def test_model_parallel(optimizer: Callable, alone: list) -> None:
     mesh = keras.distribution.DeviceMesh(
         (4, 2), ["batch", "model"], keras.distribution.list_devices()
     )

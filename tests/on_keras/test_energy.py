@@ -102,7 +102,7 @@ def test_bad_input_is_refused() -> None:
     model, x, y = regression()
     model.compile(optimizer="sgd", loss="mse")
     weights = [np.array(w) for w in model.get_weights()]
-    with pytest.raises(TypeError, match=r"Invalid optimizer: SGD \(it must be INDIAN\)"):
+    with pytest.raises(TypeError, match=r"Invalid optimizer: SGD \(it must be INDIAN or"):
         model.fit(x, y, verbose=0, callbacks=[EnergyLogger()])
     for now, before in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, before)

@@ -28,7 +28,7 @@ if BACKEND == "torch":
     import torch
 
     from indian_keras import _private
-    from indian_keras.backend import on_torch
+    from indian_keras.backend import kernels, memory, on_torch
 
 pytestmark = only_on("torch")
 
@@ -131,7 +131,7 @@ def test_groups_of_tensors_make_the_same_step(
     values = [random.standard_normal(size).astype("float32") for size in sizes]
     runs = []
     for group in (10**6, 16):
-        monkeypatch.setattr(on_torch, "_GROUP", group)
+        monkeypatch.setattr(kernels, "_GROUP", group)
         theta = [keras.Variable(value, dtype="float32") for value in values]
         optimizer = INDIAN(lr, alpha=0.5, beta=0.25)
         calls.clear()
@@ -272,7 +272,7 @@ def test_where_nothing_decays_rounding_does_not_move_w(beta: float) -> None:
     slots, values = optimizer.momentums, [torch.zeros(8)]
     for k in range(200_000, 201_000):
         step = optimizer._coefficients((k + 1) ** -0.5, first=False)
-        on_torch.update(lambda step=step: step, theta, slots, values)
+        on_torch.make(step, [t.value.detach() for t in theta], values, [w.value for w in slots])
     assert_same_bits(slots, [w])
 
 
@@ -305,3 +305,51 @@ def test_a_keras_without_its_private_names_makes_the_same_steps(
     else:
         theta = [Renamed(variable) for variable in theta]
     assert_same_bits([t.numpy(force=True) for t in _private.values(theta)], wanted)
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor:UserWarning")
+@pytest.mark.parametrize("kind", ["fused", "no kernel"])
+@pytest.mark.parametrize("scaled", [False, True], ids=["", "scaled"])
+def test_the_steps_on_cuda_are_traced(kind: str, scaled: bool, monkeypatch: Any) -> None:
+    """Without a GPU: on fake tensors, every operation is asked what it would return."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    made: list[str] = []
+    for name in ("fused_sgd", "fused_adam"):  # which know no fake tensors
+
+        def kernel(theta: list, *_: Any, name: str = name, **options: Any) -> None:
+            made.append(name)
+            assert {t.device.type for t in theta} == {"cuda"}
+            assert options.get("momentum", 0) >= 0
+
+        absent = kind == "no kernel"
+        monkeypatch.setattr(kernels, name, lambda k=kernel, absent=absent: None if absent else k)
+    scaling = kernels.Scaling(0.9, 1e-8, 1, 0.1) if scaled else None
+    with FakeTensorMode():
+        theta, w, v, squares = (
+            [torch.zeros(shape, device="cuda") for shape in ((3, 2), (4,), ())] for _ in range(4)
+        )
+        slots = [w, squares] if scaled else [w]
+        for beta in (0.125, 0.25, 0.75):
+            step = INDIAN(0.25, alpha=0.5, beta=beta)._coefficients(0.25, first=False)
+            gradients = memory.in_own_memory(v, [*theta, *w])
+            decay = on_torch.Decay(0.1, 1.0, [True, False, True])
+            on_torch.make(step, theta, gradients, *slots, decay=decay, scaling=scaling)
+        assert {t.device.type for t in (*theta, *w)} == {"cuda"}
+    kernels_of_a_step = ["fused_adam"] * scaled + ["fused_sgd"]
+    assert made == ([] if kind == "no kernel" else 3 * kernels_of_a_step)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "alpha", "beta"])
+def test_numbers_beyond_float32_are_refused_before_anything_changes(name: str) -> None:
+    theta = variables()
+    optimizer = INDIAN(0.25, weight_decay=0.1)
+    apply(optimizer, theta, gradients(0))
+    if name == "learning_rate":
+        optimizer.learning_rate = lambda: 1e300
+    else:
+        setattr(optimizer, name, 1e300)
+    before = arrays([*theta, *optimizer.variables])
+    with pytest.raises(ValueError, match="are beyond float32"):
+        apply(optimizer, theta, gradients(1))
+    assert_same_bits([*theta, *optimizer.variables], before)

@@ -236,7 +236,7 @@ def test_loops_of_ones_own(float64: None) -> None:
 @only_on("jax")
 @pytest.mark.parametrize("alpha", [0.5, 4.0], ids=["", "alpha lr = 1"])
 def test_donated_buffers_are_updated_in_place(alpha: float) -> None:
-    """θ is written from the old w: unordered, XLA would copy every w. See `INDIAN._after`."""
+    """θ is written from the old w: unordered, XLA would copy every w. See `on_graph`."""
     import jax
 
     theta = [keras.Variable(np.ones((64, 64)), dtype="float32") for _ in range(3)]

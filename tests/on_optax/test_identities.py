@@ -133,4 +133,4 @@ def test_inna_is_indian() -> None:
     assert inna is indian
     params = jnp.ones(2)
     updates, _ = inna(0.1).update(params, inna(0.1).init(params))
-    assert float(updates[0]) == pytest.approx(-0.01)
+    assert float(updates[0]) == pytest.approx(-0.05)

@@ -6,6 +6,14 @@ import warnings
 
 import pytest
 
+from indian_torch import INDIAN, INNAprop
+
+
+@pytest.fixture(params=[INDIAN, INNAprop])
+def method(request: pytest.FixtureRequest) -> type[INDIAN] | type[INNAprop]:
+    """Return each method in turn."""
+    return request.param  # type: ignore[no-any-return]
+
 
 @pytest.fixture(scope="session")
 def inductor() -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from indian_torch import INDIAN
+from indian_torch import INDIAN, INNAprop
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, parameters
 
 LRS = [0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
@@ -19,10 +19,10 @@ LRS = [0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 def test_a_resumed_run_is_the_unbroken_one_bit_for_bit(
-    dtype: torch.dtype, implementation: str
+    dtype: torch.dtype, implementation: str, method: Any
 ) -> None:
-    def start() -> INDIAN:
-        return INDIAN(parameters(dtype=dtype), beta=0.2, **IMPLEMENTATIONS[implementation])
+    def start() -> Any:
+        return method(parameters(dtype=dtype), beta=0.2, **IMPLEMENTATIONS[implementation])
 
     unbroken, broken, resumed = start(), start(), start()
     advance(unbroken, LRS)
@@ -44,17 +44,20 @@ def test_a_resumed_run_is_the_unbroken_one_bit_for_bit(
         assert torch.equal(resumed.psi(mine), unbroken.psi(theirs))
 
 
-def test_one_buffer_and_one_number_per_parameter() -> None:
-    optimizer = INDIAN(parameters())
+def test_a_state_is_buffers_of_the_parameters_shape_and_numbers(method: Any) -> None:
+    optimizer = method(parameters())
     advance(optimizer, LRS)
+    buffers, numbers = {"momentum_buffer"}, {"scale"}
+    if method is INNAprop:
+        buffers, numbers = buffers | {"exp_avg_sq"}, numbers | {"step"}
     for param, state in optimizer.state.items():
-        assert set(state) == {"momentum_buffer", "scale"}
-        assert state["momentum_buffer"].shape == param.shape
-        assert isinstance(state["scale"], float)
+        assert set(state) == buffers | numbers
+        assert {state[name].shape for name in buffers} == {param.shape}
+        assert {type(state[name]) for name in numbers} == {float}
 
 
-def test_the_loaded_tensors_stay_the_users() -> None:
-    one, other = INDIAN(parameters()), INDIAN(parameters())
+def test_the_loaded_tensors_stay_the_users(method: Any) -> None:
+    one, other = method(parameters()), method(parameters())
     advance(one, LRS)
     state_dict = one.state_dict()
     before = copy.deepcopy(state_dict)
@@ -73,9 +76,9 @@ def test_the_loaded_tensors_stay_the_users() -> None:
     ],
 )
 def test_the_momentum_keeps_its_dtype(
-    saved: torch.dtype, loaded: torch.dtype, expected: torch.dtype
+    saved: torch.dtype, loaded: torch.dtype, expected: torch.dtype, method: Any
 ) -> None:
-    one, other = INDIAN(parameters(dtype=saved)), INDIAN(parameters(dtype=loaded))
+    one, other = method(parameters(dtype=saved)), method(parameters(dtype=loaded))
     advance(one, LRS)
     other.load_state_dict(one.state_dict())
     for mine, theirs in zip(one.state.values(), other.state.values(), strict=True):
@@ -83,10 +86,10 @@ def test_the_momentum_keeps_its_dtype(
         assert torch.equal(mine["momentum_buffer"].to(expected), theirs["momentum_buffer"])
 
 
-def test_the_layout_is_the_parameters() -> None:
-    one = INDIAN(parameters([(2, 3, 4, 4)]))
+def test_the_layout_is_the_parameters(method: Any) -> None:
+    one = method(parameters([(2, 3, 4, 4)]))
     (param,) = parameters([(2, 3, 4, 4)])
-    other = INDIAN([torch.nn.Parameter(param.detach().to(memory_format=torch.channels_last))])
+    other = method([torch.nn.Parameter(param.detach().to(memory_format=torch.channels_last))])
     advance(one, LRS)
     other.load_state_dict(one.state_dict())
     (state,) = other.state.values()
@@ -156,9 +159,9 @@ def put(*path_and_value: Any) -> Callable[[dict[str, Any]], None]:
     ],
 )
 def test_a_wrong_state_dict_is_refused_before_anything_changes(
-    change: Callable[[dict[str, Any]], None], error: type[Exception], words: str
+    change: Callable[[dict[str, Any]], None], error: type[Exception], words: str, method: Any
 ) -> None:
-    optimizer = INDIAN(parameters())
+    optimizer = method(parameters())
     advance(optimizer, LRS)
     state_dict = copy.deepcopy(optimizer.state_dict())
     change(state_dict)
@@ -172,10 +175,10 @@ def test_a_wrong_state_dict_is_refused_before_anything_changes(
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_tensor_scale_divides_as_a_float_does(implementation: str) -> None:
+def test_a_tensor_scale_divides_as_a_float_does(implementation: str, method: Any) -> None:
     results = []
     for convert in (float, lambda scale: torch.tensor(scale, dtype=torch.float64).reshape(1)):
-        optimizer = INDIAN(parameters(), beta=0.2, fused=True)
+        optimizer = method(parameters(), beta=0.2, fused=True)
         advance(optimizer, LRS[:3])
         state_dict = copy.deepcopy(optimizer.state_dict())
         assert state_dict["state"][0]["scale"] not in (0, 1)
@@ -193,7 +196,9 @@ def test_a_tensor_scale_divides_as_a_float_does(implementation: str) -> None:
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_what_a_user_keeps_in_a_state_is_kept(implementation: str) -> None:
     def start() -> INDIAN:
-        optimizer = INDIAN(parameters(), initial_speed=1.0, **IMPLEMENTATIONS[implementation])
+        optimizer = INDIAN(
+            parameters(), beta=0.1, initial_speed=1.0, **IMPLEMENTATIONS[implementation]
+        )
         for param in optimizer.param_groups[0]["params"]:
             optimizer.state[param]["seen"] = 3  # before the first step
         return optimizer
@@ -224,12 +229,44 @@ def test_what_a_user_keeps_in_a_state_is_kept(implementation: str) -> None:
 def test_a_state_dict_of_another_optimizer_is_refused() -> None:
     for other in (torch.optim.SGD(parameters(), momentum=0.9), torch.optim.Adam(parameters())):
         advance(other, LRS)
-        with pytest.raises(ValueError, match="it is not one of INDIAN's"):
-            INDIAN(parameters()).load_state_dict(other.state_dict())
+        for method in (INDIAN, INNAprop):
+            with pytest.raises(ValueError, match=f"it is not one of {method.__name__}'s"):
+                method(parameters()).load_state_dict(other.state_dict())
 
 
-def test_the_users_hooks_see_and_change_what_is_loaded() -> None:
-    one, other = INDIAN(parameters()), INDIAN(parameters())
+@pytest.mark.parametrize(("mine", "other"), [(INDIAN, INNAprop), (INNAprop, INDIAN)])
+def test_a_state_dict_of_the_other_method_is_refused(mine: Any, other: Any) -> None:
+    with pytest.raises(ValueError, match=f"it is not one of {mine.__name__}'s"):
+        mine(parameters()).load_state_dict(other(parameters()).state_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (drop("state", 1, "exp_avg_sq"), "parameter 1: expected"),
+        (drop("state", 1, "step"), "parameter 1: expected"),
+        (put("state", 1, "exp_avg_sq", torch.ones(4, 3)), r"exp_avg_sq should be \(3, 4\)"),
+        (put("state", 1, "exp_avg_sq", -torch.ones(3, 4)), "exp_avg_sq has negative numbers"),
+        (put("state", 1, "step", -1), "step should be a whole number >= 0, but is -1"),
+        (put("state", 1, "step", 1.5), "step should be a whole number"),
+        (put("state", 1, "step", float("nan")), "step should be a whole number"),
+        (put("state", 1, "step", torch.ones(2)), "step should be a whole number"),
+        (put("state", 1, "step", 0), "step is 0, as before a first step, but exp_avg_sq is not"),
+    ],
+)
+def test_a_wrong_scaling_is_refused(change: Callable[[dict[str, Any]], None], words: str) -> None:
+    optimizer = INNAprop(parameters())
+    advance(optimizer, LRS)
+    state_dict = copy.deepcopy(optimizer.state_dict())
+    change(state_dict)
+    before = copy.deepcopy(optimizer.state_dict())
+    with pytest.raises(ValueError, match=words):
+        optimizer.load_state_dict(state_dict)
+    torch.testing.assert_close(optimizer.state_dict(), before, rtol=0, atol=0)
+
+
+def test_the_users_hooks_see_and_change_what_is_loaded(method: Any) -> None:
+    one, other = method(parameters()), method(parameters())
     advance(one, LRS)
     seen: list[torch.dtype] = []
 
@@ -247,13 +284,13 @@ def test_the_users_hooks_see_and_change_what_is_loaded() -> None:
     assert len(seen) == len(state_dict["state"])
 
 
-def test_an_older_state_gets_the_later_options() -> None:
-    optimizer = INDIAN(parameters())
+def test_an_older_state_gets_the_later_options(method: Any) -> None:
+    optimizer = method(parameters())
     advance(optimizer, LRS)
     state = optimizer.__getstate__()
     for name in ("momentum_dtype", "stochastic_rounding", "fused", "capturable", "maximize"):
         del state["param_groups"][0][name]
-    other = INDIAN.__new__(INDIAN)
+    other = method.__new__(method)
     other.__setstate__(state)
     assert other.param_groups[0]["stochastic_rounding"] is False
     advance(other, LRS)

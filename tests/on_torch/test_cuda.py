@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from indian_torch import INDIAN
+from indian_torch import INDIAN, INNAprop
+from indian_torch.step import pieces
 from indian_torch.step.fused import _kernel_works
+from tests.on_torch import test_innaprop
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     assert_follows,
@@ -26,7 +28,7 @@ def on_gpu() -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(param.detach().cuda()) for param in parameters()]
 
 
-def advance(optimizer: INDIAN, lrs: list[float]) -> None:
+def advance(optimizer: INDIAN | INNAprop, lrs: list[float]) -> None:
     params = [param for group in optimizer.param_groups for param in group["params"]]
     for k, lr in enumerate(lrs):
         set_lr(optimizer, lr)
@@ -35,7 +37,7 @@ def advance(optimizer: INDIAN, lrs: list[float]) -> None:
         optimizer.step()
 
 
-def check(optimizer: INDIAN, expected: Any) -> None:
+def check(optimizer: INDIAN | INNAprop, expected: Any) -> None:
     params = [param for group in optimizer.param_groups for param in group["params"]]
     theta, psi = (
         [t.to(param.device) for t, param in zip(values, params, strict=True)] for values in expected
@@ -55,8 +57,10 @@ def test_every_implementation_makes_the_papers_steps(implementation: str, run: s
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_kernel_is_there(dtype: torch.dtype) -> None:
-    assert _kernel_works(torch.device("cuda", 0), dtype)
+def test_the_kernels_are_there(dtype: torch.dtype) -> None:
+    device = torch.device("cuda", 0)
+    assert _kernel_works(device, dtype)
+    assert pieces.kernel_works(device, dtype)
 
 
 def test_one_group_on_two_devices() -> None:
@@ -124,3 +128,14 @@ def test_a_capture_without_capturable_is_refused() -> None:
         torch.cuda.graph(torch.cuda.CUDAGraph()),
     ):
         optimizer.step()
+
+
+@pytest.mark.parametrize("run", test_innaprop.RUNS)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_every_implementation_makes_innaprops_steps(implementation: str, run: str) -> None:
+    lrs, numbers = test_innaprop.RUNS[run]
+    numbers = {"sigma": 0.99, "eps": 1e-8, "weight_decay": 0.1} | numbers
+    expected = test_innaprop.by_the_paper(parameters(), lrs, **numbers)
+    optimizer = INNAprop(on_gpu(), **numbers, **IMPLEMENTATIONS[implementation])
+    advance(optimizer, lrs)
+    check(optimizer, expected)

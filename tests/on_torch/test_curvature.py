@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from indian_core.testing import problems
-from indian_core.tuning import max_lr
 from indian_torch import INDIAN
 from indian_torch.curvature import largest_curvature, suggest_lr
 
@@ -23,26 +22,6 @@ def network(dtype: torch.dtype = torch.float64) -> tuple[nn.Module, Callable[[],
     x = torch.randn(40, 6, dtype=dtype)
     y = torch.randint(0, 3, (40,))
     return model, lambda: nn.functional.cross_entropy(model(x), y)
-
-
-def dense_hessian(model: nn.Module, loss_fn: Callable[[], Tensor]) -> Tensor:
-    """The Hessian, column by column, by torch's own means."""
-    params = list(model.parameters())
-    gradient = torch.cat(
-        [g.reshape(-1) for g in torch.autograd.grad(loss_fn(), params, create_graph=True)]
-    )
-    rows = [torch.autograd.grad(g, params, retain_graph=True) for g in gradient]
-    return torch.stack([torch.cat([part.reshape(-1) for part in row]) for row in rows])
-
-
-def test_the_curvature_of_a_network_is_the_top_of_its_hessian() -> None:
-    model, loss_fn = network()
-    expected = torch.linalg.eigvalsh(dense_hessian(model, loss_fn))[-1].item()
-    assert largest_curvature(loss_fn, model.parameters()) == pytest.approx(expected, rel=1e-3)
-    found = suggest_lr(loss_fn, model.parameters(), alpha=0.3, beta=0.2, safety=0.7)
-    assert found.curvature == pytest.approx(expected, rel=1e-3)
-    assert found.limit == min(2 / 0.3, max_lr(found.curvature, 0.3, 0.2))
-    assert found.lr == 0.7 * found.limit
 
 
 def test_single_precision_gives_the_same() -> None:
@@ -165,15 +144,6 @@ def test_a_concave_loss_is_warned_of() -> None:
         found = suggest_lr(lambda: -(theta**2).sum(), [theta])
     assert found.curvature == pytest.approx(-2, rel=1e-3)
     assert caught[0].filename == __file__
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_kink_in_the_way_of_the_step_is_warned_of(dtype: torch.dtype) -> None:
-    theta = torch.ones(30, dtype=dtype, requires_grad=True)
-    with pytest.warns(UserWarning, match="the loss has kinks"):
-        found = suggest_lr(lambda: theta.abs().sum(), [theta])
-    assert 0 < found.lr < 1
-    assert torch.equal(theta, torch.ones_like(theta))
 
 
 def test_the_suggestion_trains_in_the_papers_nonsmooth_valley() -> None:

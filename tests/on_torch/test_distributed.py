@@ -10,8 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from indian_torch import INDIAN
-from tests.on_torch.two_processes import OPTIONS, SAVED_AFTER, SCENARIOS, make_model, train
+from tests.on_torch.two_processes import METHODS, OPTIONS, SAVED_AFTER, SCENARIOS, make_model, train
 
 pytestmark = pytest.mark.skipif(
     not (dist.is_available() and dist.is_gloo_available()), reason="this PyTorch has no gloo"
@@ -43,13 +42,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("rank", [0, 1])
-def test_two_processes_equal_one(name: str, rank: int, folder: Path) -> None:
-    result = torch.load(folder / f"{name}-{rank}.pt", weights_only=True)
+def test_two_processes_equal_one(name: str, method: str, rank: int, folder: Path) -> None:
+    result = torch.load(folder / f"{method}-{name}-{rank}.pt", weights_only=True)
     assert not isinstance(result, str), result
     model = make_model()
-    optimizer = INDIAN(model.parameters(), **OPTIONS)
+    optimizer = METHODS[method](model.parameters())
     if name == "warm up from zero":
         weight = model[0].weight
         optimizer.param_groups[0]["lr"] = 0.0
@@ -64,20 +64,21 @@ def test_two_processes_equal_one(name: str, rank: int, folder: Path) -> None:
 
 # PyTorch's remark on what is wanted here.
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")
-def test_a_checkpoint_of_two_processes_goes_on_in_one(folder: Path) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_a_checkpoint_of_two_processes_goes_on_in_one(method: str, folder: Path) -> None:
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
     unbroken = make_model()
-    train(unbroken, INDIAN(unbroken.parameters(), **OPTIONS), [0, 1])
+    train(unbroken, METHODS[method](unbroken.parameters()), [0, 1])
 
     model = make_model()
     for param in model.parameters():
         torch.nn.init.zeros_(param)
-    optimizer = INDIAN(model.parameters(), **OPTIONS)
+    optimizer = METHODS[method](model.parameters())
     model_state, optimizer_state = get_state_dict(model, optimizer)
     state = {"model": model_state, "optimizer": optimizer_state}
-    dcp.load(state, checkpoint_id=str(folder / "checkpoint"))
+    dcp.load(state, checkpoint_id=str(folder / method / "checkpoint"))
     set_state_dict(
         model,
         optimizer,

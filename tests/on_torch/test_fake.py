@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from indian_torch import INDIAN, PowerDecayLR, _private
-from indian_torch.step import fused
+from indian_torch.step import fused, pieces
 from tests.on_torch.runs import IMPLEMENTATIONS, SHAPES
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64)
@@ -32,9 +32,12 @@ def without_copy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(
-    params: list[nn.Parameter], lrs: tuple[float, ...] = (0.1, 0.05, 0.0), **options: Any
-) -> INDIAN:
-    optimizer = INDIAN(params, **options)
+    params: list[nn.Parameter],
+    lrs: tuple[float, ...] = (0.1, 0.05, 0.0),
+    method: Any = INDIAN,
+    **options: Any,
+) -> Any:
+    optimizer = method(params, **options)
     for lr in lrs:
         for param in params:
             param.grad = torch.ones_like(param)
@@ -67,20 +70,22 @@ def on(*devices: str, dtypes: tuple[torch.dtype, ...] = DTYPES) -> list[nn.Param
 @pytest.mark.parametrize("devices", [("cuda:0",), ("cuda:0", "cuda:1", "cpu")], ids=str)
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_every_path_on_fake_devices(
-    implementation: str, devices: tuple[str, ...], group: dict[str, Any]
+    implementation: str, devices: tuple[str, ...], group: dict[str, Any], method: Any
 ) -> None:
+    if method is not INDIAN:
+        group = {name: value for name, value in group.items() if name != "decoupled_weight_decay"}
     dtypes = DTYPES[:-1] if implementation == "fused" else DTYPES
     with FakeTensorMode():
-        run(on(*devices, dtypes=dtypes), **group, **IMPLEMENTATIONS[implementation])
+        run(on(*devices, dtypes=dtypes), method=method, **group, **IMPLEMENTATIONS[implementation])
 
 
 @pytest.mark.usefixtures("without_copy")
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_fake_tensor_lr(implementation: str, device: str) -> None:
+def test_a_fake_tensor_lr(implementation: str, device: str, method: Any) -> None:
     with FakeTensorMode():
         lr = torch.tensor(0.1, device=device)
-        run(on(device, dtypes=DTYPES[:3]), lr=lr, **IMPLEMENTATIONS[implementation])
+        run(on(device, dtypes=DTYPES[:3]), lr=lr, method=method, **IMPLEMENTATIONS[implementation])
 
 
 @pytest.fixture
@@ -88,25 +93,32 @@ def fake_kernel(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Let the fused path take fake tensors, and record what the kernel is given."""
     calls: list[tuple[str, int]] = []
 
-    def kernel(params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], **_: Any) -> None:
-        for three in zip(params, grads, buffers, strict=True):
-            assert len({(t.device, t.dtype, t.shape, t.stride()) for t in three}) == 1
+    def kernel(params: list[Tensor], *lists: list[Tensor], **_: Any) -> None:
+        columns = [column for column in lists[:3] if column]
+        for alike in zip(params, *columns, strict=True):
+            assert len({(t.device, t.dtype, t.shape, t.stride()) for t in alike}) == 1
         assert len({(param.device, param.dtype) for param in params}) == 1
         calls.append((str(params[0].device), len(params)))
 
     native = _private.native_types | {FakeTensor}
     monkeypatch.setattr(_private, "native_types", native)
     monkeypatch.setattr(_private, "fused_sgd", kernel)
-    monkeypatch.setattr(fused, "_kernel_works", lambda device, dtype: True)
+    monkeypatch.setattr(_private, "fused_adamw", kernel)
+    for module, name in ((fused, "_kernel_works"), (pieces, "kernel_works")):
+        monkeypatch.setattr(module, name, lambda device, dtype: True)
     monkeypatch.setattr(Tensor, "data_ptr", id)
     return calls
 
 
 @pytest.mark.usefixtures("without_copy")
-def test_the_kernel_gets_a_call_for_each_device(fake_kernel: list[tuple[str, int]]) -> None:
+def test_the_kernels_get_a_call_for_each_device(
+    fake_kernel: list[tuple[str, int]], method: Any
+) -> None:
     with FakeTensorMode():
-        run(on("cuda:0", "cuda:1", "cpu"), lrs=(0.1, 0.1))
-    assert fake_kernel == [(device, len(SHAPES)) for device in ("cuda:0", "cuda:1", "cpu")] * 2
+        run(on("cuda:0", "cuda:1", "cpu"), lrs=(0.1, 0.1), method=method)
+    devices = ("cuda:0", "cuda:1", "cpu")
+    kernels = 1 if method is INDIAN else 2
+    assert fake_kernel == [(device, len(SHAPES)) for device in devices for _ in range(kernels)] * 2
 
 
 @pytest.mark.usefixtures("without_copy")
@@ -118,24 +130,22 @@ def test_fused_takes_two_dtypes(fake_kernel: list[tuple[str, int]]) -> None:
 
 @pytest.mark.parametrize("lr", [0.0, 0.1])
 @pytest.mark.parametrize("implementation", [i for i in IMPLEMENTATIONS if i != "fused"])
-def test_meta_parameters(implementation: str, lr: float) -> None:
+def test_meta_parameters(implementation: str, lr: float, method: Any) -> None:
     params = on("meta")
-    optimizer = run(
-        params, lrs=(lr, 0.1), lr=lr, initial_speed=0.1, **IMPLEMENTATIONS[implementation]
-    )
+    optimizer = run(params, (lr, 0.1), method, lr=lr, **IMPLEMENTATIONS[implementation])
     assert optimizer.psi(params[0]).is_meta
     assert optimizer.energy(torch.ones((), device="meta")).is_meta
-    other = INDIAN(params, **IMPLEMENTATIONS[implementation])
+    other = method(params, **IMPLEMENTATIONS[implementation])
     other.load_state_dict(optimizer.state_dict())
     assert other.state[params[0]]["momentum_buffer"].is_meta
 
 
 @pytest.mark.parametrize("lr", [0.0, 0.1])
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_memory_estimate_of_the_first_step(implementation: str, lr: float) -> None:
+def test_a_memory_estimate_of_the_first_step(implementation: str, lr: float, method: Any) -> None:
     with FakeTensorMode():
         model = nn.Linear(3, 4)
-        optimizer = INDIAN(model.parameters(), lr=lr, **IMPLEMENTATIONS[implementation])
+        optimizer = method(model.parameters(), lr=lr, **IMPLEMENTATIONS[implementation])
         model(torch.ones(2, 3)).sum().backward()
         optimizer.step()
         optimizer.energy(1.0)
@@ -143,7 +153,7 @@ def test_a_memory_estimate_of_the_first_step(implementation: str, lr: float) -> 
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_another_default_device_changes_nothing(implementation: str) -> None:
+def test_another_default_device_changes_nothing(implementation: str, method: Any) -> None:
     fused._kernel_works.cache_clear()
     with torch.device("meta"):
         assert fused._kernel_works(torch.device("cpu"), torch.float32)
@@ -151,7 +161,7 @@ def test_another_default_device_changes_nothing(implementation: str) -> None:
     for device in ("cpu", "meta"):
         param = nn.Parameter(torch.linspace(0, 1, 5))
         with torch.device(device):
-            optimizer = INDIAN([param], initial_speed=0.1, **IMPLEMENTATIONS[implementation])
+            optimizer = method([param], **IMPLEMENTATIONS[implementation])
             scheduler = PowerDecayLR(optimizer)
             optimizer.psi(param)
             for k in range(3):

@@ -12,8 +12,6 @@ from indian_torch import INDIAN
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     advance,
-    assert_follows,
-    by_the_paper,
     parameters,
 )
 
@@ -78,31 +76,6 @@ def test_from_sgd_takes_indians_own_words_before_sgds() -> None:
     assert "dampening" not in one
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"beta": 5.0}, {"alpha": 3.0}, {"damping": 0.4}, {"nesterov": True}]
-)
-def test_from_sgd_starts_from_rest(options: dict[str, Any]) -> None:
-    (param,) = parameters([(3,)])
-    optimizer = INDIAN.from_sgd([param], 0.01, 0.9, **options)
-    (group,) = optimizer.param_groups
-    expected = by_the_paper([param], [0.1] * 5, group["alpha"], group["beta"], group["beta"])
-    assert group["beta"] == options.get("beta", group["beta"])
-    advance(optimizer, [0.1] * 5)
-    assert_follows(optimizer, *expected)
-
-
-@pytest.mark.parametrize("momentum", [0.5, 0.9])
-def test_the_dampings_of_from_sgd_are_those_of_known_methods(momentum: float) -> None:
-    # Of plain SGD at the step size that the heavy ball comes to: lr/(1 - m).
-    groups = [{"params": parameters(), "damping": 1.0}]
-    ours = INDIAN.from_sgd(groups, 0.01, momentum, damping=1 - momentum)
-    assert_same_run(ours, torch.optim.SGD(parameters(), lr=0.01 / (1 - momentum)))
-    for nesterov, damping in ((False, 1 - momentum), (True, 1 - momentum**2)):
-        ours = INDIAN.from_sgd(parameters(), 0.01, momentum, damping=damping)
-        sgd = torch.optim.SGD(parameters(), lr=0.01, momentum=momentum, nesterov=nesterov)
-        assert_same_run(ours, sgd)
-
-
 def test_from_sgd_refuses_what_is_no_such_sgd() -> None:
     group = {"params": parameters(), "dampening": 0.5}
     with pytest.raises(ValueError, match=r"Invalid dampening: 0\.5"):
@@ -122,17 +95,6 @@ def test_alpha_beta_1_is_gradient_descent(implementation: str) -> None:
     lr, alpha, beta, initial_speed = indian_core.from_gradient_descent(lr=0.01, beta=0.1)
     ours = INDIAN(parameters(), lr, alpha, beta, initial_speed, **IMPLEMENTATIONS[implementation])
     assert_same_run(ours, torch.optim.SGD(parameters(), lr=0.01))
-
-
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_heavy_ball_while_lr_is_beta_and_nesterov_at_twice_that(implementation: str) -> None:
-    # The identities themselves, not the core's functions for them.
-    gamma, alpha = 0.1, 0.5
-    momentum = 1 - alpha * gamma
-    for beta, nesterov in ((gamma, False), (2 * gamma - alpha * gamma**2, True)):
-        ours = INDIAN(parameters(), gamma, alpha, beta, beta, **IMPLEMENTATIONS[implementation])
-        sgd = torch.optim.SGD(parameters(), lr=gamma**2, momentum=momentum, nesterov=nesterov)
-        assert_same_run(ours, sgd)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)

@@ -85,7 +85,7 @@ def test_weight_decay_and_maximize(implementation: str, decoupled: bool, maximiz
         params,
         DECAYING,
         0.5,
-        0.1,
+        0.5,
         sign=-1.0 if maximize else 1.0,
         decoupled=0.3 if decoupled else 0.0,
         coupled=0.0 if decoupled else 0.3,

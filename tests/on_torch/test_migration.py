@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import indian_core
-from indian_torch import INDIAN, load_authors_state_dict
+from indian_core.testing import ReferenceINNAprop
+from indian_torch import INDIAN, INNAprop, load_authors_state_dict
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, parameters, tensors
 
 
@@ -145,3 +146,91 @@ def test_groups_of_different_decaypowers_are_refused() -> None:
     state_dict["param_groups"] = [one, other]
     with pytest.raises(ValueError, match=r"the decaypowers \[0.5, 0.25\]"):
         load_authors_state_dict(optimizer, state_dict)
+
+
+class TheirINNAprop:
+    """Their run of INNAprop: the published recursion, decay on θ alone, before the step."""
+
+    def __init__(self, theta: list[torch.Tensor], **group: Any) -> None:
+        self.group = {"lr": 0.05, "alpha": 0.5, "beta": 0.2, "sigma": 0.9, "eps": 1e-8}
+        self.group |= {"weight_decay": 0.0, "maximize": False, "capturable": False, **group}
+        names = ("alpha", "beta", "sigma", "eps", "weight_decay")
+        numbers: Any = {name: self.group[name] for name in names}
+        self.run = ReferenceINNAprop(
+            [t.numpy() for t in theta], **numbers, authors_weight_decay=True
+        )
+        self.steps = 0
+
+    def step(self, k: int) -> None:
+        sign = -1 if self.group["maximize"] else 1
+        grads = tensors(k + 1, [t.shape for t in self.run.theta])
+        self.run.step([sign * grad.numpy() for grad in grads], self.group["lr"])
+        self.steps += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        assert self.run.psi is not None
+        numbers = range(len(self.run.theta))
+        states = {
+            i: {
+                "step": torch.tensor(float(self.steps)),
+                "psi": torch.tensor(self.run.psi[i]),
+                "exp_avg_sq": torch.tensor(self.run.squares[i]),
+            }
+            for i in numbers
+        }
+        groups = [{**self.group, "params": list(numbers)}]
+        return {"state": states if self.steps else {}, "param_groups": groups}
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("group", [{}, {"weight_decay": 0.3}, {"maximize": True, "alpha": 2.0}])
+@pytest.mark.parametrize("interruption", [0, 1, 6])
+def test_their_innaprop_goes_on(
+    interruption: int, group: dict[str, Any], implementation: str
+) -> None:
+    shapes = [(5,), (3, 4)]
+    theirs = TheirINNAprop([param.detach().clone() for param in parameters(shapes)], **group)
+    for k in range(interruption):
+        theirs.step(k)
+    params = [torch.nn.Parameter(torch.tensor(theta)) for theta in theirs.run.theta]
+    optimizer = INNAprop(params, **IMPLEMENTATIONS[implementation])
+    assert load_authors_state_dict(optimizer, theirs.state_dict()) is None
+    assert optimizer.param_groups[0]["authors_weight_decay"]
+    for k in range(interruption, 12):
+        theirs.step(k)
+        advance(optimizer, [theirs.group["lr"]], first=k)
+    assert theirs.run.psi is not None
+    for param, theta, psi in zip(params, theirs.run.theta, theirs.run.psi, strict=True):
+        torch.testing.assert_close(param.detach(), torch.tensor(theta), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(optimizer.psi(param), torch.tensor(psi), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"exp_avg_sq": None}, "parameter 1: expected step and psi and exp_avg_sq, got"),
+        ({"step": None}, "parameter 1: expected step and psi and exp_avg_sq, got"),
+        ({"exp_avg_sq": torch.ones(3, 4, device="meta")}, "should have numbers, but is on meta"),
+        ({"exp_avg_sq": torch.ones(2)}, r"exp_avg_sq should be \(3, 4\), but is \(2,\)"),
+        ({"exp_avg_sq": -torch.ones(3, 4)}, "exp_avg_sq has negative numbers"),
+        ({"exp_avg": torch.ones(3, 4)}, "parameter 1: expected step and psi and exp_avg_sq, got"),
+        ({"step": 0.5}, "step should be a whole number"),
+        ({"psi": torch.ones(3)}, r"parameter 1: psi should be \(3, 4\)"),
+        ({"sigma": None}, "no 'sigma'"),
+    ],
+)
+def test_what_is_no_innaprop_of_theirs_is_refused(changes: dict[str, Any], words: str) -> None:
+    theirs = TheirINNAprop([param.detach().clone() for param in parameters([(5,), (3, 4)])])
+    theirs.step(0)
+    state_dict = theirs.state_dict()
+    for name, value in changes.items():
+        target = state_dict["param_groups"][0] if name == "sigma" else state_dict["state"][1]
+        target[name] = value
+        if value is None:
+            del target[name]
+    optimizer = INNAprop(parameters([(5,), (3, 4)]))
+    advance(optimizer, [0.1])
+    before = copy.deepcopy(optimizer.state_dict())
+    with pytest.raises(ValueError, match=words):
+        load_authors_state_dict(optimizer, state_dict)
+    torch.testing.assert_close(optimizer.state_dict(), before, rtol=0, atol=0)

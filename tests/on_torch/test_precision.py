@@ -40,7 +40,7 @@ def test_momentum_dtype(implementation: str) -> None:
         (torch.float32, torch.bfloat16),
     ):
         params = parameters(dtype=dtype)
-        theta, _ = by_the_paper([param.double() for param in params], [0.05] * 5, 0.5, 0.1)
+        theta, _ = by_the_paper([param.double() for param in params], [0.05] * 5, 0.5, 0.5)
         optimizer = INDIAN(params, momentum_dtype=momentum_dtype, **IMPLEMENTATIONS[implementation])
         advance(optimizer, [0.05] * 5)
         for param, expected in zip(params, theta, strict=True):

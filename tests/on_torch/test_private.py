@@ -15,7 +15,8 @@ from torch import nn
 
 import indian_torch
 from indian_torch import INDIAN, _private
-from indian_torch.step import fused
+from indian_torch.step import fused, pieces
+from tests.on_torch import test_innaprop
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     advance,
@@ -50,6 +51,7 @@ ABSENT: dict[str, Remove] = {name: without(OPTIMIZER, name) for name in IN_OPTIM
         "_cuda_graph_capture_health_check",
     ),
     "_fused_sgd_": without(torch, "_fused_sgd_"),
+    "_fused_adamw_": without(torch, "_fused_adamw_"),
     "_foreach_": without(torch, "_foreach_copy_"),
     "_is_zerotensor": lambda patch: patch.setattr(torch.Tensor, "_is_zerotensor", None),
     "TensorGuards": without(torch._C._dynamo.guards, "TensorGuards"),
@@ -66,21 +68,27 @@ def absent(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         ABSENT[request.param](patch)
         fused._kernel_works.cache_clear()
+        pieces.kernel_works.cache_clear()
         importlib.reload(_private)
         if request.param in IN_OPTIMIZER:  # torch's own functions need them
             patch.undo()
         yield
     fused._kernel_works.cache_clear()
+    pieces.kernel_works.cache_clear()
     importlib.reload(_private)
 
 
 @pytest.mark.usefixtures("absent")
 @pytest.mark.parametrize("absent", ABSENT, indirect=True)
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_the_steps_are_the_same(implementation: str) -> None:
+def test_the_steps_are_the_same(implementation: str, method: Any) -> None:
     params = parameters()
-    expected = by_the_paper(params, LRS, 0.5, 0.2, decoupled=0.1)
-    optimizer = INDIAN(params, beta=0.2, weight_decay=0.1, **IMPLEMENTATIONS[implementation])
+    numbers = {"alpha": 0.5, "beta": 0.2, "weight_decay": 0.1}
+    if method is INDIAN:
+        expected = by_the_paper(params, LRS, 0.5, 0.2, decoupled=0.1)
+    else:
+        expected = test_innaprop.by_the_paper(params, LRS, **numbers)
+    optimizer = method(params, **numbers, **IMPLEMENTATIONS[implementation])
     advance(optimizer, LRS)
     optimizer.load_state_dict(optimizer.state_dict())
     assert_follows(optimizer, *expected)

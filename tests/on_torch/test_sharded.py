@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 
-from indian_torch import INDIAN
+from indian_torch import INDIAN, INNAprop
 
+METHODS = pytest.mark.parametrize("method", [INDIAN, INNAprop])
 IMPLEMENTATIONS: dict[str, dict[str, Any]] = {
     "automatic": {},
     "for-loop": {"foreach": False},
@@ -35,12 +36,13 @@ def sharded(mesh: DeviceMesh, value: float) -> nn.Parameter:
     return nn.Parameter(distribute_tensor(torch.full((4,), value), mesh, [Shard(0)]))
 
 
+@METHODS
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_a_graph_from_before_the_step_is_no_longer_valid(
-    mesh: DeviceMesh, implementation: str
+    mesh: DeviceMesh, implementation: str, method: Any
 ) -> None:
     param, other = sharded(mesh, 1.0), sharded(mesh, 2.0)
-    optimizer = INDIAN([param], **IMPLEMENTATIONS[implementation])
+    optimizer = method([param], **IMPLEMENTATIONS[implementation])
     product = (param * other).sum()
     param.grad = torch.ones_like(param)
     optimizer.step()
@@ -48,12 +50,15 @@ def test_a_graph_from_before_the_step_is_no_longer_valid(
         product.backward()
 
 
+@METHODS
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_gradient_in_the_memory_of_its_parameter(mesh: DeviceMesh, implementation: str) -> None:
+def test_a_gradient_in_the_memory_of_its_parameter(
+    mesh: DeviceMesh, implementation: str, method: Any
+) -> None:
     param, plain = sharded(mesh, 1.0), nn.Parameter(torch.ones(4))
     options = IMPLEMENTATIONS[implementation]
     for theta in (param, plain):
-        optimizer = INDIAN([theta], weight_decay=0.1, **options)
+        optimizer = method([theta], weight_decay=0.1, **options)
         for _ in range(3):
             theta.grad = theta.detach() if theta is param else theta.detach().clone()
             optimizer.step()

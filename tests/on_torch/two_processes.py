@@ -6,6 +6,7 @@ parameters that it ends with.
 
 from __future__ import annotations
 
+import functools
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,18 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from indian_torch import INDIAN, PowerDecayLR
+from indian_torch import INDIAN, INNAprop, PowerDecayLR
 
 STEPS = 6
 SAVED_AFTER = 3
 OPTIONS: dict[str, Any] = {"lr": 0.3, "beta": 0.2, "weight_decay": 0.1}
+METHODS: dict[str, Any] = {
+    "INDIAN": functools.partial(INDIAN, **OPTIONS),
+    # A large ε: nothing is divided by a gradient that is nothing but rounding.
+    "INNAprop": functools.partial(INNAprop, **OPTIONS, alpha=0.5, sigma=0.9, eps=0.1),
+}
+
+Scenario = Callable[[Any, int, Path], list[Tensor]]
 
 
 def make_model(dtype: torch.dtype = torch.float64) -> nn.Module:
@@ -60,25 +68,25 @@ def gathered(model: nn.Module) -> list[Tensor]:
     ]
 
 
-def ddp(rank: int, folder: Path) -> list[Tensor]:
+def ddp(make: Any, rank: int, folder: Path) -> list[Tensor]:
     model = nn.parallel.DistributedDataParallel(make_model())
-    train(model, INDIAN(model.parameters(), **OPTIONS), [rank])
+    train(model, make(model.parameters()), [rank])
     return gathered(model)
 
 
-def sharded(**options: Any) -> tuple[nn.Module, INDIAN]:
+def sharded(make: Any, **options: Any) -> tuple[nn.Module, Any]:
     from torch.distributed.fsdp import fully_shard
 
     model = make_model()
     for layer in model:
         fully_shard(layer)
     fully_shard(model)
-    return model, INDIAN(model.parameters(), **OPTIONS, **options)
+    return model, make(model.parameters(), **options)
 
 
-def fsdp(**options: Any) -> Callable[[int, Path], list[Tensor]]:
-    def run(rank: int, folder: Path) -> list[Tensor]:
-        model, optimizer = sharded(**options)
+def fsdp(**options: Any) -> Scenario:
+    def run(make: Any, rank: int, folder: Path) -> list[Tensor]:
+        model, optimizer = sharded(make, **options)
         train(model, optimizer, [rank])
         for param in model.parameters():  # ψ is sharded as the parameters are
             assert optimizer.psi(param).placements == param.placements
@@ -87,30 +95,36 @@ def fsdp(**options: Any) -> Callable[[int, Path], list[Tensor]]:
     return run
 
 
-def zero(rank: int, folder: Path) -> list[Tensor]:
+def zero(make: Any, rank: int, folder: Path) -> list[Tensor]:
     from torch.distributed.optim import ZeroRedundancyOptimizer
 
     model = nn.parallel.DistributedDataParallel(make_model())
-    optimizer = ZeroRedundancyOptimizer(model.parameters(), optimizer_class=INDIAN, **OPTIONS)
+    optimizer = ZeroRedundancyOptimizer(
+        model.parameters(), optimizer_class=make.func, **make.keywords
+    )
     train(model, optimizer, [rank], last=SAVED_AFTER)
     assert 0 < len(optimizer.optim.state) < len(list(model.parameters()))
     # A checkpoint, and a run that goes on from it.
     optimizer.consolidate_state_dict(to=0)
     state_dict = [optimizer.state_dict() if rank == 0 else None]
     dist.broadcast_object_list(state_dict)
-    resumed = ZeroRedundancyOptimizer(model.parameters(), optimizer_class=INDIAN, **OPTIONS)
+    resumed = ZeroRedundancyOptimizer(
+        model.parameters(), optimizer_class=make.func, **make.keywords
+    )
     resumed.load_state_dict(state_dict[0])
     train(model, resumed, [rank], first=SAVED_AFTER)
     return gathered(model)
 
 
-def checkpoint(rank: int, folder: Path) -> list[Tensor]:
+def checkpoint(make: Any, rank: int, folder: Path) -> list[Tensor]:
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.state_dict import get_state_dict
 
-    model, optimizer = sharded()
-    # Looking at the state before the first step makes it, by a step that should be none.
-    get_state_dict(model, optimizer)
+    model, optimizer = sharded(make)
+    if make.func is INDIAN:
+        # Looking at the state before the first step makes it, by a step that should be none. (V
+        # counts it, as Adam's does.)
+        get_state_dict(model, optimizer)
     train(model, optimizer, [rank], last=SAVED_AFTER)
     model_state, optimizer_state = get_state_dict(model, optimizer)
     dcp.save(
@@ -121,10 +135,10 @@ def checkpoint(rank: int, folder: Path) -> list[Tensor]:
     return gathered(model)
 
 
-def resharded(**how: bool) -> Callable[[int, Path], list[Tensor]]:
+def resharded(**how: bool) -> Scenario:
     """Return a run whose second half is made by another model and optimizer, from a state dict."""
 
-    def run(rank: int, folder: Path) -> list[Tensor]:
+    def run(make: Any, rank: int, folder: Path) -> list[Tensor]:
         from torch.distributed.checkpoint.state_dict import (
             StateDictOptions,
             get_state_dict,
@@ -132,10 +146,10 @@ def resharded(**how: bool) -> Callable[[int, Path], list[Tensor]]:
         )
 
         options = StateDictOptions(**how)
-        model, optimizer = sharded()
+        model, optimizer = sharded(make)
         train(model, optimizer, [rank], last=SAVED_AFTER)
         model_state, optimizer_state = get_state_dict(model, optimizer, options=options)
-        model, optimizer = sharded(foreach=True)
+        model, optimizer = sharded(make, foreach=True)
         PowerDecayLR(optimizer)  # PyTorch wants the "initial_lr" that the saved groups have
         set_state_dict(
             model,
@@ -150,9 +164,9 @@ def resharded(**how: bool) -> Callable[[int, Path], list[Tensor]]:
     return run
 
 
-def warm_up_from_zero(rank: int, folder: Path) -> list[Tensor]:
+def warm_up_from_zero(make: Any, rank: int, folder: Path) -> list[Tensor]:
     """A first step with lr = 0, in which some shards have no gradient but no whole parameter."""
-    model, optimizer = sharded()
+    model, optimizer = sharded(make)
     first = model[0].weight
     optimizer.param_groups[0]["lr"] = 0.0
     grad = torch.zeros(7, 5, dtype=torch.float64)
@@ -166,7 +180,7 @@ def warm_up_from_zero(rank: int, folder: Path) -> list[Tensor]:
     return gathered(model)
 
 
-SCENARIOS: dict[str, Callable[[int, Path], list[Tensor]]] = {
+SCENARIOS: dict[str, Scenario] = {
     "ddp": ddp,
     "fsdp": fsdp(),
     "fsdp fused": fsdp(fused=True),
@@ -183,11 +197,14 @@ SCENARIOS: dict[str, Callable[[int, Path], list[Tensor]]] = {
 
 
 def scenarios(rank: int, folder: Path) -> Iterator[tuple[str, Any]]:
-    for name, scenario in SCENARIOS.items():
-        try:
-            yield name, scenario(rank, folder)
-        except Exception:  # reported by the scenario's test
-            yield name, traceback.format_exc()
+    for method, make in METHODS.items():
+        place = folder / method
+        place.mkdir(exist_ok=True)
+        for name, scenario in SCENARIOS.items():
+            try:
+                yield f"{method}-{name}", scenario(make, rank, place)
+            except Exception:  # reported by the scenario's test
+                yield f"{method}-{name}", traceback.format_exc()
 
 
 def main(rank: int, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sybil import Sybil
@@ -14,6 +15,16 @@ PAGES = [
     "CONTRIBUTING.md",
     *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
 ]
+
+
+def authors_checkpoint(model: Any) -> dict[str, Any]:
+    """Return a checkpoint as the authors' PyTorch code leaves it."""
+    params = list(model.parameters())
+    group = {"lr": 0.1, "alpha": 0.5, "beta": 0.1, "decaypower": 0.5, "weight_decay": 0.0}
+    state = {i: {"step": 3, "psi": param.detach().clone()} for i, param in enumerate(params)}
+    group["params"] = list(state)
+    optimizer = {"state": state, "param_groups": [group]}
+    return {"model": model.state_dict(), "optimizer": optimizer}
 
 
 @pytest.mark.parametrize("page", PAGES)

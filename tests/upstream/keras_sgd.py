@@ -34,9 +34,12 @@ class SGD(INDIAN):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         if momentum:
-            found = INDIAN.from_sgd(learning_rate, momentum, nesterov)
+            found = INDIAN.from_sgd(
+                learning_rate, momentum, nesterov, weight_decay=kwargs.pop("weight_decay", None)
+            )
             learning_rate, alpha, beta = float(found.learning_rate), found.alpha, found.beta
             initial_speed = beta
+            kwargs["weight_decay"] = found.weight_decay
         super().__init__(learning_rate, alpha, beta, initial_speed, name=name, **kwargs)
 
 

@@ -96,7 +96,7 @@ def fused_step(
         size = sum(each.numel() for each in some_v)
         if not scratch or scratch[0].numel() < size:
             scratch = [torch.empty(max(size, _GROUP), device=device, dtype=dtype) for _ in "um"]
-        u, unused = (_parts(buffer[:size].zero_(), some_v) for buffer in scratch)
+        u, unused = (_parts(buffer.narrow(0, 0, size).zero_(), some_v) for buffer in scratch)
         fused_adam()(
             u,
             some_v,
@@ -118,7 +118,7 @@ def fused_step(
 
 def _parts(flat: torch.Tensor, like: Tensors) -> Tensors:
     """Return a flat tensor as tensors of others' shapes."""
-    parts = flat.split([each.numel() for each in like])
+    parts = torch.split(flat, [each.numel() for each in like])
     return [part.view(each.shape) for part, each in zip(parts, like, strict=True)]
 
 
@@ -200,7 +200,7 @@ def _groups(*lists: Tensors, cut: bool = False) -> Iterator[tuple[Tensors, ...]]
 def _cut(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     if tensor.numel() <= _GROUP:
         return (tensor,)
-    return tensor.view(-1).split(_GROUP)
+    return tuple(torch.split(tensor.view(-1), _GROUP))
 
 
 def foreach_step(

@@ -1,10 +1,10 @@
 r"""The step in operations of Keras, which TensorFlow and JAX make programs of.
 
 XLA on the CPU updates a buffer in place if everything else that reads its old value comes before.
-It does not order updates that do not depend on each other, and would copy every w and V, which
-takes three times as long. So the order is written into the numbers: θ from the old w and V, then
-w, whose decay depends on the new θ, then V, whose decay depends on the new w. (Writing θ from the
-new w would order them too, but divides by 1 − αγ, which may be 0.)
+It does not order updates that do not depend on each other, and would copy every w, which takes
+three times as long. So the order is written into the numbers: θ from the old w, then w, whose decay
+depends on the new θ. (Writing θ from the new w would order them too, but divides by 1 − αγ, which
+may be 0.)
 """
 
 from __future__ import annotations
@@ -85,13 +85,11 @@ def update_one(optimizer: Any, gradient: Any, variable: Any, of_step: Scalars) -
     dtype = keras.backend.standardize_dtype(momentum.dtype)
     step = Coefficients(*(ops.cast(scalar, dtype) for scalar in of_step.step))
     # An Embedding's gradient may be sparse; a decaying w is not.
-    v = ops.cast(ops.convert_to_tensor(gradient, sparse=False), dtype)
+    v = ops.cast(_dense(gradient), dtype)
     w = ops.convert_to_tensor(momentum)
-    velocity = None
     u = v
     if of_step.correction is not None:
-        velocity = optimizer.velocities[index]
-        u = _scaled(optimizer, v, velocity, of_step.correction)
+        u = _scaled(optimizer, v, optimizer.velocities[index], of_step.correction)
 
     change = step.theta_gradient * u
     if optimizer.weight_decay and _private.decays(optimizer, variable):
@@ -108,27 +106,23 @@ def update_one(optimizer: Any, gradient: Any, variable: Any, of_step: Scalars) -
         optimizer.assign(variable, ops.cast(theta, variable.dtype))
     decay = _after(optimizer, variable, step.momentum_momentum)
     optimizer.assign(momentum, decay * w + step.momentum_gradient * u)
-    if velocity is not None:
-        sigma = ops.cast(optimizer.sigma, velocity.dtype)
-        squares = ops.convert_to_tensor(velocity)
-        # (1 − σ in double precision, in which σ has its digits.)
-        new = _after(optimizer, momentum, sigma) * squares + _squares(v) * (1 - optimizer.sigma)
-        optimizer.assign(velocity, new)
+
+
+def _dense(gradient: Any) -> Any:
+    if type(gradient).__name__ == "IndexedSlices":
+        import tensorflow as tf  # noqa: PLC0415
+
+        return tf.convert_to_tensor(gradient)
+    return ops.convert_to_tensor(gradient, sparse=False)
 
 
 def _scaled(optimizer: Any, v: Any, velocity: Any, correction: Any) -> Any:
-    """Return u, which reads the old V."""
-    squares = second_moment(ops.convert_to_tensor(velocity), _magnitude(v), optimizer.sigma)
+    """Update V, and return u."""
+    size = ops.abs(v) if "complex" in keras.backend.standardize_dtype(v.dtype) else v
+    squares = second_moment(ops.convert_to_tensor(velocity), size, optimizer.sigma)
+    optimizer.assign(velocity, squares)
     root = ops.sqrt(squares / ops.cast(correction, velocity.dtype)) + optimizer.epsilon
     return v / ops.cast(root, v.dtype)
-
-
-def _magnitude(v: Any) -> Any:
-    return ops.abs(v) if "complex" in keras.backend.standardize_dtype(v.dtype) else v
-
-
-def _squares(v: Any) -> Any:
-    return ops.square(_magnitude(v))
 
 
 def _after(optimizer: Any, variable: Any, decay: Any) -> Any:

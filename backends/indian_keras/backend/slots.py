@@ -27,12 +27,13 @@ def slot_of(optimizer: Any, variable: Any, name: str, *, real: bool) -> Any:
         The slot, of the variable's shape, dtype and layout, but of 32 bits at least.
     """
     dtype = keras.backend.standardize_dtype(variable.dtype)
+    dtype = _WIDE.get(dtype, dtype)
     path = path_of(variable).replace("/", "_").replace(":", "_")
     layout = _private.layout(variable)
     with _beside(variable):
         return optimizer.add_variable(
             shape=variable.shape,
-            dtype=_REAL.get(dtype, dtype) if real else _WIDE.get(dtype, dtype),
+            dtype=_REAL.get(dtype, dtype) if real else dtype,
             name=f"{path}_{name}",
             **({} if layout is None else {"layout": layout}),
         )

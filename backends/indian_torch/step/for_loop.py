@@ -54,12 +54,12 @@ def _single_tensor_indian(part: Part) -> None:
         # Scalars may be tensors here, which `alpha` does not take (and torch.compile would keep
         # an `alpha` of earlier steps); and what has 16 bits is rounded once, at the end.
         momentum = buffer.to(dtype)
+        # The product with a Tensor lr keeps its factor for autograd; param is about to change.
+        before = param.clone() if step.differentiable and step.shrinks else param
         if step.drags:
-            momentum = momentum + param.to(dtype) * step.drag(scale)
+            momentum = momentum + before.to(dtype) * step.drag(scale)
         update = momentum * c.theta_momentum + grad * c.theta_gradient
         if step.shrinks:
-            # The product with a Tensor lr keeps its factor for autograd; param is about to change.
-            before = param.clone() if step.differentiable else param
             update = update - step.shrinkage * before.to(dtype)
         new_buffer = momentum * c.momentum_momentum + grad * c.momentum_gradient
         results.append((i, update, new_buffer, new_scale))

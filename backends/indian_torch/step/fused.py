@@ -12,7 +12,6 @@ once per device and dtype, and is given only tensors that it handles rightly, wh
 from __future__ import annotations
 
 import functools
-import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -43,9 +42,8 @@ def fused_calls(part: Part) -> list[Call]:
     They are for those that the layout says they can take.
     """
     assert part.layout is not None
-    step, scaled = part.step, part.exp_avg_sqs is not None
-    counts = part.counts or itertools.repeat(0.0)
-    keys = list(zip(part.scales, counts, strict=False))
+    step, scaled = part.step, part.counts is not None
+    keys = part.scales if part.counts is None else list(zip(part.scales, part.counts, strict=True))
     calls: list[Call] = []
     for (device, dtype), indices in part.layout.fused.items():
         if step.automatic and not (
@@ -62,7 +60,8 @@ def fused_calls(part: Part) -> list[Call]:
             for i in indices:
                 lists[keys[i]].append(i)
             by_key = dict(lists)
-        for (scale, _), some in by_key.items():
+        for key, some in by_key.items():
+            scale = key[0] if scaled else key
             if scaled and scale == 0 and not step.has_momentum:
                 calls.append((some, None))
                 continue

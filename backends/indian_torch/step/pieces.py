@@ -49,7 +49,7 @@ class Plan:
         room = 0
         for i, param in enumerate(params):
             n = param.numel()
-            if n > room:
+            if n > room or not self.places:
                 self.places.append([])
                 # One that is larger than a piece is in pieces of its own.
                 room = self.size if n <= self.size else 0
@@ -84,8 +84,9 @@ class Plan:
             flat = [t.as_strided((t.numel(),), (1,)).split(self.size) for t in flat]
             for param, grad, buffer, square in zip(*flat, strict=True):
                 n = len(param)
-                scratch = [u[0][:n]], [exp_avgs[0][:n]], self.scratch
-                yield Piece([param], [grad], [buffer], [square], *scratch)
+                if n < self.size:  # the last one
+                    u, exp_avgs = [u[0][:n]], [exp_avgs[0][:n]]
+                yield Piece([param], [grad], [buffer], [square], u, exp_avgs, self.scratch)
 
 
 def pieces(part: Part, indices: Sequence[int]) -> Iterator[Piece]:

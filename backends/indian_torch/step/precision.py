@@ -31,7 +31,7 @@ def momentum_dtype_of(param: Tensor, momentum_dtype: torch.dtype | None) -> torc
 def buffer_dtype_of(name: str, param: Tensor, momentum_dtype: torch.dtype | None) -> torch.dtype:
     """Return the dtype that a buffer of `param` is kept in.
 
-    V has the momentum's, but at least float32: in 16 bits σ V + (1 − σ) v² is lost to rounding.
+    V has the momentum's, but at least float32: in 16 bits what a step adds is lost to rounding.
     """
     dtype = momentum_dtype_of(param, momentum_dtype)
     return dtype if name == "momentum_buffer" else working_dtype(dtype)

@@ -1,7 +1,8 @@
 r"""The scalars of one step, as the implementations need them: for the buffer rather than for w.
 
-Every parameter has a buffer and its scale σ, with buffer = σ w. Before the first step σ = 0: the
-buffer is zero whatever w is, for w_0 = (s − β) v_0 is not known until the first gradient.
+Every parameter has a buffer and its scale, with buffer = scale · w. Before the first step the scale
+is 0, and the buffer is zero whatever w is, for w_0 = (s − β) v_0 is not known until the first
+gradient.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from indian_core import Coefficients, coefficients
 from indian_torch import _private
 
-# σ: a float where the host decides what to do, which is in eager steps. For CUDA graphs and
+# A scale: a float where the host decides what to do, which is in eager steps. For CUDA graphs and
 # torch.compile it is a 0-dim tensor, 0 before the first step and 1 after it. (float32: AOTAutograd
 # in PyTorch 2.13 drops the update of a 0-dim float64 input on the CPU.)
 Scale = float | Tensor
@@ -110,7 +111,7 @@ class Step(NamedTuple):
         A first step with lr = 0 is none: the scale stays 0, and so does w.
 
         Args:
-            scale: σ before the step.
+            scale: The scale before the step.
             dtype: What the step is computed in, if the scale is a tensor.
         """
         if isinstance(scale, Tensor):

@@ -1,4 +1,4 @@
-"""Keras on one of its backends: INDIAN against Keras's own SGD, Adam and Lion.
+"""Keras on one of its backends: INDIAN and INNAprop against Keras's own SGD, Adam, AdamW and Lion.
 
 Each in every way that the backend has of making a step: "eager" is a bare ``optimizer.apply``,
 "compiled" TensorFlow's graph, and "jit" an XLA program, whose buffers JAX is given to reuse.
@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from benchmarks.step_time.contenders import Contender
-from indian_keras import INDIAN
+from indian_keras import INDIAN, INNAprop
 
 BACKEND = keras.backend.backend()
 if BACKEND == "tensorflow":
@@ -34,15 +34,18 @@ MODES = {
 # As in torch's: β/100, so that no run leaves the range of float32 however often it repeats.
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "INDIAN": functools.partial(INDIAN, learning_rate=1e-3),
-    "INDIAN, lr = beta": INDIAN,
+    "INDIAN, lr = beta": functools.partial(INDIAN, learning_rate=0.1, beta=0.1),
     "SGD Nesterov": functools.partial(
         keras.optimizers.SGD, learning_rate=1e-3, momentum=0.9, nesterov=True
     ),
+    "INNAprop": INNAprop,
+    "INNAprop, alpha beta = 1": functools.partial(INNAprop, alpha=1.0, beta=1.0),
+    "AdamW": functools.partial(keras.optimizers.AdamW, learning_rate=1e-3),
     "Adam": functools.partial(keras.optimizers.Adam, learning_rate=1e-3),
     "Lion": functools.partial(keras.optimizers.Lion, learning_rate=1e-3),
 }
 
-BASELINES = (f"SGD Nesterov ({MODES[0]})", f"Adam ({MODES[0]})")
+BASELINES = (f"SGD Nesterov ({MODES[0]})", f"Adam ({MODES[0]})", f"AdamW ({MODES[0]})")
 
 
 def contenders(

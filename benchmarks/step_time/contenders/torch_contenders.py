@@ -1,4 +1,4 @@
-"""PyTorch: INDIAN in its implementations, against torch.optim's SGD, Adam and AdamW."""
+"""PyTorch: INDIAN and INNAprop in their implementations, against torch.optim's SGD, Adam, AdamW."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import torch
 
 from benchmarks.step_time.contenders import Contender
-from indian_torch import INDIAN
+from indian_torch import INDIAN, INNAprop
 
 NESTEROV = functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True)
 ADAM = functools.partial(torch.optim.Adam, lr=1e-3)
 ADAMW = functools.partial(torch.optim.AdamW, lr=1e-3)
 # The learning rate is β/100, so that no run leaves the range of float32 however often it repeats;
-# "lr = beta", the default, is a kernel call of its own kind.
+# "lr = beta" is a kernel call of its own kind.
 SMALL = functools.partial(INDIAN, lr=1e-3)
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "INDIAN (fused)": functools.partial(SMALL, fused=True),
-    "INDIAN (fused, lr = beta)": functools.partial(INDIAN, fused=True),
+    "INDIAN (fused, lr = beta)": functools.partial(INDIAN, lr=0.1, beta=0.1, fused=True),
     "INDIAN (default)": SMALL,
     "INDIAN (foreach)": functools.partial(SMALL, foreach=True),
     "INDIAN (for-loop)": functools.partial(SMALL, foreach=False),
@@ -31,6 +31,14 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "Adam (foreach)": functools.partial(ADAM, foreach=True),
     "AdamW (fused)": functools.partial(ADAMW, fused=True),
     "AdamW (foreach)": functools.partial(ADAMW, foreach=True),
+    "AdamW (for-loop)": functools.partial(ADAMW, foreach=False),
+    "INNAprop (fused)": functools.partial(INNAprop, fused=True),
+    "INNAprop (fused, alpha beta = 1)": functools.partial(
+        INNAprop, alpha=1.0, beta=1.0, fused=True
+    ),
+    "INNAprop (default)": INNAprop,
+    "INNAprop (foreach)": functools.partial(INNAprop, foreach=True),
+    "INNAprop (for-loop)": functools.partial(INNAprop, foreach=False),
 }
 
 BASELINES = ("SGD Nesterov (fused)", "Adam (fused)")

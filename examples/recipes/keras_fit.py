@@ -1,0 +1,28 @@
+"""fit with a schedule and callbacks, a file, and a new model that goes on from it."""
+
+import tempfile
+
+import keras
+import numpy as np
+
+from indian_keras import INNAprop
+
+keras.utils.set_random_seed(0)
+x = np.random.default_rng(0).standard_normal((512, 8)).astype("float32")
+y = x.sum(1, keepdims=True)
+
+model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(1)])
+optimizer = INNAprop.from_adam(1e-2)
+# A schedule's factors of AdamW's rate are those of γ, which stands in `learning_rate` now.
+gamma = float(optimizer.learning_rate)
+optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(gamma, decay_steps=320)
+model.compile(optimizer=optimizer, loss="mse")
+stop = keras.callbacks.EarlyStopping("loss", patience=5)
+model.fit(x, y, batch_size=32, epochs=10, verbose=0, callbacks=[stop])
+
+with tempfile.TemporaryDirectory() as folder:
+    model.save(f"{folder}/model.keras")
+    # In another process: `import indian_keras` first, so that Keras knows the optimizer.
+    again = keras.saving.load_model(f"{folder}/model.keras")
+history = again.fit(x, y, batch_size=32, epochs=10, initial_epoch=0, verbose=0)
+print(f"loss {history.history['loss'][-1]:.3f}")

@@ -1,0 +1,27 @@
+"""Sharded weights and states: torchrun --nproc-per-node 2 torch_fsdp2.py."""
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+
+from indian_torch import INNAprop
+
+dist.init_process_group("gloo")
+mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+fully_shard(model, mesh=mesh)
+optimizer = INNAprop.from_adam(model.parameters(), lr=1e-2)  # after the weights are sharded
+torch.manual_seed(1 + dist.get_rank())
+
+for _ in range(200):
+    x = torch.randn(32, 8)
+    loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+if dist.get_rank() == 0:
+    print(f"loss {loss.item():.3f}")
+dist.destroy_process_group()

@@ -1,0 +1,38 @@
+"""No weight decay for biases and norms, warm-up and cosine, a resume from a checkpoint."""
+
+import io
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+
+from indian_torch import INNAprop, no_weight_decay_groups
+
+
+def build():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), nn.LayerNorm(32), nn.Tanh(), nn.Linear(32, 1))
+    optimizer = INNAprop.from_adam(no_weight_decay_groups(model, 0.1), lr=1e-2)
+    # Factors of γ are factors of AdamW's learning rate.
+    warmup = LinearLR(optimizer, 0.01, total_iters=20)
+    cosine = CosineAnnealingLR(optimizer, 180)
+    return model, optimizer, SequentialLR(optimizer, [warmup, cosine], [20])
+
+
+parts = build()
+for step in range(200):
+    model, optimizer, scheduler = parts
+    x = torch.randn(64, 8)
+    loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    scheduler.step()
+    if step == 99:  # the process ends here, and another goes on
+        file = io.BytesIO()
+        torch.save([part.state_dict() for part in parts], file)
+        file.seek(0)
+        parts = build()
+        for part, state in zip(parts, torch.load(file), strict=True):
+            part.load_state_dict(state)
+print(f"loss {loss.item():.3f}")

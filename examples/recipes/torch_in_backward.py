@@ -1,0 +1,28 @@
+"""A step for each parameter as soon as its gradient is there: no gradient is kept."""
+
+import torch
+from torch import nn
+
+from indian_torch import INDIAN
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+optimizers = {
+    param: INDIAN.from_sgd([param], lr=0.003, momentum=0.95, damping=0.3)
+    for param in model.parameters()
+}
+
+
+def step(param: torch.Tensor) -> None:
+    optimizers[param].step()
+    optimizers[param].zero_grad()
+
+
+for param in model.parameters():
+    param.register_post_accumulate_grad_hook(step)
+
+for _ in range(300):
+    x = torch.randn(64, 8)
+    loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+    loss.backward()
+print(f"loss {loss.item():.3f}")
