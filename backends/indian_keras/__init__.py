@@ -8,10 +8,10 @@ try:
     import keras
 except ImportError as error:
     raise ImportError(
-        "indian_keras needs Keras 3 and a backend: pip install "
-        '"indian-optimizer[keras-tensorflow]" (or keras-jax, or keras-torch)'
+        "indian_keras needs Keras 3 and a backend: pip install keras tensorflow (or jax, or torch)"
     ) from error
 
+from indian_core import __version__ as __version__
 from indian_keras.curvature import largest_curvature, suggest_lr
 from indian_keras.energy import EnergyLogger
 from indian_keras.indian import INDIAN

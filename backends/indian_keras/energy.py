@@ -42,7 +42,7 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
         >>> optimizer = INDIAN(0.1, alpha=0.5, beta=1.0)
         >>> optimizer.build([theta])
         >>> for _ in range(3):
-        ...     loss = float(keras.ops.sum(theta**2))
+        ...     loss = keras.ops.stop_gradient(keras.ops.sum(theta**2))
         ...     print(round(float(energy(optimizer, loss)), 3))
         ...     optimizer.apply([2 * keras.ops.convert_to_tensor(theta)])
         15.0

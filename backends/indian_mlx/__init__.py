@@ -3,8 +3,9 @@
 try:
     import mlx.core as _mx  # noqa: F401
 except ImportError as error:
-    raise ImportError('indian_mlx needs MLX: pip install "indian-optimizer[mlx]"') from error
+    raise ImportError("indian_mlx needs MLX: pip install mlx, on Linux mlx[cpu]") from error
 
+from indian_core import __version__ as __version__
 from indian_mlx.curvature import suggest_lr
 from indian_mlx.indian import INDIAN
 from indian_mlx.innaprop import INNAprop

@@ -9,10 +9,9 @@ Examples:
 try:
     import optax as _optax  # noqa: F401
 except ImportError as error:
-    raise ImportError(
-        'indian_optax needs JAX and optax: pip install "indian-optimizer[optax]"'
-    ) from error
+    raise ImportError("indian_optax needs JAX and optax: pip install jax optax") from error
 
+from indian_core import __version__ as __version__
 from indian_optax import energy as energy
 from indian_optax.base import IndianState
 from indian_optax.curvature import largest_curvature, suggest_lr

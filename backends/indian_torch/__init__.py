@@ -3,10 +3,9 @@
 try:
     import torch as _torch  # noqa: F401
 except ImportError as error:
-    raise ImportError(
-        'indian_torch needs PyTorch: pip install "indian-optimizer[torch]"'
-    ) from error
+    raise ImportError("indian_torch needs PyTorch: pip install torch") from error
 
+from indian_core import __version__ as __version__
 from indian_torch.curvature import largest_curvature, suggest_lr
 from indian_torch.indian import INDIAN, INNA
 from indian_torch.innaprop import INNAprop

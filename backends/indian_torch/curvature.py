@@ -89,7 +89,7 @@ def suggest_lr(
         ValueError: If there are no parameters, the loss is not a real scalar, is NaN or infinite,
             or does not depend on the parameters; or if nothing limits the step (α = 0 and no
             positive curvature).
-        ImportError: If SciPy is missing: ``pip install "indian-optimizer[tuning]"``.
+        ImportError: If SciPy is missing: `pip install scipy`.
         RuntimeError: If the loss goes through ``checkpoint(..., use_reentrant=True)``.
 
     Examples:

@@ -38,7 +38,7 @@ def check_installed(frameworks: Sequence[str]) -> None:
         if missing:
             raise ImportError(
                 f"{name} needs {' and '.join(missing)}: "
-                f'pip install "indian-optimizer[{extra}]", or choose other frameworks'
+                f'pip install ".[{extra}]", or choose other frameworks'
             )
 
 

@@ -59,9 +59,7 @@ def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
     try:
         from scipy.sparse import linalg  # noqa: PLC0415 (needed for this alone)
     except ImportError as error:
-        raise ImportError(
-            'the curvature of a loss needs SciPy: pip install "indian-optimizer[tuning]"'
-        ) from error
+        raise ImportError("the curvature of a loss needs SciPy: pip install scipy") from error
 
     start = np.random.default_rng(0).standard_normal(size)
     # The root mean square of the spectrum, in the mean over starts.

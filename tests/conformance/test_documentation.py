@@ -13,6 +13,10 @@ def package_of(driver: type) -> str:
     return str(driver.methods["INDIAN"].__module__.partition(".")[0])
 
 
+# (Keras's own way of making arrays of torch's tensors.)
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 def test_docstring_examples(driver: type) -> None:
     if "core" in driver.__module__:
         pytest.skip("the core's own docstrings are tested in tests/core")

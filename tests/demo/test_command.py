@@ -81,7 +81,7 @@ def test_a_missing_framework_names_the_extra(monkeypatch, framework, gone, extra
         importlib.util, "find_spec", lambda name: None if name == gone else object()
     )
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    with pytest.raises(ImportError, match=rf"{gone}: pip install \"indian-optimizer\[{extra}\]\""):
+    with pytest.raises(ImportError, match=rf"{gone}: pip install \"\.\[{extra}\]\""):
         workers.check_installed([framework])
 
 

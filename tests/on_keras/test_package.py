@@ -29,4 +29,4 @@ def test_without_keras_it_says_what_to_install() -> None:
     done = run("import sys; sys.modules['keras'] = None; import indian_keras")
     assert done.returncode == 1
     assert "ImportError: indian_keras needs Keras 3 and a backend" in done.stderr
-    assert '"indian-optimizer[keras-tensorflow]" (or keras-jax, or keras-torch)' in done.stderr
+    assert "pip install keras tensorflow (or jax, or torch)" in done.stderr

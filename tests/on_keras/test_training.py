@@ -103,7 +103,7 @@ def test_frozen_layers_stay_and_their_w_with_them() -> None:
     np.testing.assert_array_equal(array(theta[0]), frozen)
     np.testing.assert_array_equal(array(optimizer.momentums[0]), w)
     apply(optimizer, theta, gradients(2))
-    expected = frozen - 0.25 * (w + 0.1 * gradients(2)[0])
+    expected = frozen - 0.25 * (w + 0.5 * gradients(2)[0])
     assert_close([theta[0]], [expected], 1e-6)
 
 
@@ -143,7 +143,7 @@ def test_one_of_several_optimizers(float64: None) -> None:
     optimizer = keras.optimizers.MultiOptimizer(lambda v: theirs if v is theta[1] else ours)
     for k in range(4):
         apply(optimizer, theta, gradients(k))
-    expected = paper([0.25] * 4, 0.5, 0.1, 1.0)[0]
+    expected = paper([0.25] * 4, 0.5, 0.5, 1.0)[0]
     assert_close([theta[0], theta[2]], [expected[0], expected[2]], 1e-12)
 
 
@@ -230,7 +230,7 @@ def test_loops_of_ones_own(float64: None) -> None:
     for loop in LOOPS[BACKEND]():
         theta = variables()
         loop(INDIAN(0.25, initial_speed=1.0), theta)
-        assert_close(theta, paper([0.25] * 4, 0.5, 0.1, 1.0)[0], 1e-12)
+        assert_close(theta, paper([0.25] * 4, 0.5, 0.5, 1.0)[0], 1e-12)
 
 
 @only_on("jax")
