@@ -12,7 +12,7 @@ a last axis), and under the key `indian-run` of its metadata a JSON object with
   gradients V holds, and whether it has begun.
 
 w is stored rather than the paper's ψ, which loses digits; `psi` of the optimizer that has loaded
-the file gives it. It needs safetensors: `pip install "indian-optimizer[move]"`.
+the file gives it. It needs safetensors, the extra `move`.
 """
 
 from __future__ import annotations
@@ -264,6 +264,6 @@ def _safetensors(module: str = "") -> Any:
         import safetensors.numpy  # noqa: PLC0415
     except ImportError as error:
         raise ImportError(
-            'A run in a file needs safetensors: pip install "indian-optimizer[move]"'
+            'A run in a file needs safetensors: pip install safetensors (the extra "move")'
         ) from error
     return getattr(safetensors, module) if module else safetensors

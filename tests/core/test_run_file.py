@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,13 @@ def test_what_cannot_be_a_run_is_not_written(tmp_path: Path, change: Any, words:
 
 def _with(old: Run, **fields: Any) -> Run:
     return old._replace(parameters=dict(old.parameters, a=old.parameters["a"]._replace(**fields)))
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    for call in (lambda path: save(path, run()), load):
+        with pytest.raises(ImportError, match="pip install safetensors"):
+            call(tmp_path / "run.safetensors")
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.9, 0.999])
