@@ -8,11 +8,11 @@ order. Shapes alone never decide.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from indian_core.run_file import Array, Run
+from indian_core.run_file import Array, Parameter, Run
 
 # Inputs and outputs of a unit, depth, height and width of an image.
 ORDERS = {
@@ -116,48 +116,61 @@ def paired(
     return table
 
 
-def moved(run: Run, table: Table, shapes: Mapping[str, tuple[int, ...]]) -> Run:
+def moved(run: Run, table: Table | None, shapes: Mapping[str, tuple[int, ...]]) -> Run:
     """Return a run under the target's names and in its layouts.
 
     Args:
         run: The run that a file holds.
-        table: For each parameter of the target, where it is.
+        table: For each parameter of the target, where it is. None: the names are the same.
         shapes: The target's shapes, by name.
 
     Raises:
         ValueError: If a parameter is missing on either side, or the shapes do not go together.
+        TypeError: If an entry of the table is not a `Move`.
     """
-    missing = sorted(set(shapes) - set(table))
-    unknown = sorted({move.name for move in table.values()} - set(run.parameters))
-    left = sorted(set(run.parameters) - {move.name for move in table.values()})
+    moves = {name: Move(name) for name in shapes} if table is None else table
+    for name, move in moves.items():
+        if not isinstance(move, Move):
+            raise TypeError(f"Invalid table: {move!r} for {name} (it must be a Move)")
+    used = {move.name for move in moves.values()}
+    hint = "; a table says which is which" if table is None else ""
     for names, words in (
-        (missing, "the table does not name"),
-        (unknown, "the file does not hold"),
-        (left, "the table leaves out, of the file,"),
+        (shapes.keys() - moves.keys(), "the table does not name"),
+        (moves.keys() - shapes.keys(), "the model does not hold"),
+        (used - run.parameters.keys(), "the file does not hold"),
+        (run.parameters.keys() - used, "nothing here takes, of the file,"),
     ):
         if names:
-            raise ValueError(f"Invalid table: {words} {', '.join(names)}")
+            raise ValueError(f"Invalid table: {words} {', '.join(sorted(names))}{hint}")
+    return run._replace(
+        parameters={
+            name: _moved(run.parameters[moves[name].name], moves[name], name, shape)
+            for name, shape in shapes.items()
+        }
+    )
 
-    def array(value: Array, move: Move, name: str) -> Array:
-        try:
-            value = value if move.split is None else value.reshape(move.split)
-            value = value if move.axes is None else np.transpose(value, move.axes)
-            if move.split is None and value.shape != tuple(shapes[name]):
-                raise ValueError(f"shape {value.shape} for {tuple(shapes[name])}")
-            return value.reshape(shapes[name])
-        except ValueError as error:
-            raise ValueError(f"Invalid table: {move.name} is not {name} ({error})") from error
 
-    parameters: dict[str, Any] = {}
-    for name in shapes:
-        move = table[name]
-        found = run.parameters[move.name]
-        parameters[name] = found._replace(
-            theta=array(found.theta, move, name),
-            momentum=array(found.momentum, move, name),
-            squares=None if found.squares is None else array(found.squares, move, name),
+def _moved(parameter: Parameter, move: Move, name: str, shape: tuple[int, ...]) -> Parameter:
+    def array(value: Array) -> Array:
+        value = value if move.split is None else value.reshape(move.split)
+        value = value if move.axes is None else np.transpose(value, move.axes)
+        if move.split is None and _long(value.shape) != _long(shape):
+            raise ValueError(f"shape {value.shape} for {tuple(shape)}")
+        return value.reshape(shape)
+
+    try:
+        return parameter._replace(
+            theta=array(parameter.theta),
+            momentum=array(parameter.momentum),
+            squares=None if parameter.squares is None else array(parameter.squares),
         )
-    return run._replace(parameters=parameters)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"Invalid table: {move.name} is not {name} ({error})") from error
+
+
+def _long(shape: Sequence[int]) -> list[int]:
+    """Return a shape without the axes of length 1, which Equinox's biases of convolutions have."""
+    return [length for length in shape if length != 1]
 
 
 def _layers(entries: Sequence[Entry]) -> list[dict[str, str]]:

@@ -1,8 +1,8 @@
 r"""A run in a file: what a half-trained model and its optimizer need to go on, in any framework.
 
 The file is one of safetensors: θ, the momentum buffer σw and, for INNAprop, V of each parameter, as
-arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`, and under the key `indian-run` of its
-metadata a JSON object with
+arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME` (complex ones with the two parts along
+a last axis), and under the key `indian-run` of its metadata a JSON object with
 
 * `version`: 1,
 * `method`: "INDIAN" or "INNAprop",
@@ -12,7 +12,7 @@ metadata a JSON object with
   gradients V holds, and whether it has begun.
 
 w is stored rather than the paper's ψ, which loses digits; `psi` of the optimizer that has loaded
-the file gives it. It needs safetensors: `pip install safetensors`.
+the file gives it. It needs safetensors, the extra `move`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,14 @@ class Parameter(NamedTuple):
     group: int = 0
     dtype: str = "float32"
 
+    @property
+    def w(self) -> Array:
+        """The momentum itself, in double precision where σ is not 1."""
+        if self.scale == 1:
+            return self.momentum
+        wide = np.complex128 if np.iscomplexobj(self.momentum) else np.float64
+        return np.asarray(self.momentum.astype(wide) / self.scale)
+
 
 class Run(NamedTuple):
     """A run: its method, the hyperparameters of its groups, its parameters by name, its step."""
@@ -91,10 +99,10 @@ def save(path: str | os.PathLike[str], run: Run) -> None:
     checked_run(run)
     tensors, rows = {}, []
     for name, parameter in run.parameters.items():
-        tensors[f"theta/{name}"] = np.ascontiguousarray(parameter.theta)
-        tensors[f"momentum/{name}"] = np.ascontiguousarray(parameter.momentum)
+        tensors[f"theta/{name}"] = _pairs(parameter.theta)
+        tensors[f"momentum/{name}"] = _pairs(parameter.momentum)
         if parameter.squares is not None:
-            tensors[f"squares/{name}"] = np.ascontiguousarray(parameter.squares)
+            tensors[f"squares/{name}"] = _pairs(parameter.squares)
         fields = ("scale", "steps", "begun", "group", "dtype")
         rows.append({"name": name} | {field: getattr(parameter, field) for field in fields})
     header = {
@@ -142,27 +150,29 @@ def load(path: str | os.PathLike[str]) -> Run:
         header = json.loads(metadata[_KEY])
         if header["version"] > VERSION:
             raise ValueError(f"it is of version {header['version']}, and {VERSION} is known here")
-        run = Run(
-            header["method"],
-            tuple(header["groups"]),
-            {
-                row.pop("name"): Parameter(
-                    tensors.pop(f"theta/{name}"),
-                    tensors.pop(f"momentum/{name}"),
-                    squares=tensors.pop(f"squares/{name}", None),
-                    **row,
-                )
-                for row in header["parameters"]
-                for name in [row["name"]]
-            },
-            header["step"],
-        )
+        parameters = {row["name"]: _parameter(row, tensors) for row in header["parameters"]}
+        run = Run(header["method"], tuple(header["groups"]), parameters, header["step"])
         if tensors:
             raise ValueError(f"it has no parameter for {sorted(tensors)}")
         checked_run(run)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise ValueError(f"Invalid run file: {str(path)!r} (it has no {error})") from error
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"Invalid run file: {str(path)!r} ({error})") from error
     return run
+
+
+def _parameter(row: dict[str, Any], tensors: dict[str, Array]) -> Parameter:
+    """Return the parameter of a row of the header, and take its arrays from the tensors."""
+    name = row.pop("name")
+    theta, momentum = tensors.pop(f"theta/{name}"), tensors.pop(f"momentum/{name}")
+    squares = tensors.pop(f"squares/{name}", None)
+    if row["dtype"].startswith("complex"):
+        # (PyTorch has a V of each part, the others one of the absolute value.)
+        if squares is not None and squares.shape == theta.shape:
+            squares = _from_pairs(squares)
+        theta, momentum = _from_pairs(theta), _from_pairs(momentum)
+    return Parameter(theta, momentum, squares=squares, **row)
 
 
 def checked_run(run: Run) -> Run:
@@ -178,21 +188,53 @@ def checked_run(run: Run) -> Run:
     """
     if run.method not in METHODS:
         raise ValueError(f"Invalid method: {run.method!r} (it must be one of {list(METHODS)})")
+    _check_count("step", run.step)
+    if not run.parameters:
+        raise ValueError("Invalid run: it has no parameters")
     for group in run.groups:
         numbers = {k: v for k, v in group.items() if k in METHODS[run.method] and v is not None}
         checked_hyperparameters(**numbers)
+        missing = [name for name in ("lr", "alpha", "beta") if name not in group]
+        if missing:
+            raise ValueError(f"Invalid run: a group of it has no {missing[0]}")
     for name, parameter in run.parameters.items():
         shape = parameter.theta.shape
         arrays = [parameter.momentum, *([] if parameter.squares is None else [parameter.squares])]
+        if parameter.dtype.startswith("complex") != np.iscomplexobj(parameter.theta):
+            raise ValueError(f"Invalid parameter {name}: its arrays are not {parameter.dtype}")
         if any(array.shape != shape for array in arrays):
             raise ValueError(f"Invalid parameter {name}: its arrays have several shapes")
         if not (math.isfinite(parameter.scale) and parameter.scale != 0):
             raise ValueError(f"Invalid parameter {name}: its buffer's scale is {parameter.scale}")
         if (parameter.squares is None) != (run.method == "INDIAN"):
             raise ValueError(f"Invalid parameter {name}: {run.method} does not go with its arrays")
-        if not 0 <= parameter.group < len(run.groups):
+        if parameter.squares is not None and (_pairs(parameter.squares) < 0).any():
+            raise ValueError(f"Invalid parameter {name}: V has negative numbers")
+        if not parameter.begun and np.any(parameter.momentum):
+            raise ValueError(f"Invalid parameter {name}: it has not begun, but has a momentum")
+        _check_count(f"parameter {name}", parameter.steps)
+        _check_count(f"parameter {name}", parameter.group)
+        if parameter.group >= len(run.groups):
             raise ValueError(f"Invalid parameter {name}: there is no group {parameter.group}")
     return run
+
+
+def _pairs(array: Array) -> Array:
+    """Return an array of reals: a complex one with its parts along a last axis."""
+    array = np.array(array, order="C")
+    return array[..., None].view(array.real.dtype) if np.iscomplexobj(array) else array
+
+
+def _from_pairs(array: Array) -> Array:
+    if array.shape[-1:] != (2,):
+        raise ValueError(f"an array of shape {array.shape} does not hold complex numbers")
+    complex_dtype = np.result_type(array.dtype, np.complex64)
+    return np.asarray(np.ascontiguousarray(array).view(complex_dtype)[..., 0])
+
+
+def _check_count(what: str, value: Any) -> None:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"Invalid {what}: {value!r} (it must be a whole number >= 0)")
 
 
 def inspect(path: str | os.PathLike[str]) -> str:
@@ -221,5 +263,7 @@ def _safetensors(module: str = "") -> Any:
         import safetensors  # noqa: PLC0415 (needed for files alone)
         import safetensors.numpy  # noqa: PLC0415
     except ImportError as error:
-        raise ImportError("a run's file needs safetensors: pip install safetensors") from error
+        raise ImportError(
+            'A run in a file needs safetensors: pip install safetensors (the extra "move")'
+        ) from error
     return getattr(safetensors, module) if module else safetensors

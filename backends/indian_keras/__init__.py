@@ -16,6 +16,7 @@ from indian_keras.curvature import largest_curvature, suggest_lr
 from indian_keras.energy import EnergyLogger
 from indian_keras.indian import INDIAN
 from indian_keras.innaprop import INNAprop
+from indian_keras.run_file import layout, load_run, save_run
 from indian_keras.schedules import PowerDecay
 
 #: The paper's later name.
@@ -34,5 +35,8 @@ __all__ = [
     "INNAprop",
     "PowerDecay",
     "largest_curvature",
+    "layout",
+    "load_run",
+    "save_run",
     "suggest_lr",
 ]

@@ -22,7 +22,9 @@ from indian_optax.innaprop import (
     innaprop_from_adam,
     scale_by_innaprop,
 )
+from indian_optax.layouts import layout
 from indian_optax.phase_space import psi, with_psi
+from indian_optax.run_file import load_run, save_run
 from indian_optax.schedules import power_decay
 from indian_optax.stochastic_rounding import StochasticRoundingState, stochastic_rounding
 
@@ -36,8 +38,11 @@ __all__ = [
     "innaprop",
     "innaprop_from_adam",
     "largest_curvature",
+    "layout",
+    "load_run",
     "power_decay",
     "psi",
+    "save_run",
     "scale_by_indian",
     "scale_by_innaprop",
     "stochastic_rounding",

@@ -104,11 +104,11 @@ def indian(
         ...     updates, opt_state = solver.update(grad, opt_state, params)
         ...     params = optax.apply_updates(params, updates)
         ...     print('Objective function: {:.2E}'.format(f(params)))
-        Objective function: 1.29E+01
-        Objective function: 1.00E+01
-        Objective function: 6.29E+00
-        Objective function: 2.86E+00
-        Objective function: 6.22E-01
+        Objective function: 8.96E+00
+        Objective function: 4.71E+00
+        Objective function: 1.83E+00
+        Objective function: 3.72E-01
+        Objective function: 3.87E-04
 
     Source: Castera et al., [An Inertial Newton Algorithm for Deep
     Learning](https://jmlr.org/papers/v22/19-1024.html), 2021.

@@ -53,8 +53,8 @@ def psi(state: optax.OptState, params: optax.Params) -> optax.Params:
     theta, treedef = jax.tree.flatten(params)
     found: list[Any] = [optax.MaskedNode()] * len(theta)
     for indian_state in states_with_these_params(state):
-        for i, w in enumerate(_momentum_leaves(indian_state, params)):
-            if not _is_masked(w):
+        for i, w in enumerate(momentum_leaves(indian_state, params)):
+            if not is_masked(w):
                 a, b, p = _in_precision(w, indian_state, theta[i])
                 found[i] = psi_from_momentum(p, w.astype(p.dtype), a, b)
     return treedef.unflatten(found)
@@ -104,14 +104,14 @@ def with_psi(
     theta, treedef = jax.tree.flatten(params)
 
     def momentum(indian_state: IndianState) -> optax.Updates:
-        old = _momentum_leaves(indian_state, params)
+        old = momentum_leaves(indian_state, params)
         # Where there is no momentum there need be no ψ.
-        wanted = [None if _is_masked(w) else p for w, p in zip(old, theta, strict=True)]
+        wanted = [None if is_masked(w) else p for w, p in zip(old, theta, strict=True)]
         given = leaves_like(treedef, wanted, psi, "parameters", "psi")
         new = iter(
             _momentum_like(w, p, y, indian_state)
             for w, p, y in zip(old, theta, given, strict=True)
-            if not _is_masked(w)
+            if not is_masked(w)
         )
         return jax.tree.map(lambda _: next(new), indian_state.momentum)
 
@@ -139,17 +139,18 @@ def _in_precision(w: jax.Array, state: IndianState, theta: Any) -> tuple[Any, An
     return alpha, beta, jnp.asarray(theta).astype(dtype)
 
 
-def _is_masked(node: Any) -> bool:
+def is_masked(node: Any) -> bool:
+    """Return whether this stands where there is no momentum."""
     # (None: what Equinox's filter leaves of a leaf that is no array.)
     return isinstance(node, optax.MaskedNode) or node is None
 
 
-def _momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
+def momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
     """Return w for each leaf of the parameters, MaskedNode where there is none."""
     treedef: Any
     theta, treedef = jax.tree.flatten(params)
     found = _matched(treedef, state.momentum, params)
-    wanted = [None if _is_masked(w) else p for w, p in zip(found, theta, strict=True)]
+    wanted = [None if is_masked(w) else p for w, p in zip(found, theta, strict=True)]
     leaves_like(treedef, wanted, treedef.unflatten(found), "parameters", "the momentum")
     return found
 
@@ -158,10 +159,10 @@ def _matched(treedef: Any, momentum: optax.Updates, params: optax.Params) -> lis
     try:
         # A mask may be a prefix: then one MaskedNode stands for a subtree of parameters.
         expanded = jax.tree.map(
-            lambda w, p: jax.tree.map(lambda _: optax.MaskedNode(), p) if _is_masked(w) else w,
+            lambda w, p: jax.tree.map(lambda _: optax.MaskedNode(), p) if is_masked(w) else w,
             momentum,
             params,
-            is_leaf=_is_masked,
+            is_leaf=is_masked,
         )
         return list(treedef.flatten_up_to(expanded))
     except ValueError as error:

@@ -10,6 +10,7 @@ from indian_torch.curvature import largest_curvature, suggest_lr
 from indian_torch.indian import INDIAN, INNA
 from indian_torch.innaprop import INNAprop
 from indian_torch.migration import load_authors_state_dict
+from indian_torch.run_file import layout, load_run, save_run
 from indian_torch.schedules import PowerDecayLR
 from indian_torch.weight_decay import no_weight_decay_groups
 
@@ -19,7 +20,10 @@ __all__ = [
     "INNAprop",
     "PowerDecayLR",
     "largest_curvature",
+    "layout",
     "load_authors_state_dict",
+    "load_run",
     "no_weight_decay_groups",
+    "save_run",
     "suggest_lr",
 ]

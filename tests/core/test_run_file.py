@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def parameter(shape: tuple[int, ...], dtype: str = "float64", **fields: Any) -> Parameter:
-    theta, w, v = (RANDOM.standard_normal(shape).astype(dtype) for _ in range(3))
+    theta, w, v = (np.asarray(RANDOM.standard_normal(shape), dtype) for _ in range(3))
     return Parameter(theta, w, squares=v**2, dtype=dtype, **fields)
 
 
@@ -29,7 +30,9 @@ def run() -> Run:
     )
     parameters = {
         "a": parameter((2, 3), scale=-0.5, steps=7),
-        "b": parameter((3,), "float32", begun=False, group=1),
+        "b": parameter((3,), "float32", begun=False, group=1)._replace(
+            momentum=np.zeros(3, np.float32)
+        ),
     }
     return Run("INNAprop", groups, parameters, 12)
 
@@ -37,6 +40,16 @@ def run() -> Run:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     before = run()
+    z = RANDOM.standard_normal(3) + 1j * RANDOM.standard_normal(3)
+    more = {
+        "c": parameter(()),
+        "pairs": Parameter(z, z, squares=z.real**2 + 1j * z.imag**2, dtype="complex128"),
+        "absolute": Parameter(z, z, squares=np.abs(z) ** 2, dtype="complex128"),
+        "point": Parameter(
+            np.array(z[0]), np.array(z[1]), squares=np.array(1.0), dtype="complex128"
+        ),
+    }
+    before = before._replace(parameters=before.parameters | more)
     save(path, before)
     after = load(path)
     assert after._replace(parameters={}) == before._replace(parameters={})
@@ -61,6 +74,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         (lambda r: r._replace(groups=({"lr": -1.0}, {})), "Invalid learning rate: -1.0"),
         (lambda r: _with(r, momentum=np.zeros(3)), "several shapes"),
         (lambda r: _with(r, scale=0.0), "scale is 0.0"),
+        (lambda r: _with(r, begun=False), "it has not begun, but has a momentum"),
+        (lambda r: _with(r, squares=-np.ones((2, 3))), "V has negative numbers"),
+        (lambda r: _with(r, dtype="complex64"), "its arrays are not complex64"),
+        (lambda r: _with(r, steps=0.5), "0.5"),
+        (lambda r: r._replace(step=-1), "Invalid step: -1"),
+        (lambda r: r._replace(parameters={}), "no parameters"),
     ],
 )
 def test_what_cannot_be_a_run_is_not_written(tmp_path: Path, change: Any, words: str) -> None:
@@ -74,6 +93,13 @@ def test_what_cannot_be_a_run_is_not_written(tmp_path: Path, change: Any, words:
 
 def _with(old: Run, **fields: Any) -> Run:
     return old._replace(parameters=dict(old.parameters, a=old.parameters["a"]._replace(**fields)))
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    for call in (lambda path: save(path, run()), load):
+        with pytest.raises(ImportError, match="pip install safetensors"):
+            call(tmp_path / "run.safetensors")
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.9, 0.999])
@@ -94,6 +120,8 @@ def test_a_truncated_file_is_refused(tmp_path: Path, part: float) -> None:
         (lambda h: h | {"parameters": h["parameters"][:1]}, r"no parameter for \['momentum/b'"),
         (lambda h: h | {"parameters": [*h["parameters"], {"name": "c"}]}, "theta/c"),
         (lambda h: h | {"groups": [{"lr": "much"}, {}]}, "Invalid learning rate: 'much'"),
+        (lambda h: h | {"groups": ["a", "b"]}, "Invalid run file"),
+        (lambda h: h | {"parameters": "ab"}, "Invalid run file"),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, change: Any, words: str) -> None:
@@ -152,6 +180,9 @@ def test_a_run_moves_to_other_names_shapes_and_axes() -> None:
         expected = getattr(old.parameters["a"], field).T
         np.testing.assert_array_equal(getattr(new.parameters["x"], field), expected)
     assert new.parameters["y"].group == 1
+    # A bias of an image's shape is one without.
+    image = moved(old, {"x": Move("a"), "y": Move("b")}, {"x": (2, 3), "y": (3, 1, 1)})
+    assert image.parameters["y"].theta.shape == (3, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +190,9 @@ def test_a_run_moves_to_other_names_shapes_and_axes() -> None:
     [
         ({"x": Move("a")}, "the table does not name y"),
         ({"x": Move("a"), "y": Move("c")}, "the file does not hold c"),
-        ({"x": Move("a", (1, 0)), "y": Move("a")}, "the table leaves out, of the file, b"),
+        ({"x": Move("a", (1, 0)), "y": Move("a")}, "nothing here takes, of the file, b"),
+        ({"x": Move("a", (1, 0)), "y": Move("b"), "z": Move("b")}, "the model does not hold z"),
+        (None, "the file does not hold x, y; a table says which is which"),
         ({"x": Move("a"), "y": Move("b")}, r"a is not x \(shape \(2, 3\) for \(3, 2\)\)"),
     ],
 )

@@ -13,16 +13,9 @@ from .small import FRAMEWORKS
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_an_example_reaches_a_good_accuracy(framework):
-    pytest.importorskip("sklearn", reason="the digits need scikit-learn")
+def printed_by(name):
     process = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "error::DeprecationWarning:__main__",
-            EXAMPLES / f"train_{framework}.py",
-        ],
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", EXAMPLES / name],
         env=os.environ | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
@@ -30,5 +23,20 @@ def test_an_example_reaches_a_good_accuracy(framework):
         check=False,
     )
     assert process.returncode == 0, process.stderr
-    accuracy = float(re.findall(r"test accuracy ([\d.]+)", process.stdout)[-1])
+    return process.stdout
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_an_example_reaches_a_good_accuracy(framework):
+    pytest.importorskip("sklearn", reason="the digits need scikit-learn")
+    printed = printed_by(f"train_{framework}.py")
+    accuracy = float(re.findall(r"test accuracy ([\d.]+)", printed)[-1])
     assert accuracy >= 0.95
+
+
+def test_a_run_that_moves_is_the_one_that_stays():
+    for module in ("torch", "optax", "safetensors"):
+        pytest.importorskip(module)
+    printed = printed_by("move_a_run.py")
+    assert "INNAprop, step 50" in printed
+    assert float(re.findall(r"difference from the run in PyTorch (\S+)", printed)[-1]) < 1e-4

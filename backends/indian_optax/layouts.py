@@ -1,0 +1,115 @@
+"""The names of a tree's leaves, and what layers they are of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from indian_core.layouts import Entry
+
+# Flax's names of a layer's parameters; kernels by their number of axes.
+_FLAX = {"embedding": "embedding", "scale": "scale", "bias": "bias"}
+_FLAX_KERNELS = {
+    2: "dense kernel",
+    3: "convolution 1d",
+    4: "convolution 2d",
+    5: "convolution 3d",
+}
+# Equinox's weights, by the classes of its layers.
+_EQUINOX = {
+    "Linear": "dense kernel",
+    "Conv1d": "convolution 1d",
+    "Conv2d": "convolution 2d",
+    "Conv3d": "convolution 3d",
+    "Embedding": "embedding",
+    "LayerNorm": "scale",
+    "GroupNorm": "scale",
+    "RMSNorm": "scale",
+    "BatchNorm": "scale",
+}
+
+
+def named_leaves(tree: Any) -> list[tuple[str, Any]]:
+    """Return the leaves of a tree by their paths, joined by "/"."""
+    return [(_name(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
+    """Return the parameters of a model's layers in their order, for `indian_core.layouts.paired`.
+
+    Args:
+        params: A tree of Flax's (of NNX or Linen: its leaves are called kernel, embedding, scale
+            and bias) or an Equinox model, filtered or not.
+        layers: The paths of the layers, in the model's order. None: the tree's own order, which
+            Equinox's is, and Flax's if its layers have the same names but for a number.
+
+    Raises:
+        ValueError: If a parameter is of no known layer, the order of the layers is not known, or
+            the layers are not the tree's.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from indian_optax import layout
+        >>> params = {"Dense_0": {"kernel": jnp.ones((2, 1)), "bias": jnp.ones(1)}}
+        >>> [entry.kind for entry in layout(params)]
+        ['bias', 'dense kernel']
+    """
+    found: list[Entry] = []
+    nodes = jax.tree_util.tree_leaves_with_path(params, is_leaf=_is_equinox_layer)
+    for path, node in nodes:
+        if _is_equinox_layer(node):
+            found += _of_equinox(_name(path), node)
+        elif hasattr(node, "shape"):
+            found.append(_of_flax(_name(path), node))
+    names = list(dict.fromkeys(entry.layer for entry in found))
+    if layers is None:
+        if not any(_is_equinox_layer(node) for _, node in nodes):
+            names = _in_order(names)
+    elif sorted(layers) != sorted(names):
+        raise ValueError(f"Invalid layers: {list(layers)} (the tree has {names})")
+    else:
+        names = list(layers)
+    return sorted(found, key=lambda entry: names.index(entry.layer))
+
+
+def _in_order(names: list[str]) -> list[str]:
+    """Return layers in the order of their numbers, or raise if there are not only numbers."""
+    numbers = {name: [int(digits) for digits in re.findall(r"\d+", name)] for name in names}
+    if len({re.sub(r"\d+", "", name) for name in names}) > 1:
+        raise ValueError(
+            "Invalid params: a tree of names does not keep the order of its layers: say it, "
+            f"layers={names} or another order"
+        )
+    return sorted(names, key=numbers.__getitem__)
+
+
+def _of_flax(name: str, leaf: Any) -> Entry:
+    layer, _, last = name.rpartition("/")
+    kind = _FLAX_KERNELS.get(leaf.ndim) if last == "kernel" else _FLAX.get(last)
+    if kind is None:
+        raise ValueError(
+            f"Invalid params: no layout is known of {name} (a table can be written by hand)"
+        )
+    return Entry(name, layer, kind)
+
+
+def _of_equinox(layer: str, module: Any) -> list[Entry]:
+    entries = []
+    for name, kind in (("weight", _EQUINOX[type(module).__name__]), ("bias", "bias")):
+        if getattr(module, name, None) is not None:
+            entries.append(Entry(f"{layer}/{name}" if layer else name, layer, kind))
+    return entries
+
+
+def _is_equinox_layer(node: Any) -> bool:
+    return type(node).__module__.startswith("equinox.nn") and type(node).__name__ in _EQUINOX
+
+
+def _name(path: Sequence[Any]) -> str:
+    # (Flax NNX has its arrays in boxes.)
+    if len(path) > 1 and getattr(path[-1], "name", None) == "value":
+        path = path[:-1]
+    return jax.tree_util.keystr(tuple(path), simple=True, separator="/") or "params"

@@ -1,0 +1,274 @@
+"""Runs in files that other frameworks read: `save_run` and `load_run`, and a model's `layout`.
+
+What is in the file, and how names and axes go from one framework to another, is said in
+`indian_core.run_file` and `indian_core.layouts`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from indian_core.layouts import Entry, Table
+from indian_core.run_file import Array, Parameter, Run, load, save
+from indian_core.run_target import Place, received
+from indian_torch.base import InertialOptimizer
+from indian_torch.step.precision import SIXTEEN_BITS, buffer_dtype_of
+from indian_torch.step.scalars import is_unreadable
+
+Named = nn.Module | Iterable[tuple[str, Tensor]]
+
+# Options of a group that change what its numbers mean.
+_MEANING = ("decoupled_weight_decay", "authors_weight_decay", "maximize")
+_KERNELS: tuple[tuple[Any, str], ...] = (
+    (nn.Linear, "dense kernel"),
+    (nn.Conv1d, "convolution 1d"),
+    (nn.Conv2d, "convolution 2d"),
+    (nn.Conv3d, "convolution 3d"),
+    (nn.Embedding, "embedding"),
+    ((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm), "scale"),
+    ((nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d), "scale"),
+    ((nn.LayerNorm, nn.GroupNorm, nn.RMSNorm), "scale"),
+)
+
+
+def save_run(
+    path: str | os.PathLike[str],
+    params: Named,
+    optimizer: InertialOptimizer,
+    step: int | None = None,
+) -> None:
+    """Write the parameters that an optimizer trains, and its state, to a file.
+
+    Frozen parameters and buffers, such as the running means of a batch norm, are not in it.
+
+    Args:
+        path: Where to.
+        params: The model, or its named parameters.
+        optimizer: An `INDIAN` or `INNAprop`.
+        step: How many steps have been made. INDIAN does not count them, so it must be said; None
+            is, for INNAprop, the largest number of gradients that V holds of a parameter.
+
+    Raises:
+        ValueError: If a parameter of the optimizer has no name, or cannot be read here, or INDIAN's
+            step is not said. Nothing has been written then.
+        TypeError: If the optimizer is neither of these.
+        ImportError: If safetensors is missing.
+
+    Example:
+        >>> import os, tempfile, torch
+        >>> from indian_torch import INDIAN, load_run, save_run
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = INDIAN(model.parameters(), lr=0.1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "run.safetensors")
+        ...     save_run(path, model, optimizer, step=7)
+        ...     load_run(path, model, optimizer)
+        7
+    """
+    members = _members(params, optimizer)
+    parameters = {
+        name: _parameter(param, optimizer, number) for name, (param, number) in members.items()
+    }
+    if step is None:
+        if "step" not in optimizer.numbers:
+            raise ValueError("Invalid step: None (INDIAN does not count its steps: say how many)")
+        step = max(parameter.steps for parameter in parameters.values())
+    groups = tuple(_hyperparameters(optimizer, group) for group in optimizer.param_groups)
+    save(path, Run(optimizer.fields.method, groups, parameters, step))
+
+
+def load_run(
+    path: str | os.PathLike[str],
+    params: Named,
+    optimizer: InertialOptimizer,
+    table: Table | None = None,
+    *,
+    allow_rounding: bool = False,
+) -> int:
+    """Load the parameters and the optimizer's state from a file of any framework.
+
+    The run goes on bit for bit if the file is of this one. The optimizer must have the run's
+    hyperparameters already, all but lr, whose schedule is the caller's.
+
+    Args:
+        path: The file.
+        params: The model, or its named parameters.
+        optimizer: An `INDIAN` or `INNAprop` of these parameters.
+        table: For each parameter, by its name here, where it is: see
+            `indian_core.layouts.paired`. None: the names are the same.
+        allow_rounding: Whether numbers may lose digits.
+
+    Returns:
+        How many steps the run has made: where its schedule is.
+
+    Raises:
+        ValueError: If the file is damaged, or its run cannot go on here. Nothing has been changed
+            then.
+        TypeError: If the optimizer is neither of these; likewise.
+        FileNotFoundError: If there is no file.
+        ImportError: If safetensors is missing.
+
+    Example:
+        >>> import os, tempfile, torch
+        >>> from indian_torch import INNAprop, load_run, save_run
+        >>> old, new = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "run.safetensors")
+        ...     save_run(path, old, INNAprop(old.parameters()))
+        ...     load_run(path, new, INNAprop(new.parameters()))
+        0
+        >>> torch.equal(old.weight, new.weight)
+        True
+    """
+    members = _members(params, optimizer)
+    places = {
+        name: _place(param, optimizer, optimizer.param_groups[number])
+        for name, (param, number) in members.items()
+    }
+    run = received(
+        load(path), optimizer.fields.method, places, table, allow_rounding=allow_rounding
+    )
+    for name, (param, number) in members.items():
+        _put(run.parameters[name], param, optimizer, optimizer.param_groups[number])
+    return run.step
+
+
+def layout(model: nn.Module) -> list[Entry]:
+    """Return the parameters of a model's layers in their order, for `indian_core.layouts.paired`.
+
+    Args:
+        model: A model of linear and convolutional layers, embeddings and norms.
+
+    Raises:
+        ValueError: If there is a parameter of a layer that is none of these.
+
+    Example:
+        >>> import torch
+        >>> from indian_torch import layout
+        >>> [entry.kind for entry in layout(torch.nn.Sequential(torch.nn.Linear(2, 1)))]
+        ['dense kernel', 'bias']
+    """
+    names = {param: name for name, param in model.named_parameters()}
+    entries = []
+    for layer, module in model.named_modules():
+        kind = next((kind for classes, kind in _KERNELS if isinstance(module, classes)), None)
+        for name, param in module.named_parameters(recurse=False):
+            if names.pop(param, None) is None:  # shared with a layer before
+                continue
+            if kind is None or name not in ("weight", "bias"):
+                raise ValueError(
+                    f"Invalid model: {layer or 'it'} is a {type(module).__name__}, whose {name} no "
+                    "layout is known of (a table can be written by hand)"
+                )
+            path = f"{layer}.{name}" if layer else name
+            entries.append(Entry(path, layer, kind if name == "weight" else "bias"))
+    return entries
+
+
+def _members(params: Named, optimizer: InertialOptimizer) -> dict[str, tuple[Tensor, int]]:
+    """Return each parameter of the optimizer by its name, with the number of its group, or raise.
+
+    The order is that of the names.
+    """
+    if not isinstance(optimizer, InertialOptimizer):
+        name = type(optimizer).__name__
+        raise TypeError(f"optimizer should be an INDIAN or INNAprop, not {name}")
+    pairs = list(params.named_parameters() if isinstance(params, nn.Module) else params)
+    if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in pairs):
+        raise TypeError("params should be a model or its named_parameters()")
+    groups = {
+        param: number
+        for number, group in enumerate(optimizer.param_groups)
+        for param in group["params"]
+    }
+    members = {name: (param, groups.pop(param)) for name, param in pairs if param in groups}
+    if groups:
+        shapes = [tuple(param.shape) for param in groups]
+        raise ValueError(f"Invalid params: the optimizer's of shapes {shapes} are not among them")
+    for name, (param, _) in members.items():
+        if hasattr(param, "placements"):
+            raise ValueError(f"Invalid params: {name} is in shards (gather the run first)")
+        if is_unreadable(param):
+            raise ValueError(f"Invalid params: {name} has no numbers (it is on {param.device})")
+    return members
+
+
+def _hyperparameters(optimizer: InertialOptimizer, group: dict[str, Any]) -> dict[str, Any]:
+    return optimizer.fields.values(group) | {
+        name: bool(group[name]) for name in _MEANING if name in group
+    }
+
+
+def _parameter(param: Tensor, optimizer: InertialOptimizer, group: int) -> Parameter:
+    """Return what a file holds of a parameter."""
+    theta = _array(param)
+    state = optimizer.state.get(param, {})
+    buffers = {
+        name: _array(state[name]) if name in state else np.zeros_like(theta)
+        for name in optimizer.buffers
+    }
+    scale = float(state.get("scale", 0))
+    return Parameter(
+        theta,
+        buffers["momentum_buffer"],
+        scale or 1.0,
+        buffers.get("exp_avg_sq"),
+        int(state.get("step", 0)),
+        scale != 0,
+        group,
+        _name(param.dtype),
+    )
+
+
+def _place(param: Tensor, optimizer: InertialOptimizer, group: dict[str, Any]) -> Place:
+    dtypes = {
+        name: _name(buffer_dtype_of(name, param, group["momentum_dtype"]))
+        for name in optimizer.buffers
+    }
+    return Place(
+        tuple(param.shape),
+        _name(param.dtype),
+        dtypes["momentum_buffer"],
+        dtypes.get("exp_avg_sq"),
+        _hyperparameters(optimizer, group),
+    )
+
+
+@torch.no_grad()
+def _put(
+    parameter: Parameter, param: Tensor, optimizer: InertialOptimizer, group: dict[str, Any]
+) -> None:
+    """Give a parameter and its state what the file holds of it."""
+    param.copy_(_tensor(parameter.theta))
+    state = optimizer.state[param]
+    for name in optimizer.state_keys:
+        state.pop(name, None)
+    if not parameter.begun and not parameter.steps:
+        return
+    values = {"momentum_buffer": parameter.momentum, "exp_avg_sq": parameter.squares}
+    for name in optimizer.buffers:
+        dtype = buffer_dtype_of(name, param, group["momentum_dtype"])
+        state[name] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+        state[name].copy_(_tensor(values[name]))
+    numbers = {"scale": parameter.scale if parameter.begun else 0.0, "step": parameter.steps}
+    state.update({name: float(numbers[name]) for name in optimizer.numbers})
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _array(tensor: Tensor) -> Array:
+    tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
+    wide: Array = tensor.to(SIXTEEN_BITS.get(tensor.dtype, tensor.dtype)).numpy()
+    return wide
+
+
+def _tensor(array: Any) -> Tensor:
+    return torch.from_numpy(np.array(array, order="C"))

@@ -1,0 +1,175 @@
+"""What a run has to be before a model and its optimizer can take it up: the checks of all adapters.
+
+An adapter says by a `Place` for each parameter what its target holds. Everything is checked here,
+before it changes anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from indian_core.layouts import Table, moved
+from indian_core.run_file import Array, Run
+
+# A hyperparameter may have been kept in float32.
+_TOLERANCE = 1e-6
+# How the weight decay acts, which is nothing where there is none.
+_KINDS_OF_DECAY = ("decoupled_weight_decay", "authors_weight_decay")
+# What an optimizer without groups may have for each parameter all the same: by a mask.
+_OF_EACH = ("weight_decay", *_KINDS_OF_DECAY)
+
+
+class Place(NamedTuple):
+    """What a target holds of a parameter.
+
+    Attributes:
+        shape: Its shape.
+        dtype: θ's dtype, by its name.
+        momentum: The dtype of w.
+        squares: The dtype of V, or None where there is none.
+        group: Its hyperparameters, by their names in PyTorch, as far as they are known. (``lr`` is
+            the caller's, and not looked at.)
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    momentum: str
+    squares: str | None
+    group: Mapping[str, Any]
+
+
+class Shared(NamedTuple):
+    """What is one for all parameters of a run: its group, whether it has begun, V's count."""
+
+    group: Mapping[str, Any]
+    begun: bool
+    steps: int
+
+
+def received(
+    run: Run,
+    method: str,
+    places: Mapping[str, Place],
+    table: Table | None = None,
+    *,
+    allow_rounding: bool = False,
+) -> Run:
+    """Return a run under the target's names and in its layouts, or raise if it cannot go on there.
+
+    Args:
+        run: The run.
+        method: The target's method.
+        places: For each parameter of the target, by its name, what is there.
+        table: For each parameter of the target, where it is. None: the names are the same.
+        allow_rounding: Whether numbers may lose digits.
+
+    Raises:
+        ValueError: If the method is another one, the table does not fit, a hyperparameter differs,
+            or numbers would lose digits.
+        TypeError: If the table is none.
+    """
+    if run.method != method:
+        raise ValueError(f"Invalid run: it is one of {run.method}, not of {method}")
+    run = moved(run, table, {name: place.shape for name, place in places.items()})
+    for name, place in places.items():
+        parameter = run.parameters[name]
+        _check_same(name, run.groups[parameter.group], place.group)
+        for what, array, dtype in (
+            ("it", parameter.theta, place.dtype),
+            ("its momentum", parameter.momentum, place.momentum),
+            ("its V", parameter.squares, place.squares),
+        ):
+            if array is not None and dtype is not None:
+                _check_dtype(name, what, array, dtype, allow_rounding)
+    return run
+
+
+def shared(run: Run) -> Shared:
+    """Return what is one for all parameters, for an optimizer that keeps it once.
+
+    Args:
+        run: The run, as `received` returns it.
+
+    Raises:
+        ValueError: If the parameters differ in what such an optimizer cannot tell apart.
+    """
+    parameters = list(run.parameters.items())
+    name, first = parameters[0]
+    group = run.groups[first.group]
+    for other_name, other in parameters:
+        for key, value in group.items():
+            others = run.groups[other.group].get(key)
+            if key not in _OF_EACH and others != value:
+                raise ValueError(
+                    f"Invalid run: {key} is {value} for {name} and {others} for {other_name}, "
+                    "and this optimizer has one for all"
+                )
+        if other.steps != first.steps:
+            raise ValueError(
+                f"Invalid run: V holds {first.steps} gradients of {name} and {other.steps} of "
+                f"{other_name}, and this optimizer has one count for all"
+            )
+    begun = {p.begun for _, p in parameters}
+    # From rest, a parameter that has not begun is one whose w is 0.
+    if len(begun) > 1 and group.get("initial_speed") not in (None, group.get("beta")):
+        late = next(n for n, p in parameters if not p.begun)
+        raise ValueError(
+            f"Invalid run: {late} has not begun, and others have, and this optimizer would not "
+            "give it its initial speed"
+        )
+    return Shared(group, any(begun), first.steps)
+
+
+def is_exact(array: Array, dtype: str) -> bool:
+    """Return whether an array's numbers are numbers of a dtype.
+
+    Args:
+        array: The numbers.
+        dtype: Its name: a float's or complex one of NumPy's, or "bfloat16".
+
+    Examples:
+        >>> is_exact(np.array([0.5, 1.0]), "bfloat16"), is_exact(np.array([0.1]), "float32")
+        (True, False)
+    """
+    with np.errstate(over="ignore"):
+        narrow = array.astype("float32" if dtype == "bfloat16" else dtype)
+    if not np.array_equal(narrow.astype(array.dtype), array, equal_nan=True):
+        return False
+    return dtype != "bfloat16" or not np.any(narrow.view(np.uint32) & 0xFFFF)
+
+
+def _check_dtype(name: str, what: str, array: Array, dtype: str, allow_rounding: bool) -> None:
+    if np.iscomplexobj(array) != dtype.startswith("complex"):
+        raise ValueError(f"Invalid run: {name}: {what} is {array.dtype} there and {dtype} here")
+    if not allow_rounding and not is_exact(array, dtype):
+        raise ValueError(
+            f"Invalid run: {name}: {what} is {array.dtype} there, and would lose digits in {dtype} "
+            "here (allow_rounding=True lets it)"
+        )
+
+
+def _check_same(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raise if a hyperparameter that both sides know is not the same."""
+    decays = [group["weight_decay"] for group in (there, here) if "weight_decay" in group]
+    for key in there.keys() & here.keys():
+        if key == "lr" or (key in _KINDS_OF_DECAY and not any(decays)):
+            continue
+        theirs, ours = there[key], here[key]
+        if key == "initial_speed":
+            theirs = there.get("beta") if theirs is None else theirs
+            ours = here.get("beta") if ours is None else ours
+        if not _alike(theirs, ours):
+            raise ValueError(
+                f"Invalid optimizer: {key} of {name} is {ours}, and {theirs} in the run "
+                "(load it first and change it then, if that is meant)"
+            )
+
+
+def _alike(x: Any, y: Any) -> bool:
+    if x is None or y is None:
+        return x is y
+    return math.isclose(x, y, rel_tol=_TOLERANCE)

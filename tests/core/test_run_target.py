@@ -1,0 +1,88 @@
+"""What a target asks of a run: the same method and hyperparameters, and digits that are kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indian_core.run_file import Parameter, Run
+from indian_core.run_target import Place, is_exact, received, shared
+
+GROUP = {"lr": 0.1, "alpha": 0.5, "beta": 0.1, "initial_speed": None, "weight_decay": 0.0}
+THETA = np.array([0.1, -0.2])
+
+
+def run(*groups: dict[str, Any], **fields: Any) -> Run:
+    groups = groups or (GROUP,)
+    parameters = {
+        f"p{i}": Parameter(THETA, THETA + i, group=i, dtype="float64")._replace(**fields)
+        for i in range(len(groups))
+    }
+    return Run("INDIAN", groups, parameters, 3)
+
+
+def place(dtype: str = "float64", **group: Any) -> Place:
+    return Place((2,), dtype, dtype, None, GROUP | group)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (place(alpha=0.4), "alpha of p0 is 0.4, and 0.5 in the run"),
+        (place(initial_speed=1.0), "initial_speed of p0 is 1.0, and 0.1 in the run"),
+        (place(weight_decay=0.1), "weight_decay of p0 is 0.1"),
+        (place("float32"), r"it is float64 there, and would lose digits in float32 here"),
+        (place("complex128"), "it is float64 there and complex128 here"),
+        (place()._replace(momentum="bfloat16"), "its momentum is float64 there, and would lose"),
+    ],
+)
+def test_a_run_that_cannot_go_on_there_is_refused(target: Place, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        received(run(), "INDIAN", {"p0": target})
+    with pytest.raises(ValueError, match="it is one of INDIAN, not of INNAprop"):
+        received(run(), "INNAprop", {"p0": target})
+
+
+def test_what_makes_no_difference_is_not_refused() -> None:
+    at_beta = place(lr=7.0, initial_speed=0.1, alpha=0.5 + 1e-8, decoupled_weight_decay=False)
+    assert received(run(GROUP | {"decoupled_weight_decay": True}), "INDIAN", {"p0": at_beta})
+    assert received(run(), "INDIAN", {"p0": place("float32")}, allow_rounding=True)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "dtype", "exact"),
+    [
+        ([0.1], "float64", True),
+        ([0.1], "float32", False),
+        ([0.5, np.nan, np.inf], "float16", True),
+        ([1e5], "float16", False),
+        ([1 + 2.0**-7], "bfloat16", True),
+        ([1 + 2.0**-8], "bfloat16", False),
+        ([0.1j], "complex64", False),
+        ([0.5j], "complex64", True),
+    ],
+)
+def test_exact_numbers(numbers: list[Any], dtype: str, exact: bool) -> None:
+    assert is_exact(np.array(numbers), dtype) == exact
+
+
+def test_one_group_for_all() -> None:
+    other = GROUP | {"weight_decay": 0.1}  # which a mask or an exclusion may have made
+    assert shared(run(GROUP, other)) == (GROUP, True, 0)
+    with pytest.raises(ValueError, match=r"alpha is 0.5 for p0 and 0.4 for p1"):
+        shared(run(GROUP, GROUP | {"alpha": 0.4}))
+
+
+def test_one_count_and_one_beginning_for_all() -> None:
+    two = run(GROUP, GROUP)
+    late = two.parameters["p1"]._replace(momentum=np.zeros(2), begun=False)
+    mixed = two._replace(parameters=two.parameters | {"p1": late})
+    assert shared(mixed).begun  # from rest it makes no difference
+    fast = tuple(group | {"initial_speed": 1.0} for group in mixed.groups)
+    with pytest.raises(ValueError, match="p1 has not begun, and others have"):
+        shared(mixed._replace(groups=fast))
+    counted = two._replace(parameters=two.parameters | {"p1": late._replace(steps=2)})
+    with pytest.raises(ValueError, match="V holds 0 gradients of p0 and 2 of p1"):
+        shared(counted)

@@ -1,0 +1,117 @@
+"""Runs in files: what is particular to Keras. (What moves between frameworks: tests/together.)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from indian_core.layouts import paired
+from indian_core.run_file import load
+from indian_keras import INDIAN, INNAprop, layout, load_run, save_run
+
+pytest.importorskip("safetensors", reason="runs in files need it")
+METHODS = [INDIAN, INNAprop]
+INPUTS, TARGETS = np.linspace(-1, 1, 12).reshape(4, 3), np.ones((4, 2))
+
+
+def network(optimizer: Any, dtype: str = "float32") -> Any:
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.Sequential([keras.layers.Dense(4, dtype=dtype)]),
+            keras.layers.LayerNormalization(dtype=dtype),
+            keras.layers.Dense(2, dtype=dtype),
+        ]
+    )
+    model.compile(optimizer=optimizer, loss="mse")
+    return model
+
+
+def train(model: Any, steps: int) -> None:
+    model.fit(INPUTS, TARGETS, batch_size=4, epochs=steps, shuffle=False, verbose=0)
+
+
+def values(model: Any) -> list[np.ndarray]:
+    return [
+        np.array(keras.ops.convert_to_numpy(keras.ops.cast(v.value, "float32")))
+        for v in model.trainable_variables
+    ]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "mixed_float16"])
+def test_a_run_goes_on_bit_for_bit(tmp_path: Path, method: type, dtype: str) -> None:
+    path = tmp_path / "run.safetensors"
+    made = [method(learning_rate=0.01) for _ in range(2)]
+    if dtype == "mixed_float16":
+        made = [keras.optimizers.LossScaleOptimizer(each, initial_scale=8.0) for each in made]
+    model, other = (network(optimizer, dtype) for optimizer in made)
+    train(model, 3)
+    save_run(path, model)
+    train(other, 1)
+    table = paired(layout(model), layout(other), "keras", "keras")
+    assert load_run(path, other, table) == 3
+    train(model, 3)
+    train(other, 3)
+    for ours, theirs in zip(values(model), values(other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert int(other.optimizer.iterations) == 6
+
+
+def test_variables_without_weight_decay_are_a_group(tmp_path: Path) -> None:
+    optimizer = INNAprop(weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model, path = network(optimizer), tmp_path / "run.safetensors"
+    save_run(path, model)
+    run = load(path)
+    decays = {name: run.groups[p.group]["weight_decay"] for name, p in run.parameters.items()}
+    assert {name.endswith("bias"): decay for name, decay in decays.items()} == {
+        True: 0.0,
+        False: 0.1,
+    }
+    load_run(path, model)
+    optimizer.weight_decay = 0.2
+    with pytest.raises(ValueError, match=r"weight_decay of .* is 0.2, and 0.1 in the run"):
+        load_run(path, model)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "steps", "words"),
+    [
+        (INDIAN(use_ema=True), 0, "no moving average"),
+        (INDIAN(gradient_accumulation_steps=2), 1, "it is accumulating gradients"),
+        (INDIAN(gradient_accumulation_steps=2), 2, ""),
+        (keras.optimizers.SGD(), 0, "should be an INDIAN or INNAprop, not SGD"),
+    ],
+)
+def test_a_state_that_a_file_does_not_hold(
+    tmp_path: Path, optimizer: Any, steps: int, words: str
+) -> None:
+    model, path = network(optimizer), tmp_path / "run.safetensors"
+    if steps:
+        train(model, steps)
+    if words:
+        with pytest.raises((TypeError, ValueError), match=words):
+            save_run(path, model)
+        assert not path.exists()
+    else:
+        save_run(path, model)
+        assert (load(path).step, load_run(path, model)) == (1, 1)
+        assert int(optimizer.iterations) == 1
+
+
+def test_a_layout() -> None:
+    model = network(INDIAN())
+    assert [entry.kind for entry in layout(model)] == [
+        *("dense kernel", "bias"),
+        *("scale", "bias"),
+        *("dense kernel", "bias"),
+    ]
+    assert [entry.name for entry in layout(model)] == [v.path for v in model.trainable_variables]
+    other = keras.Sequential([keras.Input((3, 4)), keras.layers.GRU(2)])
+    with pytest.raises(ValueError, match="no layout is known of"):
+        layout(other)
