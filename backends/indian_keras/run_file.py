@@ -52,7 +52,7 @@ def save_run(path: str | os.PathLike[str], model: keras.Model) -> None:
         TypeError: If the optimizer is neither of these.
         ImportError: If safetensors is missing.
 
-    Example:
+    Examples:
         >>> import os, tempfile
         >>> import keras
         >>> from indian_keras import INDIAN, load_run, save_run
@@ -117,7 +117,7 @@ def load_run(
         FileNotFoundError: If there is no file.
         ImportError: If safetensors is missing.
 
-    Example:
+    Examples:
         >>> import os, tempfile
         >>> import keras
         >>> from indian_core.layouts import paired
@@ -169,7 +169,7 @@ def layout(model: keras.Model) -> list[Entry]:
     Raises:
         ValueError: If there is a trainable variable of a layer that is none of these.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from indian_keras import layout
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

@@ -50,7 +50,7 @@ def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
         ValueError: If a parameter is of no known layer, the order of the layers is not known, or
             the layers are not the tree's.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from indian_optax import layout
         >>> params = {"Dense_0": {"kernel": jnp.ones((2, 1)), "bias": jnp.ones(1)}}

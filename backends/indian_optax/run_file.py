@@ -50,7 +50,7 @@ def save_run(path: str | os.PathLike[str], params: optax.Params, state: optax.Op
             Nothing has been written then.
         ImportError: If safetensors is missing.
 
-    Example:
+    Examples:
         >>> import os, tempfile
         >>> import jax.numpy as jnp
         >>> from indian_optax import indian, load_run, save_run
@@ -116,7 +116,7 @@ def load_run(
         FileNotFoundError: If there is no file.
         ImportError: If safetensors is missing.
 
-    Example:
+    Examples:
         >>> import os, tempfile
         >>> import jax.numpy as jnp
         >>> from indian_core.layouts import Move

@@ -60,7 +60,7 @@ def save_run(
         TypeError: If the optimizer is neither of these.
         ImportError: If safetensors is missing.
 
-    Example:
+    Examples:
         >>> import os, tempfile, torch
         >>> from indian_torch import INDIAN, load_run, save_run
         >>> model = torch.nn.Linear(2, 1)
@@ -114,7 +114,7 @@ def load_run(
         FileNotFoundError: If there is no file.
         ImportError: If safetensors is missing.
 
-    Example:
+    Examples:
         >>> import os, tempfile, torch
         >>> from indian_torch import INNAprop, load_run, save_run
         >>> old, new = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
@@ -148,7 +148,7 @@ def layout(model: nn.Module) -> list[Entry]:
     Raises:
         ValueError: If there is a parameter of a layer that is none of these.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from indian_torch import layout
         >>> [entry.kind for entry in layout(torch.nn.Sequential(torch.nn.Linear(2, 1)))]
