@@ -43,9 +43,12 @@ EPOCHS = 5
 def _double_precision() -> Iterator[None]:
     x64, floatx = jax.config.jax_enable_x64, keras.config.floatx()
     jax.config.update("jax_enable_x64", True)
+    policy = keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
     jax.config.update("jax_enable_x64", x64)
 
 
