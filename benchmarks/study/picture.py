@@ -89,7 +89,10 @@ def sensitivity(contents: Contents) -> Figure:
         _over_momenta(panels[1, column], content)
         panels[0, column].set_title(content["workload"])
     for row in panels:
-        row[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
+        drawn = [axes for axes in row if axes.get_legend_handles_labels()[0]]
+        if drawn:
+            place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+            drawn[-1].legend(**place, fontsize="small", frameon=False)
     panels[0, 0].set_ylabel("training loss of a trial")
     panels[1, 0].set_ylabel("best over eight learning rates, rerun")
     return figure
@@ -117,6 +120,11 @@ def _over_rates(axes: Axes, content: Mapping[str, Any]) -> None:
 
 
 def _over_momenta(axes: Axes, content: Mapping[str, Any]) -> None:
+    if not any(
+        cell["method"].startswith(f"{name}, m ") for cell in content["cells"] for name in SWEPT
+    ):
+        axes.set_axis_off()  # it has not been swept
+        return
     for name, colour in SWEPT.items():
         points = {}
         for cell in content["cells"]:

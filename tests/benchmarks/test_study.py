@@ -180,3 +180,13 @@ def test_the_pictures_show_every_method_and_workload() -> None:
     }
     figure = picture.sensitivity(CONTENTS)
     assert len(figure.axes) == 2 * len(CONTENTS)
+
+
+@pytest.mark.skipif(not CONTENTS, reason="no study is committed")
+@pytest.mark.parametrize("page", ["README.md", "docs/when.md"])
+def test_the_pages_show_the_tables_of_the_files(page: str) -> None:
+    text = (commands.BENCHMARKS.parent / page).read_text()
+    assert tables.summary_table(CONTENTS, picture.SCHEDULE) in text
+    if page == "docs/when.md":
+        for content in CONTENTS:
+            assert tables.results(content, SETTINGS["sweeps"]["methods"]) in text
