@@ -22,7 +22,15 @@ def test_docstring_examples(driver: type) -> None:
         pytest.skip("the core's own docstrings are tested in tests/core")
     package = import_module(package_of(driver))
     names = [m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
-    failed = [n for n in [package.__name__, *names] if doctest.testmod(import_module(n)).failed]
+    failed = []
+    for name in [package.__name__, *names]:
+        try:
+            module = import_module(name)
+        except ModuleNotFoundError as error:
+            # Modules for another of Keras's backends; what is asked for is another matter.
+            assert error.name in {"torch", "tensorflow", "jax"}, error
+            continue
+        failed += [name] * doctest.testmod(module).failed
     assert failed == []
 
 
