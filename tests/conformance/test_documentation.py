@@ -28,7 +28,8 @@ def test_docstring_examples(driver: type) -> None:
             module = import_module(name)
         except ModuleNotFoundError as error:
             # Modules for another of Keras's backends; what is asked for is another matter.
-            assert error.name in {"torch", "tensorflow", "jax"}, error
+            if error.name not in {"torch", "tensorflow", "jax"}:
+                raise
             continue
         failed += [name] * doctest.testmod(module).failed
     assert failed == []

@@ -100,10 +100,10 @@ def test_the_whole_model_takes_one_pass_and_at_most_a_part_of_another(
     assert_close(optimizer.momentums, momentum([lr] * 8, alpha, beta, 0.5), 1e-12)
 
 
-def test_the_default_is_one_call_although_floats_are_rounded(calls: list) -> None:
+def test_lr_at_beta_is_one_call_although_floats_are_rounded(calls: list) -> None:
     """γ = 0.1 in float32 is not β = 0.1 in Python."""
     theta = variables()
-    optimizer = INDIAN(initial_speed=1.0)
+    optimizer = INDIAN(0.1, beta=0.1, initial_speed=1.0)
     for k in range(3):
         apply(optimizer, theta, gradients(k))
     assert [what for what, _ in calls] == [HEAVY_BALL] * 3
