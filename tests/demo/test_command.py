@@ -153,13 +153,13 @@ def test_the_whole_demo_and_its_resumption(tmp_path):
     ends: dict[str, list[float]] = {}
     for entry in content["runs"]:
         assert entry["epoch"] == [0, 1, 2]
-        ends.setdefault(entry["optimizer"], []).append(entry["train_loss"][-1])
+        ends.setdefault(entry["run"]["optimizer"], []).append(entry["train_loss"][-1])
     for losses in ends.values():
         assert f"({min(losses):.6f}-{max(losses):.6f})" in process.stdout
-    starts = {entry["seed"]: entry["train_loss"][0] for entry in content["runs"]}
+    starts = {entry["run"]["seed"]: entry["train_loss"][0] for entry in content["runs"]}
     assert len(starts) == len(set(starts.values())) == 3
     for entry in content["runs"]:
-        assert entry["train_loss"][0] == pytest.approx(starts[entry["seed"]], rel=1e-6)
+        assert entry["train_loss"][0] == pytest.approx(starts[entry["run"]["seed"]], rel=1e-6)
     assert (tmp_path / "out" / "demo.png").stat().st_size > 10_000
 
     again = demo(tmp_path, *arguments, "--resume")
