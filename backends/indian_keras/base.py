@@ -84,6 +84,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         self.begun = self._counter("begun")
         slots = {keras.backend.standardize_dtype(m.dtype) for m in self.momentums if m is not None}
         self._precision = "float64" if slots & {"float64", "complex128"} else "float32"
+        self._narrowest = "float64" if slots <= {"float64", "complex128"} else "float32"
         # Where XLA has to be told the order of the updates: see `indian_keras.backend.on_graph`.
         self._keep_order = (
             keras.backend.backend() in ("jax", "tensorflow")

@@ -134,7 +134,12 @@ def _in_mid_run(name: str, value: Value) -> Trial:
         WORDS.get(name, (name,)) if can is not None else (),
         lambda: attempt(value.value),
         None,
-        lambda: [_array(v) for v in (*variables, *optimizer.variables)],
+        # (The learning rate is what was given.)
+        lambda: [
+            _array(v)
+            for v in (*variables, *optimizer.variables)
+            if v is not optimizer._learning_rate
+        ],
     )
 
 

@@ -64,11 +64,11 @@ def update(
     # With γ = 0 nothing moves: such a step is not the first.
     first = lr != 0 and not int(optimizer.begun)
     step = optimizer._coefficients(lr, first)
-    largest = torch.finfo(getattr(torch, optimizer._precision)).max
+    largest = torch.finfo(getattr(torch, optimizer._narrowest)).max
     if any(abs(scalar) > largest for scalar in step):
         raise ValueError(
             f"Invalid learning rate, alpha or beta: {lr}, {optimizer.alpha}, {optimizer.beta} (the "
-            f"numbers of the step are beyond {optimizer._precision})"
+            f"numbers of the step are beyond {optimizer._narrowest})"
         )
     indices = [optimizer._get_variable_index(variable) for variable in variables]
     theta = _private.values(variables)
