@@ -56,7 +56,8 @@ def summary_table(
             if cell is not None:
                 text = summary.estimate(cell, summary.largest_budget(cell), name).text()
             line.append(text)
-        lines.append(line)
+        if any(line[1:]):
+            lines.append(line)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
