@@ -100,8 +100,9 @@ def make_fused_call(part: Part, indices: Sequence[int], call: NesterovSGD | None
             if step.drags:
                 pull = step.drag(part.scales[0])
                 torch._foreach_add_(piece.momentum_buffers, piece.params, alpha=pull)
+            u = pieces.scaled(piece, step, count)
             _decay(piece.params, piece.momentum_buffers, step, call)
-            _kernel(piece.params, pieces.scaled(piece, step, count), piece.momentum_buffers, call)
+            _kernel(piece.params, u, piece.momentum_buffers, call)
     raise_versions([*part.params, *part.momentum_buffers, *part.exp_avg_sqs])
     part.counts = [part.counts[0] + 1] * len(indices)
     if call is not None:

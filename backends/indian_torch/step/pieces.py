@@ -20,22 +20,35 @@ from indian_torch import _private
 from indian_torch.step.part import Part
 from indian_torch.step.scalars import Step
 
-# How many numbers there are in a piece, for each thread: five of these are a megabyte each in
-# float32. A GPU has work enough in pieces of many more.
-_ON_CPU, _ELSEWHERE = 2**18, 2**23
+# How many numbers there are in a piece, for each thread: of six tensors, 2 MiB each in float32.
+# Smaller ones cost calls, larger ones leave the cache. A GPU has work enough in many more.
+_ON_CPU, _ELSEWHERE = 2**19, 2**23
+
+
+class Scratch:
+    """Memory for u, and behind it for Adam's exp_avg, like some tensors."""
+
+    def __init__(self, memory: Tensor, tensors: list[Tensor]) -> None:
+        *starts, n = itertools.accumulate((t.numel() for t in tensors), initial=0)
+        self.memory, self.of_exp_avgs = memory.narrow(0, 0, 2 * n), memory.narrow(0, n, n)
+        self.u, self.exp_avgs = (
+            [
+                memory.as_strided(t.shape, t.stride(), first + start)
+                for t, start in zip(tensors, starts, strict=True)
+            ]
+            for first in (0, n)
+        )
 
 
 @dataclass
 class Piece:
-    """Some parameters, or a part of a large one, with scratch memory for u and Adam's exp_avg."""
+    """Some parameters, or a part of a large one."""
 
     params: list[Tensor]
     grads: list[Tensor]
     momentum_buffers: list[Tensor]
     exp_avg_sqs: list[Tensor]
-    u: list[Tensor]
-    exp_avgs: list[Tensor]
-    scratch: Tensor
+    scratch: Scratch
 
 
 class Plan:
@@ -45,48 +58,43 @@ class Plan:
         first = params[0]
         on_cpu = first.device.type == "cpu"
         self.size = _ON_CPU * torch.get_num_threads() if on_cpu else _ELSEWHERE
-        self.places: list[list[int]] = []
+        places: list[list[int]] = []
         room = 0
         for i, param in enumerate(params):
             n = param.numel()
-            if n > room or not self.places:
-                self.places.append([])
+            if n > room or not places:
+                places.append([])
                 # One that is larger than a piece is in pieces of its own.
                 room = self.size if n <= self.size else 0
-            self.places[-1].append(i)
+            places[-1].append(i)
             room = max(room - n, 0)
-        used = max((sum(params[i].numel() for i in some) for some in self.places), default=0)
-        self.scratch = torch.zeros(2, min(used, self.size), dtype=first.dtype, device=first.device)
-        self.views = [
-            [self._like([params[i] for i in some], row) for row in range(2)] for some in self.places
+        used = max(sum(params[i].numel() for i in some) for some in places)
+        memory = torch.zeros(2 * min(used, self.size), dtype=first.dtype, device=first.device)
+        self.places = [
+            (some, self._scratches(memory, [params[i] for i in some])) for some in places
         ]
 
-    def _like(self, tensors: list[Tensor], row: int) -> list[Tensor]:
-        """Return views of a row of the scratch memory, like the tensors of a piece."""
-        if tensors[0].numel() > self.size:
-            return [self.scratch[row]]
-        starts = itertools.accumulate(
-            (t.numel() for t in tensors), initial=row * len(self.scratch.T)
-        )
-        return [
-            self.scratch.as_strided(t.shape, t.stride(), start)
-            for t, start in zip(tensors, starts, strict=False)
-        ]
+    def _scratches(self, memory: Tensor, tensors: list[Tensor]) -> list[Scratch]:
+        """Return the scratch memory of a piece, or of all pieces of a large parameter."""
+        if tensors[0].numel() <= self.size:
+            return [Scratch(memory, tensors)]
+        *whole, last = self._cut(tensors[0])
+        return [Scratch(memory, whole[:1])] * len(whole) + [Scratch(memory, [last])]
+
+    def _cut(self, tensor: Any) -> list[Tensor]:
+        return list(tensor.as_strided((tensor.numel(),), (1,)).split(self.size))
 
     def pieces(self, *columns: list[Tensor]) -> Iterator[Piece]:
         """Yield the pieces of lists of parameters, gradients, momentum buffers and V."""
-        for some, (u, exp_avgs) in zip(self.places, self.views, strict=True):
-            params, grads, buffers, squares = ([column[i] for i in some] for column in columns)
-            if params[0].numel() <= self.size:
-                yield Piece(params, grads, buffers, squares, u, exp_avgs, self.scratch)
-                continue
-            flat: Any = [column[some[0]] for column in columns]
-            flat = [t.as_strided((t.numel(),), (1,)).split(self.size) for t in flat]
-            for param, grad, buffer, square in zip(*flat, strict=True):
-                n = len(param)
-                if n < self.size:  # the last one
-                    u, exp_avgs = [u[0][:n]], [exp_avgs[0][:n]]
-                yield Piece([param], [grad], [buffer], [square], u, exp_avgs, self.scratch)
+        for some, scratches in self.places:
+            lists: list[Any] = [[column[i] for i in some] for column in columns]
+            if lists[0][0].numel() > self.size:
+                # What is in one place with it is without numbers.
+                lists = [[[part] for part in self._cut(first)] for first, *_ in lists]
+            else:
+                lists = [[tensors] for tensors in lists]
+            for piece in zip(*lists, scratches, strict=True):
+                yield Piece(*piece)
 
 
 def pieces(part: Part, indices: Sequence[int]) -> Iterator[Piece]:
@@ -105,15 +113,17 @@ def pieces(part: Part, indices: Sequence[int]) -> Iterator[Piece]:
 
 def scaled(piece: Piece, step: Step, count: Tensor) -> list[Tensor]:
     """Return u; V is updated."""
-    piece.scratch.zero_()
-    _kernel(piece, piece.u, count, lr=-1.0, beta2=step.sigma, eps=step.eps)
-    return piece.u
+    u = piece.scratch.u
+    piece.scratch.memory.zero_()
+    _kernel(piece, u, count, lr=-1.0, beta2=step.sigma, eps=step.eps)
+    return u
 
 
 def adamw(piece: Piece, step: Step, count: Tensor) -> None:
     """Make the step without momentum (αβ = 1), which is AdamW's with β1 = 0."""
     assert not isinstance(step.lr, Tensor)
-    piece.scratch.zero_()
+    # A gradient that is not finite would stay in it.
+    piece.scratch.of_exp_avgs.zero_()
     _kernel(
         piece,
         piece.params,
@@ -130,7 +140,7 @@ def _kernel(piece: Piece, params: list[Tensor], count: Tensor, **scalars: Any) -
     _private.fused_adamw(
         params,
         piece.grads,
-        piece.exp_avgs,
+        piece.scratch.exp_avgs,
         piece.exp_avg_sqs,
         [],
         [count] * len(params),
@@ -144,8 +154,9 @@ def kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
     numbers = torch.linspace(-1.0, 2.0, 4 * 19, dtype=torch.float64, device="cpu").reshape(4, 19)
     theta, gradient, other, squares = numbers.to(device, dtype)
     squares = squares.abs()
-    u, scratch = torch.zeros_like(theta), torch.zeros_like(theta)
-    piece = Piece([theta], [gradient], [other], [squares], [u], [scratch], scratch)
+    scratch = Scratch(torch.zeros(2 * 19, dtype=dtype, device=device), [theta])
+    (u,) = scratch.u
+    piece = Piece([theta], [gradient], [other], [squares], scratch)
     expected = 0.75 * squares + 0.25 * gradient**2
     try:
         _kernel(piece, [u], torch.full((), 2.0, device=device), lr=-1.0, beta2=0.75, eps=0.5)
