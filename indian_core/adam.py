@@ -34,6 +34,18 @@ class InnapropHyperparameters(NamedTuple):
     weight_decay: float
 
 
+class KeptInnapropHyperparameters(NamedTuple):
+    """INNAprop's arguments where α and β follow lr: `InnapropHyperparameters`, and c."""
+
+    lr: float
+    alpha: float
+    beta: float
+    sigma: float
+    eps: float
+    weight_decay: float
+    reference_lr: float
+
+
 class AdamHyperparameters(NamedTuple):
     """Adam's arguments, as in torch.optim.AdamW, and d."""
 
@@ -50,7 +62,8 @@ def from_adam(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
     damping: float | None = None,
-) -> InnapropHyperparameters:
+    keep_momentum: bool = False,
+) -> InnapropHyperparameters | KeptInnapropHyperparameters:
     """Return the INNAprop that takes the place of this AdamW.
 
     Args:
@@ -60,9 +73,11 @@ def from_adam(
         weight_decay: AdamW's λ ≥ 0, decoupled.
         damping: d = αβ, between 1 − m, the heavy ball's, and 1, no momentum at all. None: 1 − m²,
             Nesterov's.
+        keep_momentum: Whether m and d stay along a schedule of lr, which is AdamW's own then:
+            c = 1 − m, α = 1 and β = d (`indian_core.kept_momentum`).
 
     Returns:
-        INNAprop's hyperparameters.
+        INNAprop's hyperparameters, with c if the momentum is kept.
 
     Raises:
         TypeError: If an argument is not a real number, or betas not two of them.
@@ -79,6 +94,10 @@ def from_adam(
     momentum = checked("betas[0]", betas[0], below=1)
     sigma = checked("betas[1]", betas[1], below=1)
     damping = checked_damping(momentum, damping, nesterov=True)
+    eps, weight_decay = checked("eps", eps), checked("weight_decay", weight_decay)
+    if keep_momentum:
+        kept = lr, 1.0, damping, sigma, eps, weight_decay, 1 - momentum
+        return KeptInnapropHyperparameters(*kept)
     # (One root each: neither the product nor the ratio may leave the range of a float.)
     gamma = math.sqrt(lr) * math.sqrt(1 - momentum)
     alpha = math.sqrt(1 - momentum) / math.sqrt(lr)
@@ -87,8 +106,8 @@ def from_adam(
         alpha=alpha,
         beta=damping / alpha,
         sigma=sigma,
-        eps=checked("eps", eps),
-        weight_decay=checked("weight_decay", weight_decay) * lr / gamma,
+        eps=eps,
+        weight_decay=weight_decay * lr / gamma,
     )
 
 

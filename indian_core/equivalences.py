@@ -47,6 +47,16 @@ class IndianHyperparameters(NamedTuple):
     initial_speed: float
 
 
+class KeptHyperparameters(NamedTuple):
+    """INDIAN's arguments where α and β follow lr: `IndianHyperparameters`, and c."""
+
+    lr: float
+    alpha: float
+    beta: float
+    initial_speed: float
+    reference_lr: float
+
+
 class QHMHyperparameters(NamedTuple):
     """QHM's arguments: η, m and ν. m is negative for αγ > 1 and ν may lie outside [0, 1]."""
 
@@ -90,8 +100,12 @@ def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
 
 
 def from_sgd(
-    lr: float, momentum: float = 0.0, nesterov: bool = False, damping: float | None = None
-) -> IndianHyperparameters:
+    lr: float,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    damping: float | None = None,
+    keep_momentum: bool = False,
+) -> IndianHyperparameters | KeptHyperparameters:
     """Return the INDIAN that is this SGD: γ = √lr, α = (1 − m)/γ, β = d/α, from rest.
 
     Args:
@@ -100,9 +114,11 @@ def from_sgd(
         nesterov: Whether SGD uses Nesterov's momentum, d = 1 − m².
         damping: d = αβ, in the place of SGD's own: from 1 − m, the heavy ball's, to 1, gradient
             descent's.
+        keep_momentum: Whether it is SGD under any schedule of lr, which is SGD's own then: c = 1,
+            α = 1 − m and β = d/α (`indian_core.kept_momentum`).
 
     Returns:
-        INDIAN's hyperparameters.
+        INDIAN's hyperparameters, with c if the momentum is kept.
 
     Raises:
         TypeError: If an argument is not a real number.
@@ -112,8 +128,10 @@ def from_sgd(
     Examples:
         >>> from_sgd(lr=0.25, momentum=0.75, nesterov=True)
         IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.875, initial_speed=0.875)
-        >>> from_sgd(lr=0.25, momentum=0.75, damping=0.5)
-        IndianHyperparameters(lr=0.5, alpha=0.5, beta=1.0, initial_speed=1.0)
+        >>> tuple(from_sgd(lr=0.25, momentum=0.75, damping=0.5))
+        (0.5, 0.5, 1.0, 1.0)
+        >>> tuple(from_sgd(lr=0.25, momentum=0.75, damping=0.5, keep_momentum=True))
+        (0.25, 0.25, 2.0, 2.0, 1.0)
     """
     lr = checked("lr", lr, positive=True)
     momentum = checked("momentum", momentum)
@@ -127,7 +145,10 @@ def from_sgd(
             other = "nesterov=True, which is 1 - momentum**2" if nesterov else "momentum=1"
             raise ValueError(f"Invalid damping: {damping} (it cannot be given with {other})")
         damping = checked_damping(momentum, damping, nesterov=False)
-    beta = gamma * sgd_shares(momentum, nesterov, damping).ratio
+    ratio = sgd_shares(momentum, nesterov, damping).ratio
+    if keep_momentum:
+        return KeptHyperparameters(lr, 1 - momentum, ratio, ratio, reference_lr=1.0)
+    beta = gamma * ratio
     return IndianHyperparameters(gamma, (1 - momentum) / gamma, beta, initial_speed=beta)
 
 

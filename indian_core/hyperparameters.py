@@ -42,6 +42,7 @@ METHODS = {
         "beta": Hyperparameter(0.5, "β", positive=True),
         "initial_speed": Hyperparameter(None, "s"),  # None: β, from rest
         "weight_decay": Hyperparameter(0.0, "λ"),
+        "reference_lr": Hyperparameter(None, "c", positive=True),  # None: α and β are constant
     },
     # The defaults of its authors. (It always starts from rest.)
     "INNAprop": {
@@ -51,6 +52,7 @@ METHODS = {
         "sigma": Hyperparameter(0.999, "σ", below=1.0),
         "eps": Hyperparameter(1e-8, "ε"),
         "weight_decay": Hyperparameter(0.01, "λ"),
+        "reference_lr": Hyperparameter(None, "c", positive=True),
     },
 }
 """The hyperparameters of each method, by the names that they have in PyTorch."""

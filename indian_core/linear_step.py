@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any) -> Any:
+def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any, units: Any = 1) -> Any:
     r"""Return the paper's ψ = (1 − αβ) θ + β w.
 
     Args:
@@ -38,6 +38,7 @@ def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any) -> Any:
         momentum: w, of θ's shape.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
+        units: What w is kept in: see `momentum_units`.
 
     Returns:
         ψ, of θ's shape.
@@ -46,10 +47,10 @@ def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any) -> Any:
         >>> psi_from_momentum(2.0, 3.0, alpha=0.5, beta=0.5)
         3.0
     """
-    return (1 - alpha * beta) * theta + beta * momentum
+    return (1 - alpha * beta) * theta + beta * units * momentum
 
 
-def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any) -> Any:
+def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any, units: Any = 1) -> Any:
     r"""Return w = (ψ − (1 − αβ) θ)/β, the inverse of `psi_from_momentum`.
 
     Args:
@@ -57,15 +58,21 @@ def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any) -> Any:
         psi: ψ, of θ's shape.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
+        units: What w is kept in: see `momentum_units`.
 
     Returns:
         w, of θ's shape.
+
+    Raises:
+        ValueError: If the units are the number 0: at lr = 0 every w has the same ψ.
 
     Examples:
         >>> momentum_from_psi(2.0, 3.0, alpha=0.5, beta=0.5)
         3.0
     """
-    return (psi - (1 - alpha * beta) * theta) / beta
+    if isinstance(units, float) and units == 0:
+        raise ValueError("Invalid psi: at a learning rate of 0 it says nothing of the momentum")
+    return (psi - (1 - alpha * beta) * theta) / (beta * units)
 
 
 class Coefficients(NamedTuple):
@@ -84,7 +91,12 @@ class Coefficients(NamedTuple):
 
 
 def coefficients(
-    lr: Any, alpha: Any, beta: Any, initial_speed: Any = None, first: Any = False
+    lr: Any,
+    alpha: Any,
+    beta: Any,
+    initial_speed: Any = None,
+    first: Any = False,
+    reference_lr: Any = None,
 ) -> Coefficients:
     r"""Return the four scalars of one step.
 
@@ -105,6 +117,8 @@ def coefficients(
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None: β, a start
             from rest.
         first: Whether this is the first step, with w = 0: a bool, or a scalar that is 0 or 1.
+        reference_lr: c, which takes the place of γ in the last two: see
+            `indian_core.kept_momentum`. None: γ.
 
     Returns:
         The four `Coefficients`.
@@ -113,13 +127,14 @@ def coefficients(
         >>> tuple(coefficients(lr=0.5, alpha=0.5, beta=1.0))
         (-0.5, -0.5, 0.75, 0.25)
     """
-    decay = 1 - alpha * lr
+    clock = lr if reference_lr is None else reference_lr
+    decay = 1 - alpha * clock
     start = 0 if initial_speed is None else first * (initial_speed - beta)
     return Coefficients(
         theta_momentum=-lr,
         theta_gradient=-lr * (beta + start),
         momentum_momentum=decay,
-        momentum_gradient=lr * (1 - alpha * beta) + decay * start,
+        momentum_gradient=clock * (1 - alpha * beta) + decay * start,
     )
 
 

@@ -16,6 +16,7 @@ from indian_core import (
     checked,
     coefficients,
     momentum_from_psi,
+    momentum_units,
     psi_from_momentum,
     refuse_arguments,
 )
@@ -66,7 +67,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; a hyperparameter becomes a float or is refused."""
         if name in self._numbers() or name == "weight_decay":
-            optional = name in ("initial_speed", "weight_decay")
+            optional = name in ("initial_speed", "weight_decay", "reference_lr")
             value = None if optional and value is None else checked(name, value)
         super().__setattr__(name, value)
 
@@ -183,7 +184,22 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     def _coefficients(self, learning_rate: Any, first: Any) -> Coefficients:
         """Return the scalars of the linear step: floats if the arguments are, else tensors."""
-        return coefficients(learning_rate, self.alpha, self.beta, self.initial_speed, first)
+        numbers = (self.alpha, self.beta, self.initial_speed, first, self.reference_lr)
+        return coefficients(learning_rate, *numbers)
+
+    def _units(self) -> Any:
+        """Return what w is kept in at the present learning rate (`momentum_units`)."""
+        lr = 1.0 if self.reference_lr is None else float(self.learning_rate)
+        return momentum_units(lr, self.reference_lr)
+
+    def _squared_units(self) -> Any:
+        """Return what ‖w‖² is kept in, likewise."""
+        return self._units()
+
+    def _scale_at(self, lr: float) -> float:
+        """Return how many times b of `indian_core.kept_momentum` the slots hold at this lr."""
+        del lr
+        return 1.0
 
     def psi(self, variable: Any) -> Any:
         r"""Return the paper's auxiliary variable ψ = (1 − αβ) θ + β w of one variable.
@@ -215,7 +231,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         # As a tensor: Keras on torch rounds a Python float to floatx where it meets a Variable.
         momentum = ops.convert_to_tensor(self._momentum_of(variable))
         theta = ops.stop_gradient(ops.cast(variable, momentum.dtype))
-        return psi_from_momentum(theta, momentum, self.alpha, self.beta)
+        return psi_from_momentum(theta, momentum, self.alpha, self.beta, self._units())
 
     def set_psi(self, variable: Any, psi: Any) -> None:
         r"""Set ψ of one variable: w = (ψ − (1 − αβ) θ)/β with the present θ.
@@ -254,7 +270,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
                 f"{path_of(variable)!r} is {tuple(variable.shape)}"
             )
         theta = ops.stop_gradient(ops.cast(variable, momentum.dtype))
-        momentum.assign(momentum_from_psi(theta, psi, self.alpha, self.beta))
+        momentum.assign(momentum_from_psi(theta, psi, self.alpha, self.beta, self._units()))
         self.begun.assign(1)
 
     def _momentum_of(self, variable: Any) -> Any:
@@ -291,3 +307,4 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     alpha: float
     beta: float
     initial_speed: float | None = None
+    reference_lr: float | None = None

@@ -62,7 +62,8 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
     dtype = "float64" if double else "float32"
     kinetic = sum(ops.cast(ops.sum(ops.square(w)), dtype) for w in momentums)
     loss = ops.cast(ops.reshape(loss, ()), dtype)
-    return lyapunov_energy(loss, kinetic, optimizer.alpha, optimizer.beta)
+    numbers = (optimizer.alpha, optimizer.beta, optimizer._squared_units())
+    return lyapunov_energy(loss, kinetic, *numbers)
 
 
 class EnergyLogger(keras.callbacks.Callback):  # type: ignore[misc]

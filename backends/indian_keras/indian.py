@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 
-from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, checked, from_sgd
+from indian_core import (
+    ALPHA,
+    BETA,
+    INITIAL_SPEED,
+    LR,
+    Coefficients,
+    as_keras,
+    checked,
+    from_sgd,
+    momentum_units,
+)
 from indian_keras.base import Optimizer
 
 
@@ -48,6 +59,10 @@ class INDIAN(Optimizer):
         loss_scale_factor: A factor on the loss, and its inverse on the gradients.
         gradient_accumulation_steps: How many minibatches' gradients are averaged for one step.
         name: The optimizer's name. Defaults to "indian".
+        reference_lr: The learning rate at which α and β hold, where they are to follow it so that
+            a schedule leaves the momentum and d alone (`indian_core.kept_momentum`; set by
+            ``keep_momentum``). As in Keras's SGD, gradients are in the momentum times the learning
+            rate of their own steps then. Defaults to None: they are constant.
         **kwargs: None: there are no other arguments.
 
     Raises:
@@ -87,6 +102,7 @@ class INDIAN(Optimizer):
         loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
         name: str = "indian",
+        reference_lr: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -104,17 +120,36 @@ class INDIAN(Optimizer):
             loss_scale_factor=loss_scale_factor,
             gradient_accumulation_steps=gradient_accumulation_steps,
             name=name,
+            reference_lr=reference_lr,
             unknown=kwargs,
         )
+
+    def _coefficients(self, learning_rate: Any, first: Any) -> Coefficients:
+        """Return the scalars of the linear step, a kept momentum being that of Keras's SGD."""
+        step = super()._coefficients(learning_rate, first)
+        if self.reference_lr is None:
+            return step
+        return as_keras(step, learning_rate, self.reference_lr)
+
+    def _units(self) -> float:
+        return 1.0
+
+    def _squared_units(self) -> float:
+        scale = self._scale_at(1.0 if self.reference_lr is None else float(self.learning_rate))
+        return 1 / scale if scale else math.inf
+
+    def _scale_at(self, lr: float) -> float:
+        return float(momentum_units(lr, self.reference_lr))
 
     @classmethod
     def from_sgd(
         cls,
-        learning_rate: float,
+        learning_rate: Any,
         momentum: float = 0.0,
         nesterov: bool = False,
         damping: float | None = None,
         weight_decay: float | None = None,
+        keep_momentum: bool = False,
         **kwargs: Any,
     ) -> INDIAN:
         r"""Return the INDIAN that makes the very steps of `keras.optimizers.SGD`.
@@ -125,15 +160,19 @@ class INDIAN(Optimizer):
         between those and d = 1, gradient descent, is more Newton damping at the same step size.
 
         The two agree at a constant learning rate. The step size of SGD, η = γ/α, is linear in γ:
-        so give the factors of SGD's schedule to γ as they are.
+        so give the factors of SGD's schedule to γ as they are. Then the memory, 1/(αγ) steps,
+        grows as γ falls. With ``keep_momentum`` it stays, the two agree under any schedule, and
+        `learning_rate` is SGD's own.
 
         Args:
-            learning_rate: SGD's learning rate, > 0: a float.
+            learning_rate: SGD's learning rate, > 0: a float, or with ``keep_momentum`` anything
+                that `INDIAN` takes.
             momentum: SGD's momentum m, 0 ≤ m ≤ 1.
             nesterov: Whether SGD uses Nesterov's momentum.
             damping: d = αβ, in the place of SGD's own, from 1 − m to 1.
             weight_decay: SGD's weight decay, ≥ 0, which is decoupled and multiplied by SGD's
-                learning rate: here it becomes that times γ.
+                learning rate.
+            keep_momentum: Whether m and d stay along a schedule.
             **kwargs: Further arguments of `INDIAN`; ``alpha`` and ``beta`` take the place of
                 SGD's numbers.
 
@@ -149,13 +188,20 @@ class INDIAN(Optimizer):
             0.5
             >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75, damping=0.5).beta
             1.0
+            >>> schedule = keras.optimizers.schedules.CosineDecay(0.25, 100)
+            >>> INDIAN.from_sgd(schedule, momentum=0.75, keep_momentum=True).alpha
+            0.25
 
         Reference:
             Ma and Yarats, Quasi-hyperbolic momentum and Adam for deep learning
             (arXiv:1810.06801), which contains both.
         """
-        lr, alpha, beta, _ = from_sgd(learning_rate, momentum, nesterov, damping)
+        known = 1.0 if keep_momentum else learning_rate
+        numbers: dict[str, Any] = from_sgd(
+            known, momentum, nesterov, damping, keep_momentum
+        )._asdict()
+        lr = numbers.pop("lr")
         if weight_decay is not None:
             weight_decay = checked("weight_decay", weight_decay) * lr
-        numbers = {"alpha": alpha, "beta": beta, "weight_decay": weight_decay}
-        return cls(lr, **(numbers | kwargs))
+        numbers |= {"initial_speed": None, "weight_decay": weight_decay}
+        return cls(learning_rate if keep_momentum else lr, **(numbers | kwargs))

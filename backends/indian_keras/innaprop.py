@@ -55,6 +55,9 @@ class INNAprop(Optimizer):
         name: The optimizer's name. Defaults to "innaprop".
         authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
             notice: w ← w + (1/β − α) γλθ beside it. For replicating their runs.
+        reference_lr: The learning rate at which α and β hold, where they are to follow it so that
+            a schedule leaves the momentum and d alone (`indian_core.kept_momentum`; set by
+            ``keep_momentum``). Defaults to None: they are constant.
         **kwargs: None: there are no other arguments.
 
     Raises:
@@ -96,6 +99,7 @@ class INNAprop(Optimizer):
         gradient_accumulation_steps: int | None = None,
         name: str = "innaprop",
         authors_weight_decay: bool = False,
+        reference_lr: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -114,6 +118,7 @@ class INNAprop(Optimizer):
             loss_scale_factor=loss_scale_factor,
             gradient_accumulation_steps=gradient_accumulation_steps,
             name=name,
+            reference_lr=reference_lr,
             unknown=kwargs,
         )
         self.authors_weight_decay = bool(authors_weight_decay)
@@ -121,12 +126,13 @@ class INNAprop(Optimizer):
     @classmethod
     def from_adam(
         cls,
-        learning_rate: float = 0.001,
+        learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         weight_decay: float = 0.004,
         damping: float | None = None,
+        keep_momentum: bool = False,
         **kwargs: Any,
     ) -> INNAprop:
         r"""Return the INNAprop that takes the place of this `keras.optimizers.AdamW`.
@@ -137,16 +143,19 @@ class INNAprop(Optimizer):
         it is AdamW without momentum, but for the place of ε.
 
         The step size η = γ/α is linear in γ: so give the factors of AdamW's schedule to γ as they
-        are.
+        are. Then the memory, 1/(αγ) steps, grows as γ falls. With ``keep_momentum`` it stays, and
+        `learning_rate` is AdamW's own.
 
         Args:
-            learning_rate: AdamW's learning rate, > 0: a float.
+            learning_rate: AdamW's learning rate, > 0: a float, or with ``keep_momentum`` anything
+                that `INNAprop` takes.
             beta_1: AdamW's beta_1, 0 ≤ m < 1.
             beta_2: AdamW's beta_2, which is σ.
             epsilon: AdamW's ε ≥ 0.
             weight_decay: AdamW's λ ≥ 0, decoupled.
             damping: d = αβ, between 1 − m, the heavy ball's, and 1, no momentum at all. None:
                 1 − m², Nesterov's.
+            keep_momentum: Whether m and d stay along a schedule.
             **kwargs: Further arguments of `INNAprop`; ``alpha``, ``beta`` and ``sigma`` take the
                 place of AdamW's numbers.
 
@@ -164,8 +173,12 @@ class INNAprop(Optimizer):
         """
         betas = [checked(f"beta_{i}", beta, below=1) for i, beta in ((1, beta_1), (2, beta_2))]
         epsilon = checked("epsilon", epsilon)
-        numbers = from_adam(learning_rate, betas, epsilon, weight_decay, damping)._asdict()
+        known = 1.0 if keep_momentum else learning_rate
+        found = from_adam(known, betas, epsilon, weight_decay, damping, keep_momentum)
+        numbers: dict[str, Any] = found._asdict()
         numbers["learning_rate"], numbers["epsilon"] = numbers.pop("lr"), numbers.pop("eps")
+        if keep_momentum:
+            numbers["learning_rate"] = learning_rate
         return cls(**(numbers | kwargs))
 
     def build(self, variables: list[Any]) -> None:

@@ -67,6 +67,9 @@ def save_run(path: str | os.PathLike[str], model: keras.Model) -> None:
     optimizer = _optimizer_of(model)
     begun = bool(int(optimizer.begun.value))
     steps = 0 if optimizer.count is None else int(optimizer.count.value)
+    scale = optimizer._scale_at(float(optimizer.learning_rate))
+    if scale == 0:
+        raise ValueError("Invalid learning rate: 0 (Keras's momentum has no other form there)")
     groups: list[dict[str, Any]] = []
     parameters = {}
     for name, (variable, w, squares) in _members(model, optimizer).items():
@@ -76,7 +79,7 @@ def save_run(path: str | os.PathLike[str], model: keras.Model) -> None:
         parameters[name] = Parameter(
             _array(variable),
             _array(w),
-            1.0,
+            scale,
             None if squares is None else _array(squares),
             steps,
             begun,
@@ -146,11 +149,13 @@ def load_run(
         for name, (variable, w, squares) in members.items()
     }
     run = received(load(path), optimizer.method, places, table, allow_rounding=allow_rounding)
-    _, begun, steps = shared(run)
+    group, begun, steps = shared(run)
+    scale = optimizer._scale_at(group["lr"])
     for name, (variable, w, squares) in members.items():
         parameter = run.parameters[name]
         _put(variable, parameter.theta)
-        _put(w, parameter.w)
+        same = parameter.scale == scale
+        _put(w, parameter.momentum if same else parameter.w * scale)
         if squares is not None:
             _put(squares, parameter.squares)
     optimizer.begun.assign(int(begun))

@@ -13,7 +13,9 @@ from indian_core import (
     METHODS,
     checked,
     coefficients,
+    is_step,
     momentum_from_psi,
+    momentum_units,
     psi_from_momentum,
 )
 from indian_core.energy import lyapunov_energy
@@ -32,6 +34,7 @@ class Base(Optimizer):  # type: ignore[misc]
     beta: float
     weight_decay: float
     initial_speed: float | None = None
+    reference_lr: float | None = None
 
     def __init__(self, learning_rate: float | Callable[[mx.array], mx.array], **numbers: Any):
         super().__init__()
@@ -74,9 +77,10 @@ class Base(Optimizer):  # type: ignore[misc]
         """Return the parameter after one step, and keep its new w."""
         w = state["momentum"]
         lr = self.learning_rate.astype(precise())
-        first = mx.logical_and(mx.logical_not(state["begun"]), lr != 0)
-        step = coefficients(lr, self.alpha, self.beta, self.initial_speed, first.astype(lr.dtype))
-        a, b, c, d = (mx.array(scalar).astype(w.dtype) for scalar in step)
+        first = mx.logical_and(mx.logical_not(state["begun"]), is_step(lr, self.reference_lr))
+        numbers = (self.alpha, self.beta, self.initial_speed, first.astype(lr.dtype))
+        step = coefficients(lr, *numbers, self.reference_lr)
+        a, b, c, d = (mx.array(scalar, precise()).astype(w.dtype) for scalar in step)
         theta, w = self.decayed(parameter.astype(w.dtype), w, lr)
         u = self.direction(gradient.astype(w.dtype), state)
         state["momentum"] = c * w + d * u
@@ -92,7 +96,9 @@ class Base(Optimizer):  # type: ignore[misc]
     def psi(self, parameters: Any) -> Any:
         """Return the paper's ψ = (1 − αβ) θ + β w, a tree like the parameters."""
         return tree_map(
-            lambda theta, state: psi_from_momentum(theta, state["momentum"], self.alpha, self.beta),
+            lambda theta, state: psi_from_momentum(
+                theta, state["momentum"], self.alpha, self.beta, self._units
+            ),
             parameters,
             self.state,
         )
@@ -103,7 +109,7 @@ class Base(Optimizer):  # type: ignore[misc]
             self.init(parameters)
 
         def put(theta: mx.array, value: mx.array, state: dict[str, Any]) -> None:
-            w = momentum_from_psi(theta, value, self.alpha, self.beta)
+            w = momentum_from_psi(theta, value, self.alpha, self.beta, self._units)
             state["momentum"] = w.astype(state["momentum"].dtype)
             state["begun"] = mx.array(True)
 
@@ -118,6 +124,9 @@ class Base(Optimizer):  # type: ignore[misc]
                 parameters,
                 self.state,
             )
-        return mx.array(
-            lyapunov_energy(mx.array(loss, precise()), sum(squares), self.alpha, self.beta)
-        )
+        loss = mx.array(loss, precise())
+        return mx.array(lyapunov_energy(loss, sum(squares), self.alpha, self.beta, self._units))
+
+    @property
+    def _units(self) -> float:
+        return float(momentum_units(self.learning_rate.item(), self.reference_lr))

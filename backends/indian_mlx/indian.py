@@ -26,6 +26,8 @@ class INDIAN(Base):
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
             from rest.
         weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ.
+        reference_lr: The learning rate at which α and β hold, where they are to follow it
+            (`indian_core.kept_momentum`). None: they are constant.
 
     Raises:
         TypeError: If a hyperparameter is not a real number.
@@ -53,12 +55,14 @@ class INDIAN(Base):
         beta: float = BETA,
         initial_speed: float | None = INITIAL_SPEED,
         weight_decay: float = 0.0,
+        reference_lr: float | None = None,
     ) -> None:
         numbers = {"alpha": alpha, "beta": beta, "initial_speed": initial_speed}
-        super().__init__(learning_rate, **numbers, weight_decay=weight_decay)
+        numbers |= {"weight_decay": weight_decay, "reference_lr": reference_lr}
+        super().__init__(learning_rate, **numbers)
 
     @classmethod
     def from_sgd(cls, *args: Any, **kwargs: Any) -> INDIAN:
         """Return the INDIAN that is this SGD; the arguments are `indian_core.from_sgd`'s."""
-        lr, alpha, beta, _ = from_sgd(*args, **kwargs)
-        return cls(lr, alpha, beta)
+        numbers: dict[str, Any] = from_sgd(*args, **kwargs)._asdict()
+        return cls(numbers.pop("lr"), **numbers | {"initial_speed": None})

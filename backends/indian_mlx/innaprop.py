@@ -9,6 +9,7 @@ import mlx.core as mx
 
 from indian_core import (
     bias_correction,
+    dragged,
     from_adam,
     refuse_arguments,
     scaled_gradient,
@@ -30,6 +31,8 @@ class INNAprop(Base):
         sigma: σ, 0 ≤ σ < 1, the decay of V.
         eps: ε ≥ 0, outside of the root.
         weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ.
+        reference_lr: The learning rate at which α and β hold, where they are to follow it. None:
+            they are constant.
         authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
             notice.
         **unknown: None: there are no other arguments.
@@ -61,12 +64,14 @@ class INNAprop(Base):
         sigma: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 0.01,
+        reference_lr: float | None = None,
         authors_weight_decay: bool = False,
         **unknown: Any,
     ) -> None:
         refuse_arguments("INNAprop", unknown)
-        numbers = {"alpha": alpha, "beta": beta, "sigma": sigma, "eps": eps}
-        super().__init__(learning_rate, **numbers, weight_decay=weight_decay)
+        numbers: dict[str, Any] = {"alpha": alpha, "beta": beta, "sigma": sigma, "eps": eps}
+        numbers |= {"weight_decay": weight_decay, "reference_lr": reference_lr}
+        super().__init__(learning_rate, **numbers)
         self.authors_weight_decay = bool(authors_weight_decay)
 
     @classmethod
@@ -93,8 +98,8 @@ class INNAprop(Base):
     def decayed(self, theta: mx.array, w: mx.array, lr: mx.array) -> tuple[mx.array, mx.array]:
         """Return θ and w after the step's weight decay."""
         if self.authors_weight_decay:
-            rate = (1 / self.beta - self.alpha) * self.weight_decay * lr
-            w = w + rate.astype(w.dtype) * theta
+            pull = dragged(lr, self.alpha, self.beta, self.weight_decay, self.reference_lr)
+            w = w + mx.array(pull, precise()).astype(w.dtype) * theta
         return super().decayed(theta, w, lr)
 
     sigma: float

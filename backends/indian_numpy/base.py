@@ -15,7 +15,9 @@ from indian_core import (
     checked,
     checked_hyperparameters,
     coefficients,
+    is_step,
     momentum_from_psi,
+    momentum_units,
     psi_from_momentum,
 )
 from indian_core.energy import lyapunov_energy
@@ -52,10 +54,10 @@ class Optimizer:
         """Return what takes the place of the gradient in the step."""
         return gradients
 
-    def decay(self, rate: float) -> None:
+    def decay(self) -> None:
         """Make the weight decay θ ← (1 − γλ) θ of a step."""
         for theta in self.params:
-            theta *= theta.dtype.type(1 - rate)
+            theta *= theta.dtype.type(1 - self.lr * self.weight_decay)
 
     def step(self, gradients: Sequence[Array]) -> None:
         """Make one step.
@@ -72,10 +74,12 @@ class Optimizer:
         gradients = [
             np.asarray(v, theta.dtype) for v, theta in zip(gradients, self.params, strict=True)
         ]
-        first = not self.begun and self.lr != 0
-        scalars = coefficients(self.lr, self.alpha, self.beta, self.initial_speed, first)
+        first = not self.begun and is_step(self.lr, self.reference_lr)
+        scalars = coefficients(
+            self.lr, self.alpha, self.beta, self.initial_speed, first, self.reference_lr
+        )
         if self.weight_decay:
-            self.decay(self.lr * self.weight_decay)
+            self.decay()
         self.apply(scalars, self.direction(gradients))
         self.begun = self.begun or first
 
@@ -94,20 +98,24 @@ class Optimizer:
     def psi(self) -> list[Array]:
         """Return the paper's ψ = (1 − αβ) θ + β w, for each parameter."""
         return [
-            psi_from_momentum(theta, w, self.alpha, self.beta)
+            psi_from_momentum(theta, w, self.alpha, self.beta, self._units)
             for theta, w in zip(self.params, self.momentum(), strict=True)
         ]
 
     def set_psi(self, psi: Sequence[Array]) -> None:
         """Set ψ for each parameter, and with it w. A run that had not begun has now."""
         for theta, w, value in zip(self.params, self.momentums, psi, strict=True):
-            w[...] = momentum_from_psi(theta, value, self.alpha, self.beta)
+            w[...] = momentum_from_psi(theta, value, self.alpha, self.beta, self._units)
         self.begun = True
 
     def energy(self, loss: float) -> float:
         """Return the energy 2 (1 + αβ) J + ‖w‖² (`indian_core.energy`)."""
         squared = sum(float(np.sum(np.square(w, dtype=np.float64))) for w in self.momentum())
-        return float(lyapunov_energy(loss, squared, self.alpha, self.beta))
+        return float(lyapunov_energy(loss, squared, self.alpha, self.beta, self._units))
+
+    @property
+    def _units(self) -> float:
+        return float(momentum_units(self.lr, self.reference_lr))
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the state: numbers, and lists of arrays."""
@@ -138,4 +146,5 @@ class Optimizer:
     beta: float
     weight_decay: float
     initial_speed: float | None = None
+    reference_lr: float | None = None
     momentums: list[Array]

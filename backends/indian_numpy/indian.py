@@ -25,6 +25,8 @@ class INDIAN(Optimizer):
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
             from rest.
         weight_decay: λ ≥ 0, decoupled.
+        reference_lr: The lr at which α and β hold, where they are to follow lr
+            (`indian_core.kept_momentum`). None: they are constant.
 
     Raises:
         TypeError: If a hyperparameter is not a real number, or a parameter not an array of floats.
@@ -52,6 +54,7 @@ class INDIAN(Optimizer):
         beta: float = BETA,
         initial_speed: float | None = INITIAL_SPEED,
         weight_decay: float = 0.0,
+        reference_lr: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -60,10 +63,11 @@ class INDIAN(Optimizer):
             beta=beta,
             initial_speed=initial_speed,
             weight_decay=weight_decay,
+            reference_lr=reference_lr,
         )
 
     @classmethod
     def from_sgd(cls, params: Sequence[Array], *args: Any, **kwargs: Any) -> INDIAN:
         """Return the INDIAN that is this SGD; the arguments are `indian_core.from_sgd`'s."""
-        lr, alpha, beta, _ = from_sgd(*args, **kwargs)
-        return cls(params, lr, alpha, beta)
+        numbers: dict[str, Any] = from_sgd(*args, **kwargs)._asdict()
+        return cls(params, numbers.pop("lr"), **numbers | {"initial_speed": None})

@@ -9,6 +9,7 @@ import numpy as np
 
 from indian_core import (
     bias_correction,
+    dragged,
     from_adam,
     refuse_arguments,
     scaled_gradient,
@@ -33,6 +34,8 @@ class INNAprop(Optimizer):
         sigma: σ, 0 ≤ σ < 1, the decay of V.
         eps: ε ≥ 0, outside of the root.
         weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ.
+        reference_lr: The lr at which α and β hold, where they are to follow lr. None: they are
+            constant.
         authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
             notice: w ← w + (1/β − α) γλθ beside it.
         **unknown: None: there are no other arguments.
@@ -66,6 +69,7 @@ class INNAprop(Optimizer):
         sigma: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 0.01,
+        reference_lr: float | None = None,
         authors_weight_decay: bool = False,
         **unknown: Any,
     ) -> None:
@@ -78,6 +82,7 @@ class INNAprop(Optimizer):
             sigma=sigma,
             eps=eps,
             weight_decay=weight_decay,
+            reference_lr=reference_lr,
         )
         self.authors_weight_decay = bool(authors_weight_decay)
         self.t = 0
@@ -97,12 +102,13 @@ class INNAprop(Optimizer):
             moves.append(scaled_gradient(v, squares, correction, self.eps))
         return moves
 
-    def decay(self, rate: float) -> None:
+    def decay(self) -> None:
         """Make the weight decay of a step."""
         if self.authors_weight_decay:
+            pull = dragged(self.lr, self.alpha, self.beta, self.weight_decay, self.reference_lr)
             for theta, w in zip(self.params, self.momentums, strict=True):
-                w += theta.dtype.type((1 / self.beta - self.alpha) * rate) * theta
-        super().decay(rate)
+                w += theta.dtype.type(pull) * theta
+        super().decay()
 
     sigma: float
     eps: float

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from indian_core import dragged, is_step
 from indian_optax import hyperparameters
 from indian_optax.dtypes import checked_dtype, momentum_dtype
 from indian_optax.hyperparameters import Scalar, at_count, cast
@@ -113,8 +114,7 @@ class Family:
         count, before = jnp.asarray(state.count), jnp.asarray(state.gamma)
         values = self._values(count)
         phase = self.rule.phase(values, before)
-        # Where the learning rate is 0 nothing begins.
-        moving = jnp.not_equal(values["learning_rate"], 0.0)
+        moving = jnp.asarray(is_step(values["learning_rate"], values.get("reference_lr")))
         step = LeafStep(
             self._scalars(values, before, phase[0]),
             jnp.logical_and(jnp.logical_not(state.begun), moving),
@@ -161,7 +161,11 @@ class Family:
             shrinkage = numbers["learning_rate"] * numbers["weight_decay"]
             if not self.authors_weight_decay:
                 return Scalars(step, shrinkage)
-            return Scalars(step, shrinkage, (1 / numbers["beta"] - numbers["alpha"]) * shrinkage)
+            names = ("learning_rate", "alpha", "beta", "weight_decay", "reference_lr")
+            pull = dragged(*(numbers[name] for name in names))
+            if numbers["reference_lr"] is not None:
+                pull = pull * gammas[0] / numbers["reference_lr"]
+            return Scalars(step, shrinkage, pull)
 
         return scalars
 

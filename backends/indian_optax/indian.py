@@ -26,6 +26,7 @@ def indian(
     weight_decay: optax.ScalarOrSchedule | None = None,
     mask: Mask = None,
     *,
+    reference_lr: float | None = None,
     accumulator_dtype: Any | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""The INDIAN optimizer, an inertial Newton algorithm (later named INNA).
@@ -74,6 +75,9 @@ def indian(
             returns such a pytree given the params. The leaves should be booleans, True for
             leaves/subtrees you want to apply the weight decay to, and False for those you want to
             skip. Note that the INDIAN step is made for all parameters.
+        reference_lr: The learning rate at which α and β hold, where they are to follow it so that
+            a schedule leaves the momentum and αβ alone, as in `from_sgd`
+            (``indian_core.kept_momentum``). None: they are constant.
         accumulator_dtype: Optional dtype of the momentum. With None it is the parameter's own, but
             float32 for narrower parameters.
 
@@ -113,7 +117,7 @@ def indian(
     Source: Castera et al., [An Inertial Newton Algorithm for Deep
     Learning](https://jmlr.org/papers/v22/19-1024.html), 2021.
     """
-    rule = indian_rule(learning_rate, alpha, beta, initial_speed)
+    rule = indian_rule(learning_rate, alpha, beta, initial_speed, reference_lr)
     return optax.with_extra_args_support(
         _transformation(Family(rule, weight_decay, mask, accumulator_dtype))
     )
@@ -129,6 +133,7 @@ def scale_by_indian(
     beta: jax.typing.ArrayLike = BETA,
     initial_speed: jax.typing.ArrayLike | None = INITIAL_SPEED,
     *,
+    reference_lr: float | None = None,
     accumulator_dtype: Any | None = None,
 ) -> optax.GradientTransformation:
     r"""Rescale updates according to the INDIAN (INNA) algorithm.
@@ -145,6 +150,7 @@ def scale_by_indian(
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
             from rest.
+        reference_lr: See `indian`.
         accumulator_dtype: See `indian`.
 
     Returns:
@@ -172,7 +178,7 @@ def scale_by_indian(
         >>> print(updates)
         [-0.125 -0.25 ]
     """
-    rule = indian_rule(learning_rate, alpha, beta, initial_speed)
+    rule = indian_rule(learning_rate, alpha, beta, initial_speed, reference_lr)
     return _transformation(Family(rule, accumulator_dtype=accumulator_dtype))
 
 

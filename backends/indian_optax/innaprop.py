@@ -53,6 +53,7 @@ def innaprop(
     mask: Mask = None,
     accumulator_dtype: Any | None = None,
     *,
+    reference_lr: float | None = None,
     authors_weight_decay: bool = False,
 ) -> optax.GradientTransformationExtraArgs:
     r"""The INNAprop optimizer: INDIAN's step, from rest, on an RMS-scaled gradient.
@@ -98,6 +99,9 @@ def innaprop(
         mask: What is decayed, see `indian`.
         accumulator_dtype: Optional dtype of w; V has it too if it is wider than float32. With None
             they have the parameter's own, but float32 for narrower parameters.
+        reference_lr: The learning rate at which α and β hold, where they are to follow it so that
+            a schedule leaves the momentum and αβ alone, as in `innaprop_from_adam`
+            (``indian_core.kept_momentum``). None: they are constant.
         authors_weight_decay: Whether the decay is that of the authors' code, to replicate their
             runs: ψ takes no notice of it, so that (1/β − α) γλθ is added to w beside it.
 
@@ -133,7 +137,7 @@ def innaprop(
     learning](https://arxiv.org/abs/2410.05871), 2024.
     """
     family = Family(
-        indian_rule(learning_rate, alpha, beta),
+        indian_rule(learning_rate, alpha, beta, None, reference_lr),
         weight_decay,
         mask,
         accumulator_dtype,
@@ -150,6 +154,7 @@ def scale_by_innaprop(
     sigma: jax.typing.ArrayLike = 0.999,
     eps: jax.typing.ArrayLike = 1e-8,
     *,
+    reference_lr: float | None = None,
     accumulator_dtype: Any | None = None,
 ) -> optax.GradientTransformation:
     """Rescale updates according to the INNAprop algorithm.
@@ -162,6 +167,7 @@ def scale_by_innaprop(
         beta: β > 0, the Newton damping.
         sigma: σ, 0 ≤ σ < 1, the decay of V.
         eps: ε ≥ 0.
+        reference_lr: See `innaprop`.
         accumulator_dtype: See `innaprop`.
 
     Returns:
@@ -180,7 +186,10 @@ def scale_by_innaprop(
         >>> print(jnp.round(updates, 3))
         [-0.25  0.25]
     """
-    family = Family(indian_rule(learning_rate, alpha, beta), accumulator_dtype=accumulator_dtype)
+    family = Family(
+        indian_rule(learning_rate, alpha, beta, None, reference_lr),
+        accumulator_dtype=accumulator_dtype,
+    )
     return _transformation(family, sigma, eps)
 
 

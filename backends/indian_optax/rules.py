@@ -32,31 +32,63 @@ class Rule(NamedTuple):
         lr, alpha = self.hyperparameters["learning_rate"], self.hyperparameters.get("alpha")
         if not isinstance(alpha, float) or not isinstance(lr, float):
             return False
-        return abs(1 - alpha * lr) >= SMALLEST_DECAY
+        return abs(1 - alpha * (self.hyperparameters["reference_lr"] or lr)) >= SMALLEST_DECAY
 
 
-def indian_rule(learning_rate: Any, alpha: Any, beta: Any, initial_speed: Any = None) -> Rule:
-    """Return INDIAN's own rule: γ is the learning rate, and α and β are given."""
+def indian_rule(
+    learning_rate: Any,
+    alpha: Any,
+    beta: Any,
+    initial_speed: Any = None,
+    reference_lr: float | None = None,
+) -> Rule:
+    """Return INDIAN's own rule: γ is the learning rate, and α and β are given.
+
+    With a reference learning rate they follow (`indian_core.kept_momentum`).
+    """
     hyperparameters = {
         "learning_rate": as_scalar_or_schedule("learning_rate", learning_rate),
         "alpha": as_scalar("alpha", alpha),
         "beta": as_scalar("beta", beta),
         "initial_speed": None,
+        "reference_lr": None,
     }
-    if initial_speed is not None:
-        hyperparameters["initial_speed"] = as_scalar("initial_speed", initial_speed)
+    for name, given in (("initial_speed", initial_speed), ("reference_lr", reference_lr)):
+        if given is not None:
+            hyperparameters[name] = as_scalar(name, given)
 
-    def phase(values: Mapping[str, Scalar], _: jax.Array) -> tuple[Scalar, Scalar, Scalar]:
-        return values["learning_rate"], values["alpha"], values["beta"]
+    def phase(values: Mapping[str, Scalar], before: jax.Array) -> tuple[Scalar, Scalar, Scalar]:
+        lr, alpha, beta, reference = (
+            values[name] for name in ("learning_rate", "alpha", "beta", "reference_lr")
+        )
+        if reference is None:
+            return lr, alpha, beta
+        gamma = _moving_gamma(lr * reference, before)
+        return gamma, alpha * reference / gamma, beta * gamma / reference
 
     def coefficients(
-        values: Mapping[str, Scalar], _: Scalar, __: Scalar, first: bool
+        values: Mapping[str, Scalar], before: Scalar, after: Scalar, first: bool
     ) -> Coefficients:
-        return indian_core.coefficients(
-            values["learning_rate"], values["alpha"], values["beta"], values["initial_speed"], first
+        reference = values["reference_lr"]
+        step = indian_core.coefficients(
+            values["learning_rate"],
+            values["alpha"],
+            values["beta"],
+            values["initial_speed"],
+            first,
+            reference,
         )
+        if reference is None:
+            return step
+        return indian_core.rescaled(step, before / reference, after / reference)
 
     return Rule(hyperparameters, phase, coefficients)
+
+
+def _moving_gamma(square: Scalar, before: jax.Array) -> jax.Array:
+    """Return γ, or what it was before where it is 0: nothing moves there, and w keeps its units."""
+    square = jnp.asarray(square, float)
+    return jnp.sqrt(jnp.where(square > 0, square, before**2))
 
 
 def momentum_rule(
@@ -80,9 +112,7 @@ def momentum_rule(
         return indian_core.sgd_shares(values["momentum"], nesterov, values["damping"])
 
     def phase(values: Mapping[str, Scalar], before: jax.Array) -> tuple[Scalar, Scalar, Scalar]:
-        lr = jnp.asarray(sgd_lr(values), float)
-        # Where lr is 0 nothing moves, and w keeps its units.
-        gamma = jnp.sqrt(jnp.where(lr > 0, lr, before**2))
+        gamma = _moving_gamma(sgd_lr(values), before)
         return gamma, (1 - values["momentum"]) / gamma, shares(values).ratio * gamma
 
     def coefficients(

@@ -18,7 +18,7 @@ import indian_core
 from indian_torch import _private
 from indian_torch.checkpoints import StateDict, check_state_dict, check_structure, restore_state
 from indian_torch.energy import energy
-from indian_torch.groups import Fields, StepReader
+from indian_torch.groups import Fields, StepReader, units_of
 from indian_torch.step.dispatch import make
 from indian_torch.step.part import Part
 from indian_torch.step.precision import buffer_dtype_of, momentum_dtype_of
@@ -264,7 +264,7 @@ class InertialOptimizer(Optimizer):
         else:
             momentum = torch.zeros_like(param, dtype=dtype)
         psi: Tensor = indian_core.psi_from_momentum(
-            param.detach().to(dtype), momentum, group["alpha"], group["beta"]
+            param.detach().to(dtype), momentum, group["alpha"], group["beta"], units_of(group)
         )
         return psi
 
@@ -302,6 +302,7 @@ class InertialOptimizer(Optimizer):
                 psi.to(buffer.device, buffer.dtype),
                 group["alpha"],
                 group["beta"],
+                float(units_of(group)),
             )
         )
         # A tensor stays the one that a CUDA graph may know.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from indian_core.energy import lyapunov_energy
-from indian_torch.groups import OPTIONS
+from indian_torch.groups import OPTIONS, units_of
 
 
 @torch.no_grad()
@@ -71,7 +71,7 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
     weight = 1 + first["alpha"] * first["beta"]
     squares = [
         _squared_momentum(param, optimizer.state.get(param, {}))
-        * (weight / (1 + group["alpha"] * group["beta"]))
+        * (weight * units_of(group) / (1 + group["alpha"] * group["beta"]))
         for group in groups
         for param in group["params"]
     ]

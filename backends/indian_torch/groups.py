@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from indian_core import METHODS, checked_hyperparameters, checked_start
+from indian_core import METHODS, checked_hyperparameters, momentum_units
 from indian_torch.step.scalars import Step, is_unreadable, known
 
 # The options of all methods. A state of an older version, or of a subclass, may lack some.
@@ -86,11 +86,12 @@ class Fields:
             if lr.numel() != 1:
                 raise ValueError("Tensor lr must be 1-element")
             values["lr"] = (known(lr) or 0.0) if is_unreadable(lr) or not read else lr.item()
-        if "initial_speed" not in values:
-            return checked_hyperparameters(**values)
-        # (None, not β: the group may be given another β.)
-        speed = checked_start(values.pop("initial_speed"), None)
-        return checked_hyperparameters(**values) | {"initial_speed": speed}
+        # (None stays None, and is not β: the group may be given another β.)
+        given = {name: value for name, value in values.items() if self._is_given(name, value)}
+        return values | checked_hyperparameters(**given)
+
+    def _is_given(self, name: str, value: Any) -> bool:
+        return value is not None or METHODS[self.method][name].default is not None
 
     def step(self, group: Group) -> Step:
         """Return the hyperparameters of a group's next step, whatever has been put into the group.
@@ -125,6 +126,11 @@ class Fields:
         for option in ("fused", "foreach"):
             if group[option] and group["differentiable"]:
                 raise RuntimeError(f"`{option}` does not support `differentiable`")
+
+
+def units_of(group: Group) -> Any:
+    """Return what w is kept in, in the units of a group's present lr (`momentum_units`)."""
+    return momentum_units(group["lr"], group["reference_lr"])
 
 
 class StepReader:

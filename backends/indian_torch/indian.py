@@ -50,6 +50,9 @@ class INDIAN(InertialOptimizer):
         weight_decay: λ ≥ 0.
         decoupled_weight_decay: Whether weight decay is θ ← (1 − γλ) θ before the step, without w
             taking notice (the default), or L2 regularization v ← v + λθ.
+        reference_lr: The lr at which α and β hold, where they are to follow lr so that a schedule
+            leaves the momentum and d alone, as SGD's does (`indian_core.kept_momentum`;
+            ``keep_momentum`` sets it). None: α and β are constant, and 1 − αγ follows lr.
         maximize: Whether to go up instead of down.
         foreach: Whether to use the implementation over lists of tensors. False: the for-loop, which
             sparse gradients, and a float lr under torch.compile, take in any case.
@@ -104,6 +107,7 @@ class INDIAN(InertialOptimizer):
         weight_decay: float = 0.0,
         decoupled_weight_decay: bool = True,
         *,
+        reference_lr: float | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -123,6 +127,7 @@ class INDIAN(InertialOptimizer):
         nesterov: bool = False,
         damping: float | None = None,
         weight_decay: float = 0.0,
+        keep_momentum: bool = False,
         **options: Any,
     ) -> INDIAN:
         r"""Return the INDIAN that makes exactly the steps of this `torch.optim.SGD`.
@@ -133,7 +138,9 @@ class INDIAN(InertialOptimizer):
 
         The runs are the same while SGD's lr is constant. SGD's effective step size lr/(1 − m) is
         γ/α, which is linear in γ: give γ the schedule of SGD's lr as it is. Then d stays, and the
-        memory, 1/(αγ) steps, grows as γ falls.
+        memory, 1/(αγ) steps, grows as γ falls. With ``keep_momentum`` the memory stays too, and
+        the runs are the same under any schedule, lr = 0 included: what stands in the groups as
+        ``lr`` is SGD's own then, for any scheduler.
 
         Args:
             params: As in `INDIAN`; groups may have an SGD ``lr``, ``momentum`` and ``nesterov``,
@@ -143,6 +150,7 @@ class INDIAN(InertialOptimizer):
             nesterov: Whether SGD uses Nesterov's momentum.
             damping: d, from 1 − m to 1, in the place of SGD's own.
             weight_decay: SGD's weight decay, which is coupled.
+            keep_momentum: Whether m and d stay along a schedule of lr.
             **options: Further arguments of `INDIAN`. An ``alpha``, ``beta`` or ``initial_speed``,
                 here or in a group, takes the place of SGD's; the start is from rest unless
                 ``initial_speed`` says otherwise.
@@ -159,8 +167,13 @@ class INDIAN(InertialOptimizer):
             >>> group = optimizer.param_groups[0]
             >>> group["lr"], group["alpha"], group["beta"]
             (0.5, 0.5, 0.5)
+            >>> optimizer = INDIAN.from_sgd([weight], 0.25, 0.75, keep_momentum=True)
+            >>> schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 100)
+            >>> optimizer.param_groups[0]["lr"]
+            0.25
         """
         sgd = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "damping": damping}
+        sgd["keep_momentum"] = keep_momentum
         options = {"weight_decay": weight_decay, "decoupled_weight_decay": False} | options
 
         def translate(group: dict[str, Any]) -> dict[str, Any]:

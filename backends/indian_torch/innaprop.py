@@ -50,6 +50,7 @@ class INNAprop(InertialOptimizer):
         authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
             notice: w ← w + (1/β − α) γλθ beside it. That is about 1/(αβ) times as strong in the
             long run, and θ may swing through zero. For the replication of their runs.
+        reference_lr: The lr at which α and β hold, where they are to follow lr; see `INDIAN`.
         maximize: Whether to go up instead of down.
         foreach: Whether to use the implementation over lists of tensors. False: the for-loop, which
             a float lr under torch.compile takes in any case.
@@ -103,6 +104,7 @@ class INNAprop(InertialOptimizer):
         weight_decay: float = 0.01,
         authors_weight_decay: bool = False,
         *,
+        reference_lr: float | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -124,6 +126,7 @@ class INNAprop(InertialOptimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
         damping: float | None = None,
+        keep_momentum: bool = False,
         **options: Any,
     ) -> INNAprop:
         r"""Return the INNAprop that takes the place of this `torch.optim.AdamW`.
@@ -134,7 +137,8 @@ class INNAprop(InertialOptimizer):
         with betas (0, β2).
 
         A schedule of η is given to γ as it is, in factors, for η = γ/α is linear in γ. What stands
-        in the groups as ``lr`` is γ, not η.
+        in the groups as ``lr`` is γ, not η, and the memory, 1/(αγ) steps, grows as γ falls. With
+        ``keep_momentum`` the memory stays, and it is η, for any scheduler.
 
         Args:
             params: As in `INNAprop`; groups may have AdamW's ``lr``, ``betas``, ``eps`` and
@@ -145,6 +149,7 @@ class INNAprop(InertialOptimizer):
             weight_decay: AdamW's λ.
             damping: d = αβ, the share of the newest gradient in a step: from 1 − m, the heavy
                 ball's, to 1, no momentum at all. None: 1 − m², Nesterov's.
+            keep_momentum: Whether m and d stay along a schedule of lr.
             **options: Further arguments of `INNAprop`. An ``alpha``, ``beta`` or ``sigma``, here or
                 in a group, takes the place of Adam's.
 
@@ -161,8 +166,8 @@ class INNAprop(InertialOptimizer):
             >>> group["lr"], group["alpha"], group["beta"], group["sigma"]
             (0.25, 1.0, 0.4375, 0.5)
         """
-        adam = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        adam["damping"] = damping
+        adam: dict[str, Any] = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        adam |= {"damping": damping, "keep_momentum": keep_momentum}
 
         def translate(group: dict[str, Any]) -> dict[str, Any]:
             if group.pop("amsgrad", False):

@@ -114,15 +114,16 @@ def _hyperparameters(
 ) -> tuple[dict[str, Any], float]:
     """Return what a group becomes, and its decaypower."""
     has_power = isinstance(optimizer, INDIAN)
-    names = [name for name in optimizer.fields.hyperparameters if name != "initial_speed"]
+    ours = {"initial_speed": None, "reference_lr": None}
+    names = [name for name in optimizer.fields.hyperparameters if name not in ours]
     missing = [n for n in (*names, *(["decaypower"] if has_power else [])) if n not in theirs]
     if missing:
         raise ValueError(f"state_dict is not of the authors' code: no {missing[0]!r}")
     if not has_power:
-        values = optimizer.fields.values(theirs)
+        values = optimizer.fields.values(theirs | ours)
         maximize = bool(theirs.get("maximize", False))
         return values | {"authors_weight_decay": True, "maximize": maximize}, 0.0
-    values = optimizer.fields.values(theirs | {"initial_speed": None})
+    values = optimizer.fields.values(theirs | ours)
     decay = checked("weight_decay", values["weight_decay"] / values["beta"])
     values |= {"weight_decay": decay, "decoupled_weight_decay": False}
     return values, checked("power", theirs["decaypower"])

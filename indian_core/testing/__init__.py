@@ -1,6 +1,6 @@
 """What an adapter's author needs: a reference in NumPy, test problems, and the suite's `Driver`."""
 
-from indian_core.testing.driver import Arrays, Driver, Settings
+from indian_core.testing.driver import Arrays, Driver, Settings, scheduled
 from indian_core.testing.problems import Problem
 from indian_core.testing.reference import (
     PhasePoint,
@@ -22,4 +22,5 @@ __all__ = [
     "closed_loop",
     "exact",
     "open_loop",
+    "scheduled",
 ]

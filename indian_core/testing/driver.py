@@ -34,6 +34,16 @@ class Settings:
     method: str = "INDIAN"
 
 
+def scheduled(
+    arguments: Mapping[str, Any],
+) -> tuple[dict[str, Any], Sequence[float] | None]:
+    """Return what `Driver.translated` hands to a constructor, and the lr of each step, or None."""
+    lr = arguments["lr"]
+    if not isinstance(lr, list):
+        return dict(arguments), None
+    return {**arguments, "lr": max(lr), "keep_momentum": True}, lr
+
+
 class Driver(Protocol):
     """One run of one variant of an adapter.
 
@@ -42,11 +52,14 @@ class Driver(Protocol):
         variants: The variants of the adapter, e.g. ("for-loop", "foreach", "fused", "compiled").
         slow_variants: Those whose every run costs seconds: they run on the essential trajectories
             only.
+        sgd_as_keras: Whether the framework's SGD multiplies a gradient by the lr at which it goes
+            into the momentum, as Keras's does.
     """
 
     methods: ClassVar[Mapping[str, Any]]
     variants: ClassVar[tuple[str, ...]]
     slow_variants: ClassVar[tuple[str, ...]] = ()
+    sgd_as_keras: ClassVar[bool] = False
 
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
@@ -57,7 +70,11 @@ class Driver(Protocol):
     def translated(
         cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
     ) -> Self:
-        """Start a float64 run by "from_sgd" or "from_adam", at the lr of the arguments."""
+        """Start a float64 run by "from_sgd" or "from_adam", at the lr of the arguments.
+
+        It may be a list, SGD's or Adam's own lr of each step: the momentum stays then. See
+        `scheduled`.
+        """
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:

@@ -69,11 +69,11 @@ class _INDIAN(_Reading, indian_numpy.INDIAN):
 class _INNAprop(_Reading, indian_numpy.INNAprop):
     numbers = (*indian_numpy.INNAprop.numbers, "scale")
 
-    def decay(self, rate: float) -> None:
+    def decay(self) -> None:
         for w in self.momentums:
             w /= self.scale
         self.scale = 1.0
-        super().decay(rate)
+        super().decay()
 
 
 class CoreDriver(NumpyDriver):

@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from indian_core import OTHER_NAMES
-from indian_core.testing import Arrays, Problem, Settings
+from indian_core.testing import Arrays, Problem, Settings, scheduled
 from indian_keras import INDIAN, INNAprop, suggest_lr
 from indian_keras.energy import energy
 
@@ -148,6 +148,7 @@ class KerasDriver:
     """One run of indian_keras on the backend of this process."""
 
     methods: ClassVar[Mapping[str, Any]] = {"INDIAN": INDIAN, "INNAprop": INNAprop}
+    sgd_as_keras: ClassVar[bool] = True
     # Each run of these compiles a program of its own.
     slow_variants: ClassVar[tuple[str, ...]] = ("compiled", "jit")
     variants: ClassVar[tuple[str, ...]] = {
@@ -192,14 +193,15 @@ class KerasDriver:
     def translated(
         cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
     ) -> Self:
-        named = {_NAMES.get(key, key): value for key, value in arguments.items()}
+        given, lrs = scheduled(arguments)
+        named = {_NAMES.get(key, key): value for key, value in given.items()}
         if "betas" in named:
             named["beta_1"], named["beta_2"] = named.pop("betas")
         owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
         run = cls.__new__(cls)
         with _floatx("float64"):
             optimizer = getattr(owner, name)(**named)
-        run._start(optimizer, theta_0, None, "eager", "float64")
+        run._start(optimizer, theta_0, lrs, "eager", "float64")
         return run
 
     @staticmethod

@@ -12,7 +12,7 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 import indian_mlx
-from indian_core.testing import Arrays, Problem, Settings
+from indian_core.testing import Arrays, Problem, Settings, scheduled
 
 
 class _Precise:
@@ -65,7 +65,9 @@ class MlxDriver:
     ) -> Self:
         owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
         run = cls.__new__(cls)
-        run._begin(getattr(owner, name)(**arguments), theta_0, "float64")
+        given, lrs = scheduled(arguments)
+        run._begin(getattr(owner, name)(**given), theta_0, "float64")
+        run._lrs = lrs
         return run
 
     @staticmethod

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 import indian_numpy
-from indian_core.testing import Arrays, Problem, Settings
+from indian_core.testing import Arrays, Problem, Settings, scheduled
 
 
 class NumpyDriver:
@@ -38,8 +38,9 @@ class NumpyDriver:
     ) -> Self:
         owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
         run = cls.__new__(cls)
-        run.optimizer = getattr(owner, name)([np.array(theta) for theta in theta_0], **arguments)
-        run.lrs, run.k = None, 0
+        given, lrs = scheduled(arguments)
+        run.optimizer = getattr(owner, name)([np.array(theta) for theta in theta_0], **given)
+        run.lrs, run.k = lrs, 0
         return run
 
     @staticmethod

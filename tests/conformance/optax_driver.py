@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_core.testing import Arrays, Problem, Settings
+from indian_core.testing import Arrays, Problem, Settings, scheduled
 from indian_optax import (
     energy,
     from_sgd,
@@ -63,7 +63,10 @@ class OptaxDriver:
     def translated(
         cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
     ) -> Self:
-        given = dict(arguments)
+        given, lrs = scheduled(arguments)
+        if lrs is not None:  # of which optax takes the schedule itself
+            del given["keep_momentum"]
+            given["lr"] = lambda count: jnp.asarray(lrs)[count]
         if "betas" in given:
             given["b1"], given["b2"] = given.pop("betas")
         given["learning_rate"] = given.pop("lr")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from indian_core import from_adam, from_sgd
+from indian_core.kept_momentum import referred
 from indian_core.testing import Settings
 from tests.conformance.compare import FLOAT64, relative_error
 from tests.conformance.trajectories import OPEN_LOOP
@@ -29,17 +31,58 @@ ADAMS: list[dict[str, Any]] = [
 ]
 
 
-def qhm(lr: float, momentum: float = 0.0, nesterov: bool = False, damping: Any = None) -> Any:
-    """SGD with d in the place of its damping, by hand."""
+# A warm-up from 0, and a decay that goes through 0 and ends there.
+LRS = [0.1 * k / 5 for k in range(5)] + [
+    0.0 if k == 17 else 0.05 * (1 + math.cos(math.pi * k / 24)) for k in range(25)
+]
+
+
+def qhm(
+    lr: Any,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    damping: Any = None,
+    as_keras: bool = False,
+) -> Any:
+    """SGD with d in the place of its damping, by hand; lr may be a list.
+
+    Keras's has lr in the momentum.
+    """
     m = momentum
+    lrs = lr if isinstance(lr, list) else [lr] * STEPS
     d = damping if damping is not None else 1 - m**2 if nesterov else 1 - m
     nu = (1 - d) / m if m else 1.0
     theta, buffer = [t.copy() for t in THETA], [np.zeros_like(t) for t in THETA]
-    for v in GRADIENTS[:STEPS]:
-        buffer = [m * b + (1 - m) * g for b, g in zip(buffer, v, strict=True)]
+    for v, rate in zip(GRADIENTS[:STEPS], lrs, strict=True):
+        now, later = (rate, 1.0) if as_keras else (1.0, rate)
+        buffer = [m * b + (1 - m) * now * g for b, g in zip(buffer, v, strict=True)]
         theta = [
-            t - lr / (1 - m) * ((1 - nu) * g + nu * b)
+            t - later / (1 - m) * ((1 - nu) * now * g + nu * b)
             for t, g, b in zip(theta, v, buffer, strict=True)
+        ]
+    return theta
+
+
+def innaprop(
+    lr: list[float],
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 0.0,
+    weight_decay: float = 0.0,
+    damping: float | None = None,
+) -> Any:
+    """INNAprop with AdamW's numbers along a schedule of its lr, by hand."""
+    m, sigma = betas
+    d = 1 - m**2 if damping is None else damping
+    nu = (1 - d) / m if m else 1.0
+    theta, buffer = [t.copy() for t in THETA], [np.zeros_like(t) for t in THETA]
+    squares = [np.zeros_like(t) for t in THETA]
+    for t, (v, rate) in enumerate(zip(GRADIENTS[:STEPS], lr, strict=True), start=1):
+        squares = [sigma * s + (1 - sigma) * g**2 for s, g in zip(squares, v, strict=True)]
+        us = [g / (np.sqrt(s / (1 - sigma**t)) + eps) for g, s in zip(v, squares, strict=True)]
+        buffer = [m * b + (1 - m) * u for b, u in zip(buffer, us, strict=True)]
+        theta = [
+            (1 - rate * weight_decay) * x - rate * ((1 - nu) * u + nu * b)
+            for x, u, b in zip(theta, us, buffer, strict=True)
         ]
     return theta
 
@@ -48,6 +91,59 @@ def after_the_steps(run: Any) -> Any:
     for v in GRADIENTS[:STEPS]:
         run.step(v)
     return run.theta()
+
+
+@pytest.mark.parametrize("arguments", SGDS, ids=str)
+def test_along_a_schedule_the_momentum_stays(driver: type, arguments: dict[str, Any]) -> None:
+    arguments = arguments | {"lr": LRS}
+    run = driver.translated("from_sgd", THETA, arguments)
+    expected = qhm(**arguments, as_keras=getattr(driver, "sgd_as_keras", False))
+    assert relative_error(after_the_steps(run), expected) <= FLOAT64
+
+
+@pytest.mark.parametrize("arguments", ADAMS, ids=str)
+def test_along_a_schedule_adam_s_momentum_stays(driver: type, arguments: dict[str, Any]) -> None:
+    if "INNAprop" not in driver.methods:
+        pytest.skip("this adapter has no INNAprop")
+    arguments = {"eps": 1e-3, "weight_decay": 0.02} | arguments
+    scheduled = driver.translated("from_adam", THETA, arguments | {"lr": LRS})
+    expected = innaprop(**arguments | {"lr": LRS})
+    assert relative_error(after_the_steps(scheduled), expected) <= FLOAT64
+    constant = driver.translated("from_adam", THETA, arguments | {"lr": [0.01] * STEPS})
+    plain = driver.translated("from_adam", THETA, arguments | {"lr": 0.01})
+    assert relative_error(after_the_steps(constant), after_the_steps(plain)) <= FLOAT64
+
+
+KEPT: list[tuple[str, dict[str, Any]]] = [
+    ("INDIAN", {"initial_speed": 1.0, "weight_decay": 0.1}),
+    ("INNAprop", {"weight_decay": 0.1, "eps": 1e-3}),
+    ("INNAprop", {"weight_decay": 0.1, "eps": 1e-3, "authors_weight_decay": True}),
+]
+
+
+@pytest.mark.parametrize(("which", "others"), KEPT, ids=str)
+def test_a_reference_lr_is_another_form_of_the_same(
+    driver: type, variant: str, which: str, others: dict[str, Any]
+) -> None:
+    if which not in driver.methods:
+        pytest.skip(f"this adapter has no {which}")
+    kept = {"lr": 0.09, "alpha": 0.5, "beta": 0.7, "reference_lr": 0.16, **others}
+    plain, _ = referred(kept, None)
+    runs = [
+        driver(THETA, Settings([numbers.pop("lr")] * STEPS, numbers, which), variant, "float64")
+        for numbers in (kept, plain)
+    ]
+    for v in GRADIENTS[:5]:
+        for run in runs:
+            run.step(v)
+    first, second = runs
+    assert relative_error(first.theta(), second.theta()) <= FLOAT64
+    assert relative_error(first.psi(), second.psi()) <= FLOAT64
+    assert first.energy(2.0) == pytest.approx(second.energy(2.0), rel=FLOAT64)
+    for run in runs:
+        run.set_psi([1.1 * psi for psi in second.psi()])
+        run.step(GRADIENTS[5])
+    assert relative_error(first.theta(), second.theta()) <= FLOAT64
 
 
 @pytest.mark.parametrize("arguments", SGDS, ids=str)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from indian_core.testing import Arrays, Problem, Settings
+from indian_core.testing import Arrays, Problem, Settings, scheduled
 from indian_torch import INDIAN, INNAprop, suggest_lr
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -74,9 +74,10 @@ class TorchDriver:
     ) -> Self:
         owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
         run = cls.__new__(cls)
-        run._dtype, run._lrs, run._k = torch.float64, None, 0
+        given, lrs = scheduled(arguments)
+        run._dtype, run._lrs, run._k = torch.float64, lrs, 0
         run._params = [torch.nn.Parameter(torch.tensor(array)) for array in theta_0]
-        run._optimizer = getattr(owner, name)(run._params, **arguments)
+        run._optimizer = getattr(owner, name)(run._params, **given)
         run._step = run._optimizer.step
         return run
 

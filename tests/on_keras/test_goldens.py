@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import pytest
 
@@ -39,6 +41,22 @@ def test_sgd(momentum: float, nesterov: bool, weight_decay: float | None) -> Non
     ours = INDIAN.from_sgd(LR, nesterov=nesterov, **arguments)
     theirs = keras.optimizers.SGD(LR, nesterov=nesterov, **arguments)
     assert_close(run(ours), run(theirs), 1e-12)
+
+
+class Decay(keras.optimizers.schedules.LearningRateSchedule):
+    """A warm-up from 0 and a decay, in powers of two."""
+
+    def __call__(self, step: Any) -> Any:
+        rates = [0.0, 2.0**-8, 2.0**-7, 2.0**-6, 2.0**-6, 2.0**-7, 2.0**-8, 0.0]
+        return keras.ops.convert_to_tensor(rates, "float64")[keras.ops.minimum(step // 4, 7)]
+
+
+@pytest.mark.parametrize("weight_decay", [None, 0.25], ids=["", "decayed"])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_under_a_schedule(nesterov: bool, weight_decay: float | None) -> None:
+    numbers = {"momentum": MOMENTUM, "nesterov": nesterov, "weight_decay": weight_decay}
+    ours = INDIAN.from_sgd(Decay(), **numbers, keep_momentum=True)
+    assert_close(run(ours), run(keras.optimizers.SGD(Decay(), **numbers)), 1e-12)
 
 
 @pytest.mark.parametrize("weight_decay", [None, 0.25], ids=["", "decayed"])

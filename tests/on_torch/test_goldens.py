@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import indian_core
-from indian_torch import INDIAN
+from indian_torch import INDIAN, PowerDecayLR
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     advance,
@@ -42,6 +42,44 @@ def assert_same_run(ours: INDIAN, sgd: torch.optim.SGD) -> None:
 def test_from_sgd_is_torch_sgd(sgd: dict[str, Any], implementation: str) -> None:
     ours = INDIAN.from_sgd(parameters(), lr=0.01, **sgd, **IMPLEMENTATIONS[implementation])
     assert_same_run(ours, torch.optim.SGD(parameters(), lr=0.01, **sgd))
+
+
+def warm_up_and_cosine(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+    from torch.optim import lr_scheduler as schedulers
+
+    parts = [
+        schedulers.LinearLR(optimizer, 1e-3, total_iters=10),
+        schedulers.CosineAnnealingLR(optimizer, 30),
+    ]
+    return schedulers.SequentialLR(optimizer, parts, milestones=[10])
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize(
+    "sgd",
+    [
+        {"momentum": 0.9},
+        {"momentum": 0.9, "nesterov": True},
+        {"momentum": 0.5, "weight_decay": 0.1},
+    ],
+)
+@pytest.mark.parametrize("schedule", [warm_up_and_cosine, PowerDecayLR])
+def test_sgd_under_torchs_own_schedulers(
+    schedule: Any, sgd: dict[str, Any], implementation: str
+) -> None:
+    kept = {"keep_momentum": True, **IMPLEMENTATIONS[implementation]}
+    ours = INDIAN.from_sgd(parameters(), lr=0.1, **sgd, **kept)
+    theirs = torch.optim.SGD(parameters(), lr=0.1, **sgd)
+    schedulers = [schedule(optimizer) for optimizer in (ours, theirs)]
+    for _ in range(45):  # beyond the end, where lr is 0
+        advance(ours, [ours.param_groups[0]["lr"]])
+        advance(theirs, [theirs.param_groups[0]["lr"]])
+        for scheduler in schedulers:
+            scheduler.step()
+    for one, other in zip(
+        ours.param_groups[0]["params"], theirs.param_groups[0]["params"], strict=True
+    ):
+        torch.testing.assert_close(one, other, **CLOSE)
 
 
 def test_from_sgd_with_parameter_groups() -> None:

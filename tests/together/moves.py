@@ -11,6 +11,7 @@ import numpy as np
 import indian_keras
 import indian_optax
 import indian_torch
+from indian_core.kept_momentum import referred
 from indian_core.layouts import Move
 from indian_core.testing import Arrays, Problem, ReferenceINDIAN, ReferenceINNAprop, Settings
 from tests.conformance.keras_driver import KerasDriver
@@ -88,10 +89,10 @@ class Course(NamedTuple):
         return kind(self.theta_0 if theta_0 is None else theta_0, self.settings, variant, dtype)
 
 
-def course(problem: Problem, method: str) -> Course:
+def course(problem: Problem, method: str, power: float = 0.25) -> Course:
     """Return the reference's run on a problem, with the gradients that it met."""
     scale = 0.2 if method == "INDIAN" else 0.05
-    lrs = [scale / (k + 1) ** 0.25 for k in range(STEPS)]
+    lrs = [scale / (k + 1) ** power for k in range(STEPS)]
     reference = REFERENCES[method](problem.theta_0, **HYPERPARAMETERS[method])
     gradients = []
     for k, lr in enumerate(lrs):
@@ -99,6 +100,14 @@ def course(problem: Problem, method: str) -> Course:
         reference.step(gradients[-1], lr)
     settings = Settings(lrs, HYPERPARAMETERS[method], method)
     return Course(problem.theta_0, settings, gradients, list(reference.theta))
+
+
+def kept(along: Course, reference_lr: float) -> Course:
+    """Return the same run at a constant lr with α and β in their other form."""
+    old = along.settings
+    numbers, _ = referred({"lr": old.lrs[0], **old.hyperparameters}, reference_lr)
+    lrs = [numbers.pop("lr")] * STEPS
+    return along._replace(settings=Settings(lrs, numbers, old.method))
 
 
 def table_of(source: Any, target: Any) -> dict[str, Move]:

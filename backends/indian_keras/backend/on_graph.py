@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from indian_core import Coefficients, second_moment
+from indian_core import Coefficients, dragged, is_step, second_moment
 from indian_keras import _private
 
 
@@ -24,10 +24,12 @@ class Scalars(NamedTuple):
 
     Attributes:
         step: The scalars of the linear step.
+        lr: The learning rate.
         correction: 1 − σ^t, or None where gradients are not scaled.
     """
 
     step: Coefficients
+    lr: Any
     correction: Any
 
 
@@ -36,10 +38,10 @@ def scalars(optimizer: Any, learning_rate: Any) -> Scalars:
     # (Not ops.cast, which on TensorFlow takes a callable's float to float32 first.)
     lr = ops.convert_to_tensor(learning_rate, dtype=optimizer._precision)
     # With γ = 0 nothing moves: such a step is not the first.
-    first = ops.logical_and(ops.equal(optimizer.begun, 0), ops.not_equal(lr, 0))
+    first = ops.logical_and(ops.equal(optimizer.begun, 0), is_step(lr, optimizer.reference_lr))
     step = optimizer._coefficients(lr, ops.cast(first, optimizer._precision))
     scaled = optimizer.count is not None
-    return Scalars(step, optimizer._correction(optimizer.count + 1) if scaled else None)
+    return Scalars(step, lr, optimizer._correction(optimizer.count + 1) if scaled else None)
 
 
 def update(
@@ -64,7 +66,8 @@ def update(
         of_step = scalars(optimizer, learning_rate)
         for gradient, variable in zip(gradients, variables, strict=True):
             update_one(optimizer, gradient, variable, of_step)
-    moves = ops.cast(ops.not_equal(learning_rate, 0), optimizer.begun.dtype)
+    lr = ops.convert_to_tensor(learning_rate)
+    moves = ops.cast(is_step(lr, optimizer.reference_lr), optimizer.begun.dtype)
     optimizer.begun.assign(ops.maximum(optimizer.begun, moves))
     if optimizer.count is not None:
         optimizer.count.assign_add(1)
@@ -93,10 +96,12 @@ def update_one(optimizer: Any, gradient: Any, variable: Any, of_step: Scalars) -
 
     change = step.theta_gradient * u
     if optimizer.weight_decay and _private.decays(optimizer, variable):
-        decayed = -step.theta_momentum * optimizer.weight_decay * ops.cast(variable, dtype)
-        change = change - decayed
+        lr, theta = (ops.cast(x, dtype) for x in (of_step.lr, variable))
+        decay = optimizer.weight_decay
+        change = change - lr * decay * theta
         if optimizer.authors_weight_decay:
-            w = w + (1 / optimizer.beta - optimizer.alpha) * decayed
+            numbers = (optimizer.alpha, optimizer.beta, decay, optimizer.reference_lr)
+            w = w + dragged(lr, *numbers) * theta
     change = change + step.theta_momentum * w
     if keras.backend.standardize_dtype(variable.dtype) == dtype:
         optimizer.assign_add(variable, change)

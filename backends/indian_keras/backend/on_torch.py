@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from indian_core import Coefficients
+from indian_core import Coefficients, dragged, is_step
 from indian_keras import _private
 from indian_keras.backend import kernels, memory
 from indian_keras.backend.kernels import Scaling, Tensors
@@ -24,19 +24,19 @@ class Decay(NamedTuple):
 
     Attributes:
         rate: γλ.
-        kick: By how much of what θ loses w grows: 1/β − α in the authors' decay, else 0.
+        pull: By how many times θ w grows: (1/β − α) γλ in the authors' decay, else 0.
         of: Which tensors decay.
     """
 
     rate: float
-    kick: float
+    pull: float
     of: Sequence[bool]
 
     def __call__(self, theta: Tensors, w: Tensors) -> None:
         """Make it."""
         theta, w = (list(compress(tensors, self.of)) for tensors in (theta, w))
-        if theta and self.kick:
-            torch._foreach_add_(w, theta, alpha=self.kick * self.rate)
+        if theta and self.pull:
+            torch._foreach_add_(w, theta, alpha=self.pull)
         if theta:
             torch._foreach_mul_(theta, 1 - self.rate)
 
@@ -62,7 +62,7 @@ def update(
     """
     lr = float(learning_rate)
     # With γ = 0 nothing moves: such a step is not the first.
-    first = lr != 0 and not int(optimizer.begun)
+    first = is_step(lr, optimizer.reference_lr) and not int(optimizer.begun)
     step = optimizer._coefficients(lr, first)
     largest = torch.finfo(getattr(torch, optimizer._narrowest)).max
     if any(abs(scalar) > largest for scalar in step):
@@ -82,8 +82,11 @@ def update(
     decay = None
     if optimizer.weight_decay:
         decaying = [_private.decays(optimizer, variable) for variable in variables]
-        kick = (1 / optimizer.beta - optimizer.alpha) if optimizer.authors_weight_decay else 0.0
-        decay = Decay(lr * optimizer.weight_decay, kick, decaying)
+        pull = 0.0
+        if optimizer.authors_weight_decay:
+            numbers = (optimizer.alpha, optimizer.beta, optimizer.weight_decay)
+            pull = dragged(lr, *numbers, optimizer.reference_lr)
+        decay = Decay(lr * optimizer.weight_decay, pull, decaying)
     make(step, theta, gradients, *slots, decay=decay, scaling=scaling)
     if first:
         optimizer.begun.assign(1)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from indian_core import Coefficients, coefficients
+from indian_core import Coefficients, coefficients, dragged, is_step
 from indian_torch import _private
 
 # A scale: a float where the host decides what to do, which is in eager steps. For CUDA graphs and
@@ -38,6 +38,7 @@ class Step(NamedTuple):
     fused: bool | None
     stochastic_rounding: bool
     sign: float
+    reference_lr: float | None = None
     initial_speed: float | None = None
     decoupled_weight_decay: bool = True
     authors_weight_decay: bool = False
@@ -56,8 +57,9 @@ class Step(NamedTuple):
 
     @property
     def is_idle(self) -> bool:
-        """Return whether lr is 0, as far as that can be known without waiting for a device."""
-        return known(self.lr) == 0
+        """Return whether the step is none, as far as that is known without waiting for a device."""
+        lr = known(self.lr)
+        return lr is not None and not is_step(lr, self.reference_lr)
 
     @property
     def shrinks(self) -> bool:
@@ -76,7 +78,7 @@ class Step(NamedTuple):
 
     def drag(self, scale: Scale) -> Any:
         """Return what times θ the authors' weight decay adds to a buffer, before θ decays."""
-        pull = (1 / self.beta - self.alpha) * self.shrinkage
+        pull = dragged(self.lr, self.alpha, self.beta, self.weight_decay, self.reference_lr)
         return pull if isinstance(scale, Tensor) else pull * scale
 
     @property
@@ -99,7 +101,9 @@ class Step(NamedTuple):
         Args:
             first: Whether this is the parameter's first step: a bool, or a tensor that is 0 or 1.
         """
-        step = coefficients(self.lr, self.alpha, self.beta, self.initial_speed, first)
+        step = coefficients(
+            self.lr, self.alpha, self.beta, self.initial_speed, first, self.reference_lr
+        )
         return step._replace(
             theta_gradient=self.sign * step.theta_gradient,
             momentum_gradient=self.sign * step.momentum_gradient,
@@ -115,7 +119,7 @@ class Step(NamedTuple):
             dtype: What the step is computed in, if the scale is a tensor.
         """
         if isinstance(scale, Tensor):
-            moves = self.lr != 0
+            moves = is_step(self.lr, self.reference_lr)
             first = (scale == 0) & moves
             return self.on_momentum(first.to(dtype)), ((scale != 0) | moves).to(scale.dtype)
         if scale == 0 and self.is_idle:
