@@ -18,7 +18,7 @@ import indian_core
 from indian_torch import _private
 from indian_torch.checkpoints import StateDict, check_state_dict, check_structure, restore_state
 from indian_torch.energy import energy
-from indian_torch.groups import Fields, StepReader, units_of
+from indian_torch.groups import Fields, StepReader, scalar_of, units_of
 from indian_torch.step.dispatch import make
 from indian_torch.step.part import Part
 from indian_torch.step.precision import buffer_dtype_of, momentum_dtype_of
@@ -264,7 +264,11 @@ class InertialOptimizer(Optimizer):
         else:
             momentum = torch.zeros_like(param, dtype=dtype)
         psi: Tensor = indian_core.psi_from_momentum(
-            param.detach().to(dtype), momentum, group["alpha"], group["beta"], units_of(group)
+            param.detach().to(dtype),
+            momentum,
+            scalar_of(group, "alpha"),
+            scalar_of(group, "beta"),
+            units_of(group),
         )
         return psi
 
@@ -300,8 +304,8 @@ class InertialOptimizer(Optimizer):
             indian_core.momentum_from_psi(
                 param.to(buffer.dtype),
                 psi.to(buffer.device, buffer.dtype),
-                group["alpha"],
-                group["beta"],
+                scalar_of(group, "alpha"),
+                scalar_of(group, "beta"),
                 float(units_of(group)),
             )
         )

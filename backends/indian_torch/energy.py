@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from indian_core.energy import lyapunov_energy
-from indian_torch.groups import OPTIONS, units_of
+from indian_torch.groups import OPTIONS, scalar_of, units_of
 
 
 @torch.no_grad()
@@ -68,10 +68,10 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
             f"Invalid loss: shape {tuple(loss.shape)}, {loss.dtype} (it must be a real scalar)"
         )
     first = groups[0]
-    weight = 1 + first["alpha"] * first["beta"]
+    weight = _weight(first)
     squares = [
         _squared_momentum(param, optimizer.state.get(param, {}))
-        * (weight * units_of(group) / (1 + group["alpha"] * group["beta"]))
+        * (weight * units_of(group) / _weight(group))
         for group in groups
         for param in group["params"]
     ]
@@ -83,8 +83,13 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
     loss = loss.detach().to(device, dtype).reshape(())
     if first["maximize"]:
         loss = -loss
-    total: Tensor = lyapunov_energy(loss, kinetic, first["alpha"], first["beta"])
+    alpha, beta = scalar_of(first, "alpha"), scalar_of(first, "beta")
+    total: Tensor = lyapunov_energy(loss, kinetic, alpha, beta)
     return total
+
+
+def _weight(group: dict[str, Any]) -> Any:
+    return 1 + scalar_of(group, "alpha") * scalar_of(group, "beta")
 
 
 def _squared_momentum(param: Tensor, state: dict[str, Any]) -> Tensor:

@@ -29,6 +29,8 @@ OPTIONS: dict[str, Any] = {
     "stochastic_rounding": False,
 }
 _IMMUTABLE = {float, int, NoneType}
+# What may be a tensor: a graph that was captured or compiled sees what is put into it later.
+TENSORS = ("lr", "alpha", "beta", "weight_decay")
 
 Group = dict[str, Any]
 
@@ -50,7 +52,7 @@ class Fields:
     def checked(self, group: Group) -> Group:
         """Return a group with its hyperparameters as floats, or raise if it cannot be used.
 
-        A Tensor lr stays the user's tensor, and ``initial_speed=None`` stays None: it is the β that
+        Tensors stay the user's tensors, and ``initial_speed=None`` stays None: it is the β that
         the group has when a parameter begins.
 
         Args:
@@ -58,20 +60,20 @@ class Fields:
 
         Raises:
             TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
-            ValueError: If one is missing or out of its range, or a Tensor lr has not one element.
+            ValueError: If one is missing or out of its range, or a tensor has not one element.
             RuntimeError: If two options exclude each other.
         """
         self._check_options(group)
-        lr = group.get("lr")
-        return group | self.values(group) | ({"lr": lr} if isinstance(lr, Tensor) else {})
+        given = {name: group[name] for name in TENSORS if isinstance(group.get(name), Tensor)}
+        return group | self.values(group) | given
 
     def values(self, group: Group, read: bool = True) -> dict[str, Any]:
         """Return the hyperparameters of a group as floats, or raise.
 
         Args:
             group: The parameter group.
-            read: Whether a Tensor lr is read wherever it is (off the CPU this waits for the device,
-                as torch's SGD does). If it cannot be, or must not, it is 0 here.
+            read: Whether tensors are read wherever they are (off the CPU this waits for the device,
+                as torch's SGD does). Those that cannot be, or must not, are not in the result.
 
         The errors are those of `checked`.
         """
@@ -81,11 +83,15 @@ class Fields:
                 f"parameter group has no {missing[0]}: it is not one of {self.method}'s"
             )
         values = {name: group[name] for name in self.hyperparameters}
-        lr = values["lr"]
-        if isinstance(lr, Tensor):
-            if lr.numel() != 1:
-                raise ValueError("Tensor lr must be 1-element")
-            values["lr"] = (known(lr) or 0.0) if is_unreadable(lr) or not read else lr.item()
+        for name in TENSORS:
+            value = values[name]
+            if not isinstance(value, Tensor):
+                continue
+            if value.numel() != 1:
+                raise ValueError(f"Tensor {name} must be 1-element")
+            values[name] = known(value) if is_unreadable(value) or not read else value.item()
+            if values[name] is None:
+                del values[name]
         # (None stays None, and is not β: the group may be given another β.)
         given = {name: value for name, value in values.items() if self._is_given(name, value)}
         return values | checked_hyperparameters(**given)
@@ -96,19 +102,21 @@ class Fields:
     def step(self, group: Group) -> Step:
         """Return the hyperparameters of a group's next step, whatever has been put into the group.
 
-        A Tensor lr becomes a number, unless the host is not to know it (``capturable``,
+        Tensors become numbers, unless the host is not to know them (``capturable``,
         ``differentiable``, torch.compile) or cannot (meta and fake tensors). The errors are those
         of `checked`.
         """
         self._check_options(group)
-        lr = group["lr"]
-        compiling = torch.compiler.is_compiling()
-        stays = isinstance(lr, Tensor) and bool(
-            compiling or group["capturable"] or group["differentiable"] or is_unreadable(lr)
+        tensors = {name: group[name] for name in TENSORS if isinstance(group.get(name), Tensor)}
+        stay = bool(tensors) and bool(
+            torch.compiler.is_compiling()
+            or group["capturable"]
+            or group["differentiable"]
+            or any(map(is_unreadable, tensors.values()))
         )
-        values = self.values(group, read=not stays)
-        if stays:
-            values["lr"] = lr.reshape(())
+        values = self.values(group, read=not stay)
+        if stay:
+            values |= {name: tensor.reshape(()) for name, tensor in tensors.items()}
         options = {name: group[name] for name in self.options if name in Step._fields}
         return Step(**values, **options, sign=-1.0 if group["maximize"] else 1.0)
 
@@ -130,7 +138,13 @@ class Fields:
 
 def units_of(group: Group) -> Any:
     """Return what w is kept in, in the units of a group's present lr (`momentum_units`)."""
-    return momentum_units(group["lr"], group["reference_lr"])
+    return momentum_units(scalar_of(group, "lr"), group["reference_lr"])
+
+
+def scalar_of(group: Group, name: str) -> Any:
+    """Return a hyperparameter of a group as a number, or as a tensor without dimensions."""
+    value = group[name]
+    return value.detach().reshape(()) if isinstance(value, Tensor) else value
 
 
 class StepReader:

@@ -42,7 +42,8 @@ class INDIAN(InertialOptimizer):
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
-        lr: γ ≥ 0, the learning rate: a number, or a tensor with one element.
+        lr: γ ≥ 0, the learning rate. It, α, β and λ are numbers, or tensors with one element, which
+            may be changed in place: a captured or compiled graph sees it.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0: the first step moves θ by −γ s v_0. None is the group's β, a start
@@ -71,8 +72,8 @@ class INDIAN(InertialOptimizer):
             of the same parameters (DistributedDataParallel) must seed it alike.
 
     Raises:
-        ValueError: If a hyperparameter is negative (or zero, for β), infinite or NaN, or a Tensor
-            lr has not one element.
+        ValueError: If a hyperparameter is negative (or zero, for β), infinite or NaN, or a
+            tensor has not one element.
         TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
         RuntimeError: If two options exclude each other.
 
@@ -101,10 +102,10 @@ class INDIAN(InertialOptimizer):
         self,
         params: ParamsT,
         lr: float | Tensor = LR,
-        alpha: float = ALPHA,
-        beta: float = BETA,
+        alpha: float | Tensor = ALPHA,
+        beta: float | Tensor = BETA,
         initial_speed: float | None = INITIAL_SPEED,
-        weight_decay: float = 0.0,
+        weight_decay: float | Tensor = 0.0,
         decoupled_weight_decay: bool = True,
         *,
         reference_lr: float | None = None,

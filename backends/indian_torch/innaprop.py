@@ -41,7 +41,8 @@ class INNAprop(InertialOptimizer):
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
-        lr: γ ≥ 0, the learning rate: a number, or a tensor with one element.
+        lr: γ ≥ 0, the learning rate. It, α, β and λ are numbers, or tensors with one element, which
+            may be changed in place: a captured or compiled graph sees it.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping; not Adam's betas.
         sigma: σ, 0 ≤ σ < 1, the decay of V.
@@ -65,7 +66,7 @@ class INNAprop(InertialOptimizer):
         **unknown: None: there are no other arguments.
 
     Raises:
-        ValueError: If a hyperparameter is out of its range, infinite or NaN, or a Tensor lr has
+        ValueError: If a hyperparameter is out of its range, infinite or NaN, or a tensor has
             not one element.
         TypeError: If a hyperparameter is not a number, ``momentum_dtype`` not a real dtype, or an
             argument not one of INNAprop's.
@@ -97,11 +98,11 @@ class INNAprop(InertialOptimizer):
         self,
         params: ParamsT,
         lr: float | Tensor = 1e-3,
-        alpha: float = 0.1,
-        beta: float = 0.9,
+        alpha: float | Tensor = 0.1,
+        beta: float | Tensor = 0.9,
         sigma: float = 0.999,
         eps: float = 1e-8,
-        weight_decay: float = 0.01,
+        weight_decay: float | Tensor = 0.01,
         authors_weight_decay: bool = False,
         *,
         reference_lr: float | None = None,

@@ -37,6 +37,22 @@ def test_the_step_compiled_by_inductor_under_a_schedule(
     assert_follows(optimizer, *expected)
 
 
+def test_tensors_of_a_compiled_step_may_change(inductor: str, method: Any) -> None:
+    values = {"lr": 0.3, "alpha": 0.5, "beta": 0.4, "weight_decay": 0.1}
+    given = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
+    params, plain = parameters([(5,), (3, 4)]), parameters([(5,), (3, 4)])
+    compiled, eager = method(params, **given), method(plain, **values)
+    step = torch.compile(compiled.step, backend=inductor)
+    for k, lr in enumerate(LRS):
+        for name, tensor in given.items():
+            tensor.mul_(0.9)
+            eager.param_groups[0][name] = tensor.item()
+        advance(compiled, [lr], k, step)
+        advance(eager, [lr], k)
+    for one, other in zip(params, plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
 # Dynamo looks at the .grad of the loss.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 def test_a_training_step_compiled_by_inductor(inductor: str, method: Any) -> None:

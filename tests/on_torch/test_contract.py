@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from indian_torch import INDIAN, INNA
+from indian_torch import INDIAN, INNA, INNAprop
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     advance,
@@ -143,6 +143,38 @@ def test_tensor_lr(implementation: str) -> None:
             torch.testing.assert_close(param.detach(), expected, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("method", [INDIAN, INNAprop])
+@pytest.mark.parametrize("decay", ["decoupled_weight_decay", "authors_weight_decay", None])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_tensors_are_what_they_hold_at_the_step(
+    implementation: str, decay: str | None, method: Any
+) -> None:
+    """α, β and λ as tensors, changed in place between steps, as numbers that are replaced."""
+    kinds = method.fields.options.keys() & {"decoupled_weight_decay", "authors_weight_decay"}
+    options = {name: name == decay for name in kinds} | IMPLEMENTATIONS[implementation]
+    values = {"lr": 0.1, "alpha": 0.5, "beta": 0.3, "weight_decay": 0.2}
+    numbers, tensors_of = parameters(), parameters()
+    given = {k: torch.tensor([v], dtype=torch.float64) for k, v in values.items()}
+    first, second = method(numbers, **values, **options), method(tensors_of, **given, **options)
+    for k in range(6):
+        values = {name: value * 0.9 for name, value in values.items()}
+        first.param_groups[0].update(values)
+        for name, tensor in given.items():
+            tensor.fill_(values[name])
+        advance(first, [values["lr"]], k)
+        advance(second, [values["lr"]], k)
+    for one, other in zip(numbers, tensors_of, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(first.psi(one), second.psi(other), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(first.energy(1.0), second.energy(1.0), rtol=1e-12, atol=1e-12)
+    assert second.param_groups[0]["alpha"] is given["alpha"]
+    given["beta"].fill_(0.0)
+    if second.param_groups[0]["capturable"]:
+        return
+    with pytest.raises(ValueError, match=r"Invalid beta: 0\.0"):
+        second.step()
+
+
 @pytest.mark.parametrize("implementation", [i for i in IMPLEMENTATIONS if i != "fused"])
 def test_complex_parameters_are_pairs_of_real_ones(implementation: str) -> None:
     real, imaginary = parameters([(6,), (6,)])
@@ -271,6 +303,24 @@ def test_autograd_goes_through_steps(lr: Any) -> None:
     if isinstance(lr, torch.Tensor):
         fixed = [t.detach() for t in inputs]
         assert torch.autograd.gradcheck(lambda lr: two_steps(fixed[0], lr, *fixed[1:]), [lr])
+
+
+@pytest.mark.parametrize("method", [INDIAN, INNAprop])
+def test_autograd_goes_to_the_hyperparameters(method: Any) -> None:
+    theta, *gradients = tensors(1, [(4,)] * 4)
+
+    def steps(*numbers: torch.Tensor) -> torch.Tensor:
+        lr, alpha, beta, weight_decay = numbers
+        param = theta.clone()
+        options = {"weight_decay": weight_decay, "differentiable": True}
+        optimizer = method([param], lr, alpha, beta, **options)
+        for grad in gradients:
+            param.grad = grad
+            optimizer.step()
+        return param
+
+    numbers = [torch.tensor(x, dtype=torch.float64) for x in (0.1, 0.5, 0.3, 0.2)]
+    assert torch.autograd.gradcheck(steps, [number.requires_grad_() for number in numbers])
 
 
 def test_psi_in_and_out() -> None:

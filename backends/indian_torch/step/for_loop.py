@@ -34,7 +34,7 @@ def _single_tensor_indian(part: Part) -> None:
     for i, (param, buffer) in enumerate(zip(part.params, part.momentum_buffers, strict=True)):
         dtype = working_dtype(buffer.dtype)
         grad = part.grads[i].to(dtype)
-        if step.l2 != 0:
+        if step.couples:
             grad = grad + step.l2 * param.to(dtype)
         scale = part.scales[i]
         if isinstance(scale, Tensor):

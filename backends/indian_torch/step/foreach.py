@@ -39,14 +39,17 @@ def _step_on_alike(part: Part) -> None:
     device, dtype, buffer_dtype = params[0].device, params[0].dtype, buffers[0].dtype
     wide_dtype = working_dtype(buffer_dtype)
     grads: Any = [grad.to(wide_dtype) for grad in part.grads]
-    if step.l2 != 0:
+    if step.couples and isinstance(step.l2, Tensor):
+        pulls = [param.to(wide_dtype) for param in params]
+        grads = torch._foreach_add(grads, torch._foreach_mul(pulls, step.l2.to(device)))
+    elif step.couples:
         grads = torch._foreach_add(grads, params, alpha=step.l2)
 
     scale = part.scales[0]
     if isinstance(scale, Tensor):
         # foreach wants its scalars on the device.
-        if isinstance(step.lr, Tensor):
-            step = step._replace(lr=step.lr.to(device))
+        there: dict[str, Any] = {name: t.to(device) for name, t in step.tensors.items()}
+        step = step._replace(**there)
         c, new_scale = step.on_buffer(torch.stack(part.scales), wide_dtype)
         torch._foreach_copy_(part.scales, list(new_scale.unbind()))
     else:
@@ -67,8 +70,8 @@ def _step_on_alike(part: Part) -> None:
             grads = torch._foreach_div(grads, denominators)
         wide: Any = [buffer.to(wide_dtype) for buffer in buffers]
         if step.drags:
-            pulls = torch._foreach_mul([p.to(wide_dtype) for p in params], step.drag(scale))
-            wide = torch._foreach_add(wide, pulls)
+            drags = torch._foreach_mul([p.to(wide_dtype) for p in params], step.drag(scale))
+            wide = torch._foreach_add(wide, drags)
         _rounding_once(params, grads, wide, c, step)
         if wide[0] is not buffers[0]:
             torch._foreach_copy_(buffers, wide)

@@ -57,7 +57,7 @@ class Part:
     def _refuse_sparse(self, sparse: bool) -> None:
         if sparse and self.exp_avg_sqs is not None:
             raise RuntimeError("INNAprop does not support sparse gradients (INDIAN does)")
-        if sparse and self.step.l2 != 0:
+        if sparse and self.step.couples:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
 
     def _take_local_shards(self) -> None:
@@ -100,7 +100,7 @@ class Part:
             self.layout is not None
             and self.exp_avg_sqs is None
             and step.is_idle
-            and not (step.differentiable and isinstance(step.lr, Tensor))
+            and not (step.differentiable and step.tensors)
         )
 
     def take_complex_as_pairs(self) -> None:

@@ -29,9 +29,9 @@ class Step(NamedTuple):
     """
 
     lr: float | Tensor
-    alpha: float
-    beta: float
-    weight_decay: float
+    alpha: float | Tensor
+    beta: float | Tensor
+    weight_decay: float | Tensor
     foreach: bool | None
     capturable: bool
     differentiable: bool
@@ -48,7 +48,12 @@ class Step(NamedTuple):
     @property
     def on_host(self) -> bool:
         """Return whether every scalar of an eager step is a Python float."""
-        return not (self.capturable or self.differentiable or isinstance(self.lr, Tensor))
+        return not (self.capturable or self.differentiable or self.tensors)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the hyperparameters that are tensors, which the host is not to know."""
+        return {name: value for name, value in self._asdict().items() if isinstance(value, Tensor)}
 
     @property
     def automatic(self) -> bool:
@@ -64,7 +69,7 @@ class Step(NamedTuple):
     @property
     def shrinks(self) -> bool:
         """Return whether there is decoupled weight decay."""
-        return self.decoupled_weight_decay and self.weight_decay != 0
+        return self.decoupled_weight_decay and _may_be_nonzero(self.weight_decay)
 
     @property
     def shrinkage(self) -> float | Tensor:
@@ -84,11 +89,18 @@ class Step(NamedTuple):
     @property
     def has_momentum(self) -> bool:
         """Return whether w may leave zero, which from rest with αβ = 1 it does not."""
+        if isinstance(self.alpha, Tensor) or isinstance(self.beta, Tensor):
+            return True
         from_rest = self.initial_speed in (None, self.beta)
         return not (from_rest and abs(1 - self.alpha * self.beta) <= 2.0**-51)
 
     @property
-    def l2(self) -> float:
+    def couples(self) -> bool:
+        """Return whether there is coupled weight decay."""
+        return not self.decoupled_weight_decay and _may_be_nonzero(self.weight_decay)
+
+    @property
+    def l2(self) -> Any:
         """Return what coupled weight decay adds to the gradient as the user gave it, over θ.
 
         v = ±g + λθ = ±(g ± λθ): the sign of v itself is in `on_momentum`.
@@ -132,13 +144,17 @@ class Step(NamedTuple):
         ), scale
 
 
-def known(lr: float | Tensor) -> float | None:
-    """Return lr as a number, or None if that would wait for a device or cannot be read."""
-    if not isinstance(lr, Tensor):
-        return lr
-    if torch.compiler.is_compiling() or type(lr) is not Tensor or lr.device.type != "cpu":
+def known(value: float | Tensor) -> float | None:
+    """Return a number, or None if that would wait for a device or cannot be read."""
+    if not isinstance(value, Tensor):
+        return value
+    if torch.compiler.is_compiling() or type(value) is not Tensor or value.device.type != "cpu":
         return None
-    return float(lr.detach())
+    return float(value.detach())
+
+
+def _may_be_nonzero(value: float | Tensor) -> bool:
+    return isinstance(value, Tensor) or value != 0
 
 
 def is_unreadable(value: Any) -> bool:
