@@ -55,7 +55,7 @@ from indian_core.linear_step import (
     rescaled,
 )
 from indian_core.phase_space import initial_psi, step
-from indian_core.rms import bias_correction, scaled_gradient, second_moment
+from indian_core.rms import LARGE, bias_correction, scaled_gradient, second_moment
 from indian_core.schedules import POWER, power_decay
 
 __version__ = "0.1.0"
@@ -64,6 +64,7 @@ __all__ = [
     "ALPHA",
     "BETA",
     "INITIAL_SPEED",
+    "LARGE",
     "LR",
     "METHODS",
     "OTHER_NAMES",

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 from typing import Any
 
+LARGE = 2**22
+"""From how many numbers on no cache holds u: where it is read twice, it is evaluated twice."""
+
 
 def second_moment(squares: Any, v: Any, sigma: Any) -> Any:
     """Return V_t = σ V_{t−1} + (1 − σ) v².

@@ -135,6 +135,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
         """Do nothing: the decay is a part of the step, where λ is not rounded to float32."""
+        del variables  # (AutoGraph warns of a body without a statement.)
 
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any

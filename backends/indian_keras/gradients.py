@@ -35,12 +35,13 @@ def _checked(gradient: Any, variable: Any) -> Any:
             gradient = np.asarray(gradient)  # (Keras would round it to floatx.)
         gradient = ops.convert_to_tensor(gradient)
     found, expected = gradient.shape, variable.shape
-    # (On TensorFlow a shape may be partly unknown in a graph.)
-    if found != expected and not (
-        found.is_compatible_with(expected)
-        if hasattr(found, "is_compatible_with")
-        else (found := tuple(found)) == tuple(expected)
-    ):
+    # (On TensorFlow a shape may be partly unknown in a graph. And its AutoGraph knows no :=.)
+    if hasattr(found, "is_compatible_with"):
+        fits = found.is_compatible_with(expected)
+    else:
+        found = tuple(found)
+        fits = found == tuple(expected)
+    if not fits:
         raise ValueError(
             f"Invalid gradient: its shape is {found}, but that of the variable "
             f"{path_of(variable)!r} is {tuple(expected)}"

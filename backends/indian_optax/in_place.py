@@ -18,9 +18,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# Numbers in a leaf from which on the caches do not hold it.
-LARGE = 2**22
-
 
 def after(scalar: Any, array: Any, count: jax.Array) -> Any:
     """Return a scalar as a number that XLA on the CPU cannot know before it has an array.

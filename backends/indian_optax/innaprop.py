@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 import indian_core
-from indian_core import second_moment
+from indian_core import LARGE, second_moment
 from indian_optax.base import Family, IndianState, checked_state, flattened
 from indian_optax.dtypes import standard_promotion, working_dtype
 from indian_optax.hyperparameters import (
@@ -20,7 +20,7 @@ from indian_optax.hyperparameters import (
     as_scalar_or_schedule,
     refusing_others,
 )
-from indian_optax.in_place import LARGE, after, varies_as
+from indian_optax.in_place import after, varies_as
 from indian_optax.indian import Mask
 from indian_optax.leaf import Again
 from indian_optax.rules import indian_rule, momentum_rule

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -183,3 +185,39 @@ def test_a_variable_of_tensorflows_own_is_named() -> None:
     theta = tf.Variable(START, name="raw")
     with pytest.raises(ValueError, match=r"its shape is \(3,\), but that of the variable 'raw"):
         INDIAN().apply([ops.ones(3)], [theta])
+
+
+GRAPH_MODULES = (
+    "indian_core.hyperparameters",
+    "indian_core.kept_momentum",
+    "indian_core.linear_step",
+    "indian_core.rms",
+    "indian_keras._private",
+    "indian_keras.backend.on_graph",
+    "indian_keras.base",
+    "indian_keras.gradients",
+    "indian_keras.indian",
+    "indian_keras.innaprop",
+    "indian_keras.learning_rate",
+)
+
+
+def functions_of(name: str) -> Iterator[Any]:
+    module = importlib.import_module(name)
+    owners = [module, *(c for _, c in inspect.getmembers(module, inspect.isclass))]
+    for owner in owners:
+        for function in vars(owner).values():
+            if inspect.isfunction(function) and function.__module__ == name:
+                yield function
+
+
+@only_on("tensorflow")
+@pytest.mark.parametrize("name", GRAPH_MODULES)
+def test_autograph_knows_all_that_we_write(name: str) -> None:
+    """Where it does not, it warns every user of a tf.function."""
+    import tensorflow as tf
+
+    functions = list(functions_of(name))
+    assert functions
+    for function in functions:
+        tf.autograph.to_graph(function)

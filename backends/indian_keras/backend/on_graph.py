@@ -9,13 +9,14 @@ may be 0.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from indian_core import Coefficients, dragged, is_step, second_moment
+from indian_core import LARGE, Coefficients, dragged, is_step, second_moment
 from indian_keras import _private
 
 
@@ -64,8 +65,9 @@ def update(
         by_keras(gradients, variables, learning_rate)
     else:
         of_step = scalars(optimizer, learning_rate)
+        made = None
         for gradient, variable in zip(gradients, variables, strict=True):
-            update_one(optimizer, gradient, variable, of_step)
+            made = update_one(optimizer, gradient, variable, of_step, made)
     lr = ops.convert_to_tensor(learning_rate)
     moves = ops.cast(is_step(lr, optimizer.reference_lr), optimizer.begun.dtype)
     optimizer.begun.assign(ops.maximum(optimizer.begun, moves))
@@ -81,8 +83,10 @@ def _distributed() -> bool:
     return bool(tf.distribute.has_strategy())
 
 
-def update_one(optimizer: Any, gradient: Any, variable: Any, of_step: Scalars) -> None:
-    """Make the step on one variable."""
+def update_one(
+    optimizer: Any, gradient: Any, variable: Any, of_step: Scalars, made: Any = None
+) -> Any:
+    """Make the step on one variable, after what was `made` before it, and return its w."""
     index = optimizer._get_variable_index(variable)
     momentum = optimizer.momentums[index]
     dtype = keras.backend.standardize_dtype(momentum.dtype)
@@ -90,9 +94,9 @@ def update_one(optimizer: Any, gradient: Any, variable: Any, of_step: Scalars) -
     # An Embedding's gradient may be sparse; a decaying w is not.
     v = ops.cast(_dense(gradient), dtype)
     w = ops.convert_to_tensor(momentum)
-    u = v
+    u, again = v, None
     if of_step.correction is not None:
-        u = _scaled(optimizer, v, optimizer.velocities[index], of_step.correction)
+        u, again = _scaled(optimizer, v, optimizer.velocities[index], of_step.correction, made)
 
     change = step.theta_gradient * u
     if optimizer.weight_decay and _private.decays(optimizer, variable):
@@ -110,7 +114,10 @@ def update_one(optimizer: Any, gradient: Any, variable: Any, of_step: Scalars) -
         theta = ops.cast(variable, dtype) + change
         optimizer.assign(variable, ops.cast(theta, variable.dtype))
     decay = _after(optimizer, variable, step.momentum_momentum)
+    if again is not None:
+        u = again(variable)
     optimizer.assign(momentum, decay * w + step.momentum_gradient * u)
+    return momentum
 
 
 def _dense(gradient: Any) -> Any:
@@ -121,23 +128,38 @@ def _dense(gradient: Any) -> Any:
     return ops.convert_to_tensor(gradient, sparse=False)
 
 
-def _scaled(optimizer: Any, v: Any, velocity: Any, correction: Any) -> Any:
-    """Update V, and return u."""
+def _scaled(optimizer: Any, v: Any, velocity: Any, correction: Any, made: Any) -> tuple[Any, Any]:
+    """Update V, and return u, and what makes it a second time after a variable, or None.
+
+    u is dear to evaluate, and XLA would keep that of every variable: so V waits for the variable
+    before, whose room serves again. Where no cache holds u, it is evaluated twice.
+    """
     size = ops.abs(v) if "complex" in keras.backend.standardize_dtype(v.dtype) else v
-    squares = second_moment(ops.convert_to_tensor(velocity), size, optimizer.sigma)
+    sigma = optimizer.sigma
+    if made is not None:
+        sigma = _after(optimizer, made, ops.convert_to_tensor(sigma, dtype=velocity.dtype))
+    squares = second_moment(ops.convert_to_tensor(velocity), size, sigma)
     optimizer.assign(velocity, squares)
-    root = ops.sqrt(squares / ops.cast(correction, velocity.dtype)) + optimizer.epsilon
-    return v / ops.cast(root, v.dtype)
+    correction = ops.cast(correction, velocity.dtype)
+
+    def of(correction: Any) -> Any:
+        root = ops.sqrt(squares / correction) + optimizer.epsilon
+        return v / ops.cast(root, v.dtype)
+
+    small = math.prod(velocity.shape) < LARGE
+    again = None if small else lambda theta: of(_after(optimizer, theta, correction))
+    return of(correction), again
 
 
-def _after(optimizer: Any, variable: Any, decay: Any) -> Any:
-    """Return a decay, as a number that XLA cannot know before it has the variable's new value.
+def _after(optimizer: Any, variable: Any, number: Any) -> Any:
+    """Return a number, as one that XLA cannot know before it has the variable's new value.
 
     On an accelerator XLA makes all updates in one kernel, and on a mesh the one entry would have
     to be sent around: there it is not needed.
     """
     if not optimizer._keep_order or 0 in variable.shape:
-        return decay
+        return number
     entry = ops.real(ops.convert_to_tensor(variable)[(0,) * len(variable.shape)])
-    # Both are the decay: x + 0·x is x, but only for finite x, so XLA keeps the two apart.
-    return ops.where(entry > 0, decay, decay + 0.0 * decay)
+    # Never true, which XLA cannot know.
+    never = ops.logical_and(ops.not_equal(entry, entry), ops.less(optimizer.begun, -7))
+    return ops.where(never, number + 1, number)
