@@ -3,6 +3,7 @@
     python -m benchmarks.step_time --framework torch
     python -m benchmarks.step_time --framework torch --device cuda
     python -m benchmarks.step_time --framework keras --backend jax --threads 1
+    python -m benchmarks.step_time --framework torch --training   # whole training steps
 
 All contenders make steps in turn, so that whatever else the machine does hits them alike, and are
 built several times over, since where an array happens to lie in memory can cost a tenth of a step.
@@ -26,7 +27,7 @@ from typing import Any
 
 from benchmarks.harness import RESULTS
 from benchmarks.step_time.contenders import Contender
-from benchmarks.step_time.shapes import SHAPES, numbers
+from benchmarks.step_time.shapes import BATCHES, SHAPES, WIDTHS, numbers, perceptron
 
 DISTRIBUTIONS = {
     "torch": ("torch",),
@@ -48,24 +49,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"benchmarks.step_time.contenders.{options.framework}_contenders"
     )
 
+    baselines = module.TRAINING_BASELINES if options.training else module.BASELINES
     sets = {}
-    for name in options.shapes:
+    for name in BATCHES if options.training else options.shapes:
+        shapes = perceptron() if options.training else SHAPES[name]
         pools = []
         for seed in range(options.builds):
-            rivals = list(module.contenders(SHAPES[name], options.device, options.backend))
+            where = options.device, options.backend
+            rivals = list(
+                module.training(WIDTHS, BATCHES[name], *where)
+                if options.training
+                else module.contenders(shapes, *where)
+            )
             pools.append(measure(rivals, options.repeats, options.seconds / options.builds, seed))
             state_bytes = {rival.name: rival.state_bytes for rival in rivals}
             del rivals
             gc.collect()
         sets[name] = {
-            "numbers": numbers(SHAPES[name]),
-            "tensors": len(SHAPES[name]),
+            "numbers": numbers(shapes),
+            "tensors": len(shapes),
             "contenders": {
                 rival: {**_summary([t for pool in pools for t in pool[rival]]), "state_bytes": size}
                 for rival, size in state_bytes.items()
             },
         }
-        print(table(name, sets[name], module.BASELINES), end="\n\n")
+        print(table(name, sets[name], baselines), end="\n\n")
 
     result = {
         "framework": options.framework,
@@ -74,10 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "threads": options.threads,
         "builds": options.builds,
         "versions": _versions(options),
-        "baselines": list(module.BASELINES),
+        "baselines": list(baselines),
         "sets": sets,
     }
-    stem = "-".join(filter(None, ["step-time", options.framework, options.backend, options.device]))
+    what = "training-time" if options.training else "step-time"
+    stem = "-".join(filter(None, [what, options.framework, options.backend, options.device]))
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")
     plot(result, options.output / f"{stem}.png")
@@ -217,6 +226,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--builds", type=int, default=3, help="times that all is built anew (default: 3)"
     )
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
+    parser.add_argument(
+        "--training", action="store_true", help="whole training steps of a perceptron"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS, help="a folder")
     options = parser.parse_args(arguments)
     if (options.framework == "keras") != (options.backend is not None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 Shape = tuple[int, ...]
@@ -32,6 +33,17 @@ SHAPES: dict[str, list[Shape]] = {
     "ResNet-50": resnet50(),
     "1000 x 1000": [(1000,)] * 1000,
 }
+
+
+# The inputs, hidden layers and classes of the perceptron whose training steps are timed.
+WIDTHS = (784, 1024, 1024, 10)
+BATCHES = {"perceptron, batches of 16": 16, "perceptron, batches of 256": 256}
+
+
+def perceptron() -> list[Shape]:
+    """Return the shapes of the perceptron's parameters, in order."""
+    pairs = itertools.pairwise(WIDTHS)
+    return [shape for into, out in pairs for shape in ((out, into), (out,))]
 
 
 def numbers(shapes: list[Shape]) -> int:

@@ -9,7 +9,15 @@ where ``shapes`` are those of the parameters (float32), ``device`` is "cpu" or "
 is Keras's and None elsewhere, and `BASELINES` names the contenders that the table shows ratios to.
 A contender whose name begins with "INDIAN" or "INNAprop" gets such ratios.
 
-The first contender of each module is the memory-bandwidth reference, named "copy": parameters
+and, for whole training steps,
+
+    def training(widths, batch, device, backend) -> Iterator[Contender]
+    TRAINING_BASELINES: tuple[str, ...]
+
+of a perceptron of these widths, its inputs, hidden layers and classes, on batches of that size.
+There "gradient alone" is the step without an optimizer.
+
+The first contender of `contenders` is the memory-bandwidth reference, named "copy": parameters
 copied once, x ← y, which reads one stream and writes one. INDIAN and SGD with momentum read three
 and write two, Adam reads four and writes three.
 """
@@ -26,8 +34,8 @@ class Contender:
 
     Attributes:
         name: What the table calls it, e.g. "INDIAN (fused)".
-        step: Makes one step on the same gradients and returns when it is done: on an accelerator,
-            and in JAX, it waits.
+        step: Makes one step on the same gradients or data, and returns when it is done: on an
+            accelerator, and in JAX, it waits.
         state_bytes: Bytes of optimizer state on top of the parameters, scalars included.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -71,6 +71,61 @@ def contenders(
 
     for name, optimizer in OPTIMIZERS.items():
         yield _contender(name, optimizer, gradients)
+
+
+TRAINED = ("INDIAN", "INNAprop (weight decay)", "SGD Nesterov", "AdamW")
+TRAINING_BASELINES = ("SGD Nesterov (donated)", "AdamW (donated)")
+
+
+def training(
+    widths: Sequence[int], batch: int, device: str, backend: str | None
+) -> Iterator[Contender]:
+    del backend  # Keras's
+    place = jax.devices(device)[0]
+    key, *keys = jax.random.split(jax.random.key(0), len(widths))
+    inputs = jax.device_put(jax.random.normal(key, (batch, widths[0])), place)
+    labels = jax.device_put(jnp.arange(batch) % widths[-1], place)
+    weights = [
+        (jax.random.normal(k, (into, out)) / into**0.5, jnp.zeros(out))
+        for k, into, out in zip(keys, widths, widths[1:], strict=False)
+    ]
+    weights = jax.device_put(weights, place)
+
+    def loss(params: Any, inputs: jax.Array, labels: jax.Array) -> jax.Array:
+        *hidden, (kernel, bias) = params
+        for weight, offset in hidden:
+            inputs = jax.nn.relu(inputs @ weight + offset)
+        logits = inputs @ kernel + bias
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    gradient = jax.jit(jax.grad(loss))
+
+    def alone() -> None:
+        jax.block_until_ready(gradient(weights, inputs, labels))
+
+    yield Contender("gradient alone", alone, 0)
+    for name in TRAINED:
+        for donated in (True, False):
+            yield _training(name, loss, weights, (inputs, labels), donated)
+
+
+def _training(name: str, loss: Any, weights: Any, data: Any, donated: bool) -> Contender:
+    optimizer = OPTIMIZERS[name]
+    params = jax.tree.map(jnp.copy, weights)
+    state = optimizer.init(params)
+
+    def train(params: Any, state: Any, *data: Any) -> tuple[Any, Any]:
+        updates, state = optimizer.update(jax.grad(loss)(params, *data), state, params)
+        return optax.apply_updates(params, updates), state
+
+    compiled = jax.jit(train, donate_argnums=(0, 1) if donated else ())
+
+    def step() -> None:
+        nonlocal params, state
+        params, state = jax.block_until_ready(compiled(params, state, *data))
+
+    size = sum(x.nbytes for x in jax.tree.leaves(state))
+    return Contender(f"{name} ({'donated' if donated else 'not donated'})", step, size)
 
 
 def _contender(

@@ -7,7 +7,7 @@ Each in every way that the backend has of making a step: "eager" is a bare ``opt
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -67,6 +67,32 @@ def contenders(
                 optimizer.build(variables)
                 step = _STEPS[BACKEND](optimizer, variables, grads, mode)
                 yield Contender(f"{name} ({mode})", _placed(step, place), _bytes(optimizer))
+
+
+TRAINED = ("INDIAN", "INNAprop", "SGD Nesterov", "AdamW")
+TRAINING_BASELINES = ("SGD Nesterov", "AdamW")
+
+
+def training(
+    widths: Sequence[int], batch: int, device: str, backend: str | None
+) -> Iterator[Contender]:
+    """As `fit` does it, metrics included; Keras chooses what it compiles."""
+    place = "cpu:0" if device == "cpu" else "cuda:0" if backend == "torch" else "gpu:0"
+    random = np.random.default_rng(0)
+    inputs = random.standard_normal((batch, widths[0]), np.float32)
+    labels = np.arange(batch) % widths[-1]
+    for name in TRAINED:
+        with keras.device(place):
+            *hidden, classes = widths[1:]
+            layers = [keras.layers.Dense(units, activation="relu") for units in hidden]
+            model = keras.Sequential(
+                [keras.Input(widths[:1]), *layers, keras.layers.Dense(classes)]
+            )
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            optimizer = OPTIMIZERS[name]()
+            model.compile(optimizer=optimizer, loss=loss)
+            step = functools.partial(model.train_on_batch, inputs, labels)
+            yield Contender(name, _placed(step, place), _bytes(optimizer))
 
 
 def _placed(step: Callable[[], None], place: str) -> Callable[[], None]:

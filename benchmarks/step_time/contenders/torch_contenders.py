@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -73,6 +74,46 @@ def contenders(
 
         step()  # makes the state, whose size is asked for
         yield Contender(name, step, _bytes(optimizer.state.values()))
+
+
+# PyTorch's own default on the CPU is the for-loop.
+TRAINED = (
+    "INDIAN (default)",
+    "INNAprop (default)",
+    "SGD Nesterov (fused)",
+    "SGD Nesterov (for-loop)",
+    "AdamW (fused)",
+    "AdamW (for-loop)",
+)
+TRAINING_BASELINES = ("SGD Nesterov (fused)", "AdamW (fused)")
+
+
+def training(
+    widths: Sequence[int], batch: int, device: str, backend: str | None = None
+) -> Iterator[Contender]:
+    assert backend is None, "backends are Keras's"
+    torch.manual_seed(0)
+    inputs = torch.randn(batch, widths[0], device=device)
+    labels = torch.randint(widths[-1], (batch,), device=device)
+    wait = torch.cuda.synchronize if device == "cuda" else _no_wait
+    for name in ("gradient alone", *TRAINED):
+        layers: list[torch.nn.Module] = []
+        for into, out in itertools.pairwise(widths):
+            layers += [torch.nn.Linear(into, out, device=device), torch.nn.ReLU()]
+        model = torch.nn.Sequential(*layers[:-1])
+        optimizer = OPTIMIZERS[name](model.parameters()) if name in OPTIMIZERS else None
+
+        def step(
+            model: torch.nn.Module = model, optimizer: torch.optim.Optimizer | None = optimizer
+        ) -> None:
+            model.zero_grad()
+            torch.nn.functional.cross_entropy(model(inputs), labels).backward()
+            if optimizer is not None:
+                optimizer.step()
+            wait()
+
+        step()  # makes the state, whose size is asked for
+        yield Contender(name, step, _bytes(optimizer.state.values()) if optimizer else 0)
 
 
 def _no_wait() -> None:
