@@ -43,6 +43,7 @@ from indian_core.hyperparameters import (
 )
 from indian_core.kept_momentum import as_keras, dragged, is_step, momentum_units
 from indian_core.linear_step import (
+    ROUNDING,
     SMALLEST_DECAY,
     Coefficients,
     NesterovSGD,
@@ -50,6 +51,7 @@ from indian_core.linear_step import (
     as_nesterov_sgd,
     coefficients,
     from_new_momentum,
+    heavy_ball,
     momentum_from_psi,
     psi_from_momentum,
     rescaled,
@@ -70,6 +72,7 @@ __all__ = [
     "OTHER_NAMES",
     "PAPER",
     "POWER",
+    "ROUNDING",
     "SMALLEST_DECAY",
     "AdamHyperparameters",
     "Coefficients",
@@ -96,6 +99,7 @@ __all__ = [
     "from_new_momentum",
     "from_qhm",
     "from_sgd",
+    "heavy_ball",
     "initial_psi",
     "is_step",
     "momentum_from_psi",

@@ -211,6 +211,9 @@ def from_new_momentum(step: Coefficients) -> NewMomentumCoefficients:
     )
 
 
+ROUNDING = 2.0**-46
+"""What rounding may leave, relative to γβ, of a difference that is zero at γ = β."""
+
 # How far off a scale is set anew where nothing decays: at most 2^8 times as γ moves by a factor e.
 _FAR = 2.0**-8
 
@@ -235,6 +238,38 @@ class NesterovSGD(NamedTuple):
     scale: float
 
 
+def heavy_ball(step: Coefficients, scale: float = 1.0) -> NesterovSGD:
+    r"""Return the heavy ball's call, which is the step at γ = β.
+
+    With A, B, C, D the four of `coefficients` and σ the scale,
+
+        lr = −A/(C σ),   momentum = C,   dampening = 1 − σ D
+
+    It leaves out (B − A D/C) v of θ's update: zero at γ = β, and else `from_new_momentum`'s
+    `theta_gradient`.
+
+    Args:
+        step: The `Coefficients` of the step, as Python floats, with C ≠ 0.
+        scale: σ ≠ 0: the buffer holds σ w, before the step and after it.
+
+    Returns:
+        The call, with ``nesterov=False``.
+
+    Examples:
+        >>> call = heavy_ball(coefficients(lr=0.5, alpha=1.0, beta=0.5))
+        >>> call.lr, call.momentum, call.dampening
+        (1.0, 0.5, 0.75)
+    """
+    return NesterovSGD(
+        lr=-step.theta_momentum / (step.momentum_momentum * scale),
+        momentum=step.momentum_momentum,
+        dampening=1 - scale * step.momentum_gradient,
+        nesterov=False,
+        factor=1.0,
+        scale=scale,
+    )
+
+
 def as_nesterov_sgd(
     step: Coefficients, scale: float, fresh: bool = False, *, dtype: npt.DTypeLike = np.float64
 ) -> NesterovSGD | None:
@@ -246,8 +281,8 @@ def as_nesterov_sgd(
         lr = −B + A D/C,   momentum = C σ'/σ,   dampening = 1 − σ' D,   σ'² = −A σ/(lr C²)
 
     Where lr is not zero σ' has its sign; when lr changes its sign (γ crosses β) the buffer is
-    negated once. Where lr is zero (γ = β) the step is the heavy ball's, with σ' = σ,
-    momentum = C and lr = −A/(C σ). At constant γ the scale settles at 1/((1 − αγ)(β − γ)).
+    negated once. Where lr is zero (γ = β) the step is the `heavy_ball`'s, with σ' = σ. At constant
+    γ the scale settles at 1/((1 − αγ)(β − γ)).
 
     Where nothing decays, since 1 − αγ rounds to 1, w must not change either by what rounding makes
     of thousands of products with numbers near 1: there momentum = 1 and σ' = σ = −A/lr.
@@ -271,7 +306,8 @@ def as_nesterov_sgd(
         >>> call.nesterov, call.factor, call.scale
         (False, 1.0, 1.0)
     """
-    a, b, c, d = (float(value) for value in step)
+    step = Coefficients(*map(float, step))
+    a, b, c, d = step
     if fresh:
         # w = 0: only θ += B v and w = D v are left. A scale of D's sign keeps 1 + σ' D ≥ 1.
         scale = math.copysign(1.0, d)
@@ -288,15 +324,8 @@ def as_nesterov_sgd(
     lr = -b + a * d / c
     # lr is a difference of two numbers near γβ; what rounding leaves of it when γ = β is not a
     # step size but noise, and the scale would follow it to infinity.
-    if abs(lr) <= 2.0**-46 * abs(b):
-        return NesterovSGD(
-            lr=-a / (c * scale),
-            momentum=c,
-            dampening=1 - scale * d,
-            nesterov=False,
-            factor=1.0,
-            scale=scale,
-        )
+    if abs(lr) <= ROUNDING * abs(b):
+        return heavy_ball(step, scale)
     if float(np.asarray(c, dtype)) == 1:
         return _without_decay(-a / lr, lr, d, scale, float(np.finfo(dtype).eps))
     factor = 1.0 if (lr < 0) == (scale < 0) else -1.0

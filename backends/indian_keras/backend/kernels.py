@@ -22,11 +22,13 @@ import numpy as np
 import torch
 
 from indian_core import (
+    ROUNDING,
     SMALLEST_DECAY,
     Coefficients,
     NesterovSGD,
     as_nesterov_sgd,
     from_new_momentum,
+    heavy_ball,
 )
 from indian_keras._private import fused_adam, fused_sgd
 
@@ -128,21 +130,12 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, w: Tensors) -> 
     With the new w, the step is w ← C w + D v and θ ← θ + (A/C) w + R v. The heavy ball leaves out
     R v. Nesterov's makes all of θ's update, for R < 0, that is β > γ, and leaves σ w for w.
     """
-    new = from_new_momentum(step)
-    rest = new.theta_gradient
-    # At β = γ the rest is what rounding leaves of zero: that of these scalars, or of a learning
-    # rate in w's precision.
-    rounding = max(2.0**-46, torch.finfo(w[0].dtype).eps)
-    heavy_ball = NesterovSGD(
-        lr=-new.theta_momentum,
-        momentum=new.momentum_momentum,
-        dampening=1 - new.momentum_gradient,
-        nesterov=False,
-        factor=1.0,
-        scale=1.0,
-    )
+    rest = from_new_momentum(step).theta_gradient
+    ball = heavy_ball(step)
+    # What is zero at β = γ; the learning rate may be of w's precision.
+    rounding = max(ROUNDING, torch.finfo(w[0].dtype).eps)
     if abs(rest) <= rounding * abs(step.theta_gradient):
-        _sgd(heavy_ball, theta, w, v)
+        _sgd(ball, theta, w, v)
         return
     # For R > 0 the buffer would have to be negated first, which is more work than R v.
     nesterov = None
@@ -155,7 +148,7 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, w: Tensors) -> 
             _sgd(nesterov, some_theta, some_w, some_v)
             torch._foreach_mul_(some_w, 1 / nesterov.scale)
         else:
-            _sgd(heavy_ball, some_theta, some_w, some_v)
+            _sgd(ball, some_theta, some_w, some_v)
             torch._foreach_add_(some_theta, some_v, alpha=rest)
 
 
