@@ -13,14 +13,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from indian_core import METHODS, OTHER_NAMES
+from indian_core import OTHER_NAMES
 from indian_core.layouts import Entry, Table
 from indian_core.run_file import Array, Parameter, Run, load, save
 from indian_core.run_target import Place, received, shared
 from indian_keras import _private
 from indian_keras.base import Optimizer
 
-_KERAS_NAMES = {name: theirs for theirs, name in OTHER_NAMES.items()}
 # The classes of layers by the kinds of their kernels. (A subclass counts: its kernel is of a kind.)
 _KERNELS: tuple[tuple[Any, str], ...] = (
     (keras.layers.Dense, "dense kernel"),
@@ -257,7 +256,8 @@ def _members(model: Any, optimizer: Optimizer) -> dict[str, tuple[Any, Any, Any]
 
 def _hyperparameters(optimizer: Optimizer, variable: Any) -> dict[str, Any]:
     """Return a variable's hyperparameters by their names in PyTorch."""
-    group = {name: getattr(optimizer, _KERAS_NAMES.get(name, name)) for name in _names(optimizer)}
+    numbers = optimizer._numbers()
+    group = {OTHER_NAMES.get(name, name): getattr(optimizer, name) for name in numbers}
     decays = optimizer.weight_decay and _private.decays(optimizer, variable)
     return group | {
         "lr": float(optimizer.learning_rate),
@@ -266,10 +266,6 @@ def _hyperparameters(optimizer: Optimizer, variable: Any) -> dict[str, Any]:
         "decoupled_weight_decay": True,
         "maximize": False,
     }
-
-
-def _names(optimizer: Optimizer) -> list[str]:
-    return [name for name in METHODS[optimizer.method] if name not in ("lr", "weight_decay")]
 
 
 def _dtype(variable: Any) -> str:
