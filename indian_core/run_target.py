@@ -17,7 +17,7 @@ from indian_core.layouts import Table, moved
 from indian_core.run_file import Array, Run
 
 # A hyperparameter may have been kept in float32.
-_TOLERANCE = 1e-6
+TOLERANCE = 1e-6
 # How the weight decay acts, which is nothing where there is none.
 _KINDS_OF_DECAY = ("decoupled_weight_decay", "authors_weight_decay")
 # What an optimizer without groups may have for each parameter all the same: by a mask.
@@ -190,4 +190,4 @@ def _check_same(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) ->
 def _alike(x: Any, y: Any) -> bool:
     if x is None or y is None:
         return x is y
-    return math.isclose(x, y, rel_tol=_TOLERANCE)
+    return math.isclose(x, y, rel_tol=TOLERANCE)

@@ -20,7 +20,7 @@ import optax
 
 from indian_core.layouts import Table
 from indian_core.run_file import Array, Parameter, Run, load, save
-from indian_core.run_target import Place, received, shared
+from indian_core.run_target import TOLERANCE, Place, received, shared
 from indian_optax.base import IndianState
 from indian_optax.innaprop import InnapropState
 from indian_optax.layouts import named_leaves
@@ -31,7 +31,6 @@ Members = dict[str, tuple[Any, Any, Any]]
 
 _STATES = (IndianState, InnapropState)
 _WIDE = (np.float32, np.float64, np.complex64, np.complex128)
-_TOLERANCE = 1e-6  # α and β may be kept in float32.
 
 
 def save_run(path: str | os.PathLike[str], params: optax.Params, state: optax.OptState) -> None:
@@ -246,7 +245,7 @@ def _check_phase(group: Mapping[str, Any], inner: IndianState) -> None:
     theirs = group["lr"], group["alpha"], group["beta"]
 
     def alike(x: Sequence[float], y: Sequence[float]) -> bool:
-        return all(math.isclose(a, b, rel_tol=_TOLERANCE) for a, b in zip(x, y, strict=True))
+        return all(math.isclose(a, b, rel_tol=TOLERANCE) for a, b in zip(x, y, strict=True))
 
     same = alike((alpha, beta), theirs[1:])
     shares = (alpha * gamma, alpha * beta), (theirs[1] * theirs[0], theirs[1] * theirs[2])
