@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from indian_core import ALPHA, BETA
-from indian_core.tuning import SAFETY, StepSize, from_loss
+from indian_core.tuning import SAFETY, StepSize, central_difference, from_loss
 from indian_numpy.base import Array
 
 
@@ -51,9 +51,7 @@ def suggest_lr(
         return np.concatenate([np.ravel(v).astype(np.float64) for v in gradient(moved)])
 
     def product(vector: Array) -> Array:
-        norm = float(np.linalg.norm(vector)) or 1.0
-        # The step that balances the rounding of the gradients with the third derivative.
-        step = np.finfo(np.float64).eps ** (1 / 3) * (1 + float(np.linalg.norm(start))) / norm
-        return np.asarray((at(step * vector) - at(-step * vector)) / (2 * step))
+        eps = float(np.finfo(np.float64).eps)
+        return central_difference(at, vector, float(np.linalg.norm(start)), eps)
 
     return from_loss(product, at, start.size, alpha, beta, safety)

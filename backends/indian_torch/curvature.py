@@ -18,7 +18,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.optimizer import ParamsT
 
 from indian_core import ALPHA, BETA
-from indian_core.tuning import SAFETY, Array, StepSize, from_loss, largest_eigenvalue
+from indian_core.tuning import (
+    SAFETY,
+    Array,
+    StepSize,
+    central_difference,
+    from_loss,
+    largest_eigenvalue,
+)
 
 _INDEPENDENT = (
     "Invalid loss: it does not depend on the params as far as autograd can see (which "
@@ -139,16 +146,9 @@ class _Derivatives:
                 if not any(words in str(error) for words in _NO_SECOND_DERIVATIVE):
                     raise
                 self._is_differentiable = False
-        norm = float(np.linalg.norm(vector))
-        if norm == 0:
-            return vector
-        # The step that balances the rounding of the gradients with the third derivative.
         eps = max(torch.finfo(param.dtype).eps for param in self._params)
         size = sum(float(param.detach().abs().square().sum()) for param in self._params) ** 0.5
-        step = eps ** (1 / 3) * (1 + size) / norm
-        after, before = (self.gradient_at(sign * step * vector) for sign in (1, -1))
-        product: Array = (after - before) / (2 * step)
-        return product
+        return central_difference(self.gradient_at, vector, size, eps)
 
     def gradient_at(self, displacement: Array) -> Array:
         """Return the gradient at θ + displacement, NaN where the loss has left its domain."""

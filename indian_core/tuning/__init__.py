@@ -1,6 +1,11 @@
 """Step sizes from the curvature of a loss: stability limits, eigenvalues, `suggest_lr`'s rule."""
 
-from indian_core.tuning.curvature import LANCZOS_VECTORS, Array, largest_eigenvalue
+from indian_core.tuning.curvature import (
+    LANCZOS_VECTORS,
+    Array,
+    central_difference,
+    largest_eigenvalue,
+)
 from indian_core.tuning.stability import max_lr, optimal_hyperparameters, spectral_radius
 from indian_core.tuning.step_size import SAFETY, StepSize, from_curvature, from_loss
 
@@ -9,6 +14,7 @@ __all__ = [
     "SAFETY",
     "Array",
     "StepSize",
+    "central_difference",
     "from_curvature",
     "from_loss",
     "largest_eigenvalue",
