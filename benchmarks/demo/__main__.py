@@ -20,9 +20,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import RESULTS, data, grid, tables, workers
+from benchmarks.harness import RESULTS, command, data, grid, tables, workers
 from benchmarks.harness.log import Log, Result
-from benchmarks.harness.numbers import positive
 from benchmarks.harness.runs import Run
 
 HERE = Path(__file__).parent
@@ -37,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         workers.check_installed(options.frameworks)
         name = data.load(options.data).name
-        command = tune if options.tune else demo
-        command(settings, options, name)
+        (tune if options.tune else demo)(settings, options, name)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
@@ -150,14 +148,10 @@ def _read_step_sizes(path: Path, optimizers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.demo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("demo", __doc__)
     add = parser.add_argument
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
-    add("--epochs", type=positive, metavar="N", help="passes over the data (default: 10)")
+    add("--epochs", type=command.positive, metavar="N", help="passes over the data (default: 10)")
     add("--output", type=Path, default="demo-results", metavar="DIR", help="(%(default)s)")
     add(
         "--frameworks",

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from benchmarks.figure1 import tables, valley
 from benchmarks.figure1.valley import Panel, measures
-from benchmarks.harness import RESULTS, apart, workers
+from benchmarks.harness import RESULTS, apart, command, workers
 
 HERE = Path(__file__).parent
 SETTINGS = HERE / "settings.json"
@@ -140,11 +140,7 @@ def _digits(value: Any, digits: int = 6) -> Any:
 
 
 def _options(arguments: Sequence[str] | None, settings: dict[str, Any]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.figure1",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("figure1", __doc__)
     add = parser.add_argument
     add(
         "--framework",

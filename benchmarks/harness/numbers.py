@@ -1,16 +1,8 @@
-"""Numbers as the commands take them, and as their files hold them."""
+"""Numbers as the commands' files hold them."""
 
 from __future__ import annotations
 
-import argparse
 import math
-
-
-def positive(text: str) -> int:
-    """Return the positive whole number that a command's argument says, for argparse."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
 
 
 def rounded(value: float, digits: int) -> float | None:

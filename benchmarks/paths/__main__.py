@@ -10,7 +10,6 @@ paths.png in the output folder. Two dimensions say nothing of training a network
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks.harness import RESULTS
+from benchmarks.harness import RESULTS, command
 from benchmarks.harness.figure import COLOURS, save
 from benchmarks.study.methods import METHODS, Method
 
@@ -65,11 +64,7 @@ SURFACES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.paths",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("paths", __doc__)
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     options = parser.parse_args(arguments)
     jax.config.update("jax_enable_x64", True)

@@ -24,8 +24,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import RESULTS, apart, data, workers
-from benchmarks.harness.numbers import positive, rounded
+from benchmarks.harness import RESULTS, apart, command, data, workers
+from benchmarks.harness.numbers import rounded
 from benchmarks.precision import forms, tables
 from benchmarks.precision.forms import Rule, Variant, studies
 
@@ -127,15 +127,11 @@ def _columns(found: Sequence[dict[str, float]]) -> dict[str, list[float | None]]
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.precision",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("precision", __doc__)
     add = parser.add_argument
     add("--framework", choices=forms.FRAMEWORKS, default="jax", help="(%(default)s)")
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
-    add("--seeds", type=positive, default=5, metavar="N", help="(%(default)s)")
+    add("--seeds", type=command.positive, default=5, metavar="N", help="(%(default)s)")
     add("--settings", type=Path, default=SETTINGS, metavar="FILE", help="(settings.json)")
     add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     return parser.parse_args(arguments)

@@ -11,7 +11,6 @@ if anything failed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -19,13 +18,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.harness import RESULTS
+from benchmarks.harness import RESULTS, command
 
 STUDIES = ("refusals", "drift", "killed")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command.parser("reliability", __doc__)
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--framework", choices=("torch", "jax", "keras"), required=True)
     parser.add_argument("--output", type=Path, default=RESULTS)

@@ -25,7 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import RESULTS
+from benchmarks.harness import RESULTS, command
 from benchmarks.step_time.contenders import Contender
 from benchmarks.step_time.shapes import BATCHES, SHAPES, WIDTHS, numbers, perceptron
 
@@ -209,9 +209,7 @@ def _versions(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("step_time", __doc__)
     parser.add_argument("--framework", choices=["torch", "keras", "jax"], required=True)
     parser.add_argument(
         "--backend", choices=["tensorflow", "jax", "torch"], help="of Keras (and only there)"

@@ -13,7 +13,6 @@ Prints the table, and leaves step-times.png.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.harness import RESULTS, tables
+from benchmarks.harness import RESULTS, command, tables
 from benchmarks.harness.figure import COLOURS, save
 
 SHAPES = "ResNet-50"
@@ -32,9 +31,7 @@ COPIES = 2.5  # five streams, of which a copy moves two
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("step_time.picture", __doc__)
     parser.add_argument("--output", type=Path, default=RESULTS, help="the results folder")
     folder = parser.parse_args(arguments).output
     rows = collect(folder)

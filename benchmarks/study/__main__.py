@@ -25,8 +25,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import RESULTS, apart
-from benchmarks.harness.numbers import positive
+from benchmarks.harness import RESULTS, apart, command
 from benchmarks.study import cells
 
 SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
@@ -95,12 +94,8 @@ def show(folder: Path) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.study",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
+    parser = command.parser("study", __doc__)
+    add, positive = parser.add_argument, command.positive
     add("--data", metavar="DIR", help="folder of Fashion-MNIST's IDX files")
     for name in ("workloads", "methods", "schedules"):
         choices = SETTINGS[name]

@@ -8,13 +8,13 @@ in Keras on torch, and prints how far the loss curves are apart. ReLUs amplify r
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from benchmarks.harness import command
 from benchmarks.harness.tables import table
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -28,7 +28,7 @@ COMPARED: Mapping[str, tuple[float, str, Mapping[str, float]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.study.check", description=__doc__)
+    parser = command.parser("study.check", __doc__)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     rows = []

@@ -25,9 +25,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import RESULTS, apart, data, figure, grid, workers
+from benchmarks.harness import RESULTS, apart, command, data, figure, grid, workers
 from benchmarks.harness.log import Log, Result
-from benchmarks.harness.numbers import positive, rounded
+from benchmarks.harness.numbers import rounded
 from benchmarks.harness.runs import Run
 from benchmarks.training import picture, tables
 
@@ -222,11 +222,7 @@ def _dumps(result: dict[str, Any]) -> str:
 
 
 def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.training",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("training", __doc__)
     add = parser.add_argument
     add("--data", metavar="DIR", help="folder of MNIST's or CIFAR's files (scikit-learn's digits)")
     add("--network", choices=list(settings["networks"]), default="lenet-5", help="(%(default)s)")
@@ -234,12 +230,12 @@ def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argpa
     add("--device", choices=list(apart.DEVICES), default="cpu", help="(%(default)s)")
     add(
         "--epochs",
-        type=positive,
+        type=command.positive,
         default=15,
         metavar="N",
         help="passes over the data (%(default)s)",
     )
-    add("--grid-epochs", type=positive, metavar="N", help="those of the grid (as --epochs)")
+    add("--grid-epochs", type=command.positive, metavar="N", help="those of the grid (as --epochs)")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N", help="(%(default)s)")
     add("--grid-seeds", type=int, nargs="+", metavar="N", help="those of the grid (as --seeds)")
     add(
@@ -249,7 +245,7 @@ def _options(settings: dict[str, Any], arguments: Sequence[str] | None) -> argpa
         metavar="NAME",
         help="of settings.json",
     )
-    add("--processes", type=positive, default=os.cpu_count(), metavar="N", help="on a CPU")
+    add("--processes", type=command.positive, default=os.cpu_count(), metavar="N", help="on a CPU")
     add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     add(
         "--runs",

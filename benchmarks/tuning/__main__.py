@@ -11,7 +11,6 @@ cross-entropy over all training images after the last epoch.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import platform
@@ -24,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import harness
-from benchmarks.harness import data, networks, on_torch
+from benchmarks.harness import command, data, networks, on_torch
 from benchmarks.harness.runs import Run, train
 from indian_core.tuning import SAFETY, from_curvature
 from indian_torch import INDIAN
@@ -277,9 +276,7 @@ def _rounded(value: Any) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("tuning", __doc__)
     parser.add_argument("--fashion", metavar="FOLDER", help="Fashion-MNIST's IDX files")
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     parser.add_argument("--draw", action="store_true", help="measure nothing")
