@@ -63,16 +63,25 @@ def test_schedules_begin_at_one_and_warm_up_from_zero() -> None:
         assert factors[-1] == (1 if name == "constant" else pytest.approx(0, abs=2e-3))
 
 
-@pytest.mark.parametrize("name", ["SGD-Nesterov", "INDIAN, m .97, d .3"])
-def test_a_family_member_at_nesterovs_numbers_is_nesterov(name: str) -> None:
-    """One scale of the learning rate serves both: at m = .9 and d = 1 − m² they are the same."""
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("SGD-Nesterov", {"lr": 0.1}),
+        ("INDIAN (lr, m, d)", {"lr": 0.1, "momentum": 0.9, "exponent": math.log(0.19, 0.1)}),
+        ("INDIAN (γ, α, β)", {"lr": 0.1**0.5, "alpha": 0.1**0.5, "beta": 0.19 / 0.1**0.5}),
+    ],
+)
+def test_a_family_member_at_nesterovs_numbers_is_nesterov(
+    name: str, values: dict[str, float]
+) -> None:
+    """One scale of the learning rate serves all: at m = .9 and d = 1 − m² they are the same."""
     factor = np.ones(3, np.float32)
     gradients = [np.float32(g) for g in (0.3, -1.0, 0.5)]
 
-    def path(method: Any, values: dict[str, float]) -> list[float]:
+    def path(name: str, values: dict[str, float]) -> list[float]:
         import optax
 
-        optimizer = method.make(values, lambda count: factor[count])
+        optimizer = methods.METHODS[name].make(values, lambda count: factor[count])
         params = np.float32(1.0)
         state, found = optimizer.init(params), []
         for gradient in gradients:
@@ -81,14 +90,8 @@ def test_a_family_member_at_nesterovs_numbers_is_nesterov(name: str) -> None:
             found.append(float(params))
         return found
 
-    sgd = methods.METHODS["SGD-Nesterov (lr, m)"]
-    ours = methods.METHODS["INDIAN (lr, m, d)"]
-    d = 1 - 0.9**2
-    exponent = math.log(d) / math.log(0.1)
-    assert path(sgd, {"lr": 0.1, "momentum": 0.9}) == pytest.approx(
-        path(ours, {"lr": 0.1, "momentum": 0.9, "exponent": exponent}), rel=1e-5
-    )
-    assert len(path(methods.METHODS[name], {"lr": 0.1})) == 3
+    nesterov = path("SGD-Nesterov (lr, m)", {"lr": 0.1, "momentum": 0.9})
+    assert nesterov == pytest.approx(path(name, values), rel=1e-5)
 
 
 def run(folder: Any, *options: Any) -> str:
