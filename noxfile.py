@@ -59,7 +59,7 @@ def tests(session: nox.Session, adapter: str) -> None:
 def run_tests(session: nox.Session, name: str, folder: str, backend: str | None) -> None:
     """Run an adapter's tests, then the conformance suite."""
     environment = {"KERAS_BACKEND": backend} if backend else {}
-    where = [f"tests/{folder}", "tests/conformance"]
+    where = list(dict.fromkeys([f"tests/{folder}", "tests/conformance"]))
     if name == "core":
         where += ["tests/trajectories"]
     session.run(
