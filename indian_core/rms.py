@@ -12,6 +12,8 @@ the frameworks' scalars and tensors.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 LARGE = 2**22
@@ -36,18 +38,22 @@ def second_moment(squares: Any, v: Any, sigma: Any) -> Any:
     return sigma * squares + (1 - sigma) * v**2
 
 
-def bias_correction(sigma: Any, t: Any) -> Any:
+def bias_correction(sigma: Any, t: Any, expm1: Callable[[Any], Any] | None = None) -> Any:
     """Return 1 − σ^t, by which V_t is divided.
 
     Args:
         sigma: σ, 0 ≤ σ < 1, the decay of V.
         t: The number of gradients that V holds, 1 in the first step.
+        expm1: The framework's e^x − 1, for a t in float32, where σ^t leaves few digits of the
+            difference. σ is a Python float then.
 
     Examples:
         >>> bias_correction(sigma=0.5, t=2)
         0.75
     """
-    return 1 - sigma**t
+    if expm1 is None:
+        return 1 - sigma**t
+    return -expm1(t * (math.log(sigma) if sigma else -math.inf))
 
 
 def scaled_gradient(v: Any, squares: Any, correction: Any, eps: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -197,9 +196,7 @@ class INNAprop(Optimizer):
         """Return 1 − σ^t, a float if t is an int, else a tensor."""
         if isinstance(t, int):
             return bias_correction(self.sigma, t)
-        # In float32, σ^t would leave few digits of the difference.
-        logarithm = math.log(self.sigma) if self.sigma else -math.inf
-        return -ops.expm1(ops.cast(t, self._precision) * logarithm)
+        return bias_correction(self.sigma, ops.cast(t, self._precision), ops.expm1)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""

@@ -27,9 +27,7 @@ def factor(count: Any, step: Step, dtype: torch.dtype) -> Any:
     assert step.sigma is not None
     if not isinstance(count, Tensor):
         return math.sqrt(bias_correction(step.sigma, count))
-    # 1 − σ^t would lose half of its digits in float32.
-    logarithm = math.log(step.sigma) if step.sigma else -math.inf
-    return (-torch.expm1(count.to(dtype) * logarithm)).sqrt()
+    return bias_correction(step.sigma, count.to(dtype), torch.expm1).sqrt()
 
 
 def scaled(step: Coefficients, by: Any) -> Coefficients:
