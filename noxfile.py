@@ -29,7 +29,7 @@ TENSORFLOW = nox.project.dependency_groups(PYPROJECT, "tensorflow")
 ADAPTERS: dict[str, tuple[list[str], str, str, str | None]] = {
     "core": (["-e", "."], "core", "core", None),
     "numpy": (["-e", "."], "numpy", "conformance", None),
-    "mlx": (["-e", ".[mlx]"], "mlx", "conformance", None),
+    "mlx": (["-e", ".[mlx]"], "mlx", "on_mlx", None),
     "torch": (["-e", ".[torch]"], "torch", "on_torch", None),
     "optax": (["-e", ".[optax]"], "optax", "on_optax", None),
     "keras-tensorflow": (["-e", ".[keras]", *TENSORFLOW], "keras", "on_keras", "tensorflow"),

@@ -89,8 +89,11 @@ class INNAprop(Base):
         """Return u, the scaled gradient."""
         state["count"] = state["count"] + 1
         state["squares"] = second_moment(state["squares"], gradient, self.sigma)
-        # (A number to the power of an array would be one of float32.)
-        correction = bias_correction(mx.array(self.sigma, precise()), state["count"])
+        if precise() == mx.float64:
+            # (A number to the power of an array would be one of float32, and expm1 has its digits.)
+            correction = bias_correction(mx.array(self.sigma, mx.float64), state["count"])
+        else:
+            correction = bias_correction(self.sigma, state["count"], mx.expm1)
         return scaled_gradient(
             gradient, state["squares"], correction.astype(gradient.dtype), self.eps
         )
