@@ -42,7 +42,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "INNAprop (for-loop)": functools.partial(INNAprop, foreach=False),
 }
 
-BASELINES = ("SGD Nesterov (fused)", "Adam (fused)")
+BASELINES = ("SGD Nesterov (fused)", "Adam (fused)", "AdamW (fused)")
 
 
 def contenders(
