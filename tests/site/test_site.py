@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import re
 import zlib
 from pathlib import Path
@@ -45,6 +46,27 @@ def test_every_page_that_the_navigation_names_is_there() -> None:
     pages = re.findall(r": (\S+)\.md$", (ROOT / "mkdocs.yml").read_text(), re.M)
     assert len(pages) > 10
     assert [page for page in pages if not (SITE / f"{page}.html").exists()] == []
+
+
+def words(page: str) -> str:
+    """Return the text of a built page, as one line without markup."""
+    bare = re.sub(r"<[^>]+>", "", (SITE / f"{page}.html").read_text())
+    return " ".join(html.unescape(bare).split())
+
+
+SHOWN = {
+    "recipes": sorted((ROOT / "examples" / "recipes").glob("*.py")),
+    "index": sorted((ROOT / "examples").glob("train_*.py")),
+}
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_a_page_shows_the_scripts_that_it_includes(page: str) -> None:
+    there = words(page)
+    missing = [
+        script.name for script in SHOWN[page] if " ".join(script.read_text().split()) not in there
+    ]
+    assert missing == []
 
 
 def test_nothing_is_fetched_from_elsewhere() -> None:
