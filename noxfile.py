@@ -212,9 +212,19 @@ def figures(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.step_time.picture")
 
 
+def run_notebook(session: nox.Session, source: Path) -> None:
+    """Execute a notebook, and write it with what it printed and drew into docs/notebooks."""
+    made = Path(session.create_tmp()).resolve() / f"{source.stem}.ipynb"
+    session.run("jupytext", "--quiet", "--to", "ipynb", "--output", str(made), str(source))
+    to_markdown = ("--execute", "--to", "markdown", "--output-dir", "docs/notebooks")
+    session.run("jupyter", "nbconvert", "--log-level", "WARN", *to_markdown, str(made))
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the site into build/site; a warning, such as of a broken link, fails it."""
-    install(session, "-e", ".", group="docs")
+    install(session, "-e", ".[torch]", group="docs")
+    for notebook in sorted(Path("examples/notebooks").glob("*.py")):
+        run_notebook(session, notebook)
     session.run("zensical", "build", "--strict", *session.posargs)
     session.run("pytest", "-q", "tests/site")

@@ -69,6 +69,18 @@ def test_a_page_shows_the_scripts_that_it_includes(page: str) -> None:
     assert missing == []
 
 
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "examples" / "notebooks").glob("*.py"))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_notebook_shows_what_it_drew(notebook: str) -> None:
+    page = SITE / "notebooks" / f"{notebook}.html"
+    pictures = re.findall(rf'src="({notebook}_files/[^"]+\.png)"', page.read_text())
+    drawn = (ROOT / "examples" / "notebooks" / f"{notebook}.py").read_text().count("plt.subplots")
+    assert len(pictures) == drawn > 0
+    assert [name for name in pictures if not (page.parent / name).exists()] == []
+
+
 def test_nothing_is_fetched_from_elsewhere() -> None:
     for page in SITE.rglob("*.html"):
         fetched = re.findall(
