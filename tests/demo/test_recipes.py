@@ -23,6 +23,7 @@ NEEDS = {
     "torch_hugging_face": ("transformers", "accelerate"),
     "torch_accelerate": ("accelerate",),
     "torch_lightning": ("lightning",),
+    "torch_timm": ("timm",),
 }
 
 
