@@ -1,6 +1,6 @@
 r"""PyTorch's private names, in one place, each with what is done where a release has it no longer.
 
-Seen in PyTorch 2.7 to 2.13. Look them up as attributes of this module.
+Seen in PyTorch 2.7 to 2.14. Look them up as attributes of this module.
 """
 
 from __future__ import annotations
