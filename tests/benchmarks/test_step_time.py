@@ -10,6 +10,9 @@ from . import commands
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 
 
+README = commands.BENCHMARKS.parent / "README.md"
+
+
 @pytest.fixture
 def collected():
     return importlib.import_module("benchmarks.step_time.picture")
@@ -100,12 +103,77 @@ def test_the_collection_is_over_two_and_a_half_copies(collected, tmp_path):
 )
 def test_the_ratios_in_the_readme_are_those_of_the_files(row, file, shapes, contender):
     result = json.loads((commands.RESULTS / f"step-time-{file}-cpu.json").read_text())
-    times = {
-        name: numbers["median_ms"] for name, numbers in result["sets"][shapes]["contenders"].items()
-    }
+    times = read(f"step-time-{file}-cpu", shapes)
     sgd, adam = (times[contender] / times[baseline] for baseline in result["baselines"][:2])
-    readme = (commands.BENCHMARKS.parent / "README.md").read_text()
-    assert f"| {row} | {sgd:.2f} | {adam:.2f} |\n" in readme
+    assert f"| {row} | {sgd:.2f} | {adam:.2f} |\n" in README.read_text()
+
+
+INNAPROP = {
+    "PyTorch, fused": ("torch", "fused"),
+    "PyTorch, fused, αβ = 1": ("torch", "fused, alpha beta = 1"),
+    "PyTorch, foreach": ("torch", "foreach"),
+    "JAX and optax, jitted": ("jax", None),
+    "Keras on JAX, jitted": ("keras-jax", "jit"),
+    "Keras on TensorFlow, jitted": ("keras-tensorflow", "jit"),
+    "Keras on torch": ("keras-torch", "eager"),
+}
+
+
+@pytest.mark.parametrize("row", INNAPROP)
+def test_innaprops_ratios_in_the_readme_are_those_of_the_files(row):
+    file, how = INNAPROP[row]
+    ours = f"INNAprop ({how})" if how else "INNAprop (weight decay)"
+    theirs = f"AdamW ({how.partition(',')[0]})" if how else "AdamW"
+    times = read(f"step-time-{file}-cpu", "ResNet-50")
+    assert f"| {row} | {times[ours] / times[theirs]:.2f} |\n" in README.read_text()
+
+
+TRAINED = {
+    "INDIAN over SGD, PyTorch": ("torch", "INDIAN (default)", "SGD Nesterov (fused)"),
+    "INNAprop over AdamW, PyTorch": ("torch", "INNAprop (default)", "AdamW (fused)"),
+    "INDIAN over SGD, JAX, donated": ("jax", "INDIAN (donated)", "SGD Nesterov (donated)"),
+    "INNAprop over AdamW, JAX, donated": (
+        "jax",
+        "INNAprop (weight decay) (donated)",
+        "AdamW (donated)",
+    ),
+    "INNAprop, JAX, not donated, over donated": (
+        "jax",
+        "INNAprop (weight decay) (not donated)",
+        "INNAprop (weight decay) (donated)",
+    ),
+    "INDIAN over SGD, Keras on JAX": ("keras-jax", "INDIAN", "SGD Nesterov"),
+    "INNAprop over AdamW, Keras on JAX": ("keras-jax", "INNAprop", "AdamW"),
+}
+
+
+@pytest.mark.parametrize("row", TRAINED)
+def test_training_ratios_in_the_readme_are_those_of_the_files(row):
+    file, ours, theirs = TRAINED[row]
+    ratios = []
+    for batch in (16, 256):
+        times = read(f"training-time-{file}-cpu", f"perceptron, batches of {batch}")
+        ratios.append(f"{times[ours] / times[theirs]:.2f}")
+    assert f"| {row} | {' | '.join(ratios)} |\n" in README.read_text()
+
+
+def read(file, shapes):
+    rows = json.loads((commands.RESULTS / f"{file}.json").read_text())["sets"][shapes]["contenders"]
+    return {name: numbers["median_ms"] for name, numbers in rows.items()}
+
+
+@pytest.mark.skipif(not commands.installed("torch"), reason="no torch installed")
+def test_whole_training_steps_are_measured(tmp_path):
+    options = ["--framework", "torch", "--training", "--repeats", 2, "--seconds", 0, "--builds", 1]
+    process = commands.run("step_time", tmp_path, *options)
+    assert process.returncode == 0, process.stderr
+    result = json.loads((tmp_path / "training-time-torch-cpu.json").read_text())
+    for rows in (each["contenders"] for each in result["sets"].values()):
+        alone = rows["gradient alone"]
+        assert alone["state_bytes"] == 0
+        assert rows["INDIAN (default)"]["state_bytes"] > 4 * 1_800_000
+        assert rows["INNAprop (default)"]["state_bytes"] > 8 * 1_800_000
+        assert all(row["steps"] == 2 for row in rows.values())
 
 
 def test_the_committed_files_are_collected(collected, tmp_path):

@@ -41,6 +41,7 @@ ARGUMENTS = {
     "loss_scale_factor": 2.0,
     "gradient_accumulation_steps": 2,
     "name": "mine",
+    "reference_lr": 0.5,
 }
 
 

@@ -1,7 +1,7 @@
 """Keras on one of its backends: INDIAN and INNAprop against Keras's own SGD, Adam, AdamW and Lion.
 
-Each in every way that the backend has of making a step: "eager" is a bare ``optimizer.apply``,
-"compiled" TensorFlow's graph, and "jit" an XLA program, whose buffers JAX is given to reuse.
+Each in the ways that the backend is for: "eager" is a bare ``optimizer.apply``, "compiled"
+TensorFlow's graph, and "jit" an XLA program, whose buffers JAX is given to reuse.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ else:
     import torch
 
 MODES = {
-    "tensorflow": ("jit", "compiled", "eager"),
-    "jax": ("jit", "eager"),
+    "tensorflow": ("jit", "compiled"),
+    "jax": ("jit",),
     "torch": ("eager",),
 }[BACKEND]
 
@@ -157,16 +157,8 @@ def _wait_for_torch() -> None:
 
 
 def _jax_step(
-    optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], mode: str
+    optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], _mode: str
 ) -> Callable[[], None]:
-    if mode == "eager":
-
-        def eager() -> None:
-            optimizer.apply(grads, variables)
-            jax.block_until_ready([v.value for v in (*variables, *optimizer.variables)])
-
-        return eager
-
     # The gradients are arguments, or XLA would take their values into the program.
     program = jax.jit(
         lambda theta, state, grads: optimizer.stateless_apply(state, grads, theta),
@@ -188,15 +180,11 @@ def _jax_step(
 def _tensorflow_step(
     optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], mode: str
 ) -> Callable[[], None]:
-    if mode == "eager":
-        program = functools.partial(optimizer.apply, grads, variables)
-    else:
+    @tf.function(jit_compile=mode == "jit")
+    def compiled(grads: list[Any]) -> None:
+        optimizer.apply(grads, variables)
 
-        @tf.function(jit_compile=mode == "jit")
-        def compiled(grads: list[Any]) -> None:
-            optimizer.apply(grads, variables)
-
-        program = functools.partial(compiled, grads)
+    program = functools.partial(compiled, grads)
     return functools.partial(_run_on_tensorflow, program)
 
 
