@@ -135,10 +135,10 @@ def _scaled(optimizer: Any, v: Any, velocity: Any, correction: Any, made: Any) -
     before, whose room serves again. Where no cache holds u, it is evaluated twice.
     """
     size = ops.abs(v) if "complex" in keras.backend.standardize_dtype(v.dtype) else v
-    sigma = optimizer.sigma
+    old = ops.convert_to_tensor(velocity)
     if made is not None:
-        sigma = _after(optimizer, made, ops.convert_to_tensor(sigma, dtype=velocity.dtype))
-    squares = second_moment(ops.convert_to_tensor(velocity), size, sigma)
+        old = old * _after(optimizer, made, ops.ones((), velocity.dtype))
+    squares = second_moment(old, size, optimizer.sigma)
     optimizer.assign(velocity, squares)
     correction = ops.cast(correction, velocity.dtype)
 
