@@ -22,7 +22,7 @@ from .values import Value, general, usable
 jax.config.update("jax_enable_x64", True)
 
 VERSIONS = {"jax": jax.__version__, "optax": optax.__version__}
-NAMES = ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay")
+NAMES = ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay", "reference_lr")
 WORDS = {
     "learning_rate": ("learning rate", "learning_rate"),
     "sgd_lr": ("learning rate", "learning_rate", "lr"),
@@ -101,10 +101,13 @@ _FUNCTIONS: dict[str, Callable[[str, Any], Any]] = {
 def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) -> Trial:
     can: bool | None = usable(name, value.number)
     no_number = value.number is None
-    if value.value is None and name in ("initial_speed", "weight_decay", "momentum"):
+    optional = ("initial_speed", "reference_lr", "weight_decay", "momentum")
+    if value.value is None and name in optional:
         can = None
-    elif callable(value.value) and name in ("learning_rate", "weight_decay"):
+    elif callable(value.value) and name in ("learning_rate", "sgd_lr", "weight_decay"):
         can = None  # a schedule, if a poor one
+    elif name == "sgd_lr" and value.number == 0 and not value.exact:
+        can = None  # an array may be what a schedule makes
     elif where == "inject_hyperparams" and (no_number or not value.exact):
         can = None  # optax makes of it what it can, and hands over an array
     elif can and where == "functions" and not value.exact:

@@ -12,6 +12,7 @@ import torch
 
 from indian_core import METHODS as TABLE
 from indian_torch import INDIAN, INNAprop, PowerDecayLR, load_authors_state_dict, suggest_lr
+from indian_torch.groups import TENSORS
 
 from . import drift, killed
 from .refusals import FailsLaterError, Trial, mangled
@@ -105,13 +106,14 @@ def _usable(name: str, value: Value, *, tensors: bool) -> bool | None:
     if isinstance(value.value, torch.Tensor) and not tensors:
         # Where a tensor may stand for a number is for the adapter to say.
         return None if usable(name, value.number) else False
-    if name in ("initial_speed", "damping") and value.value is None:
+    if name in ("initial_speed", "reference_lr", "damping") and value.value is None:
         return True
     return usable(name, value.number)
 
 
 def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) -> Trial:
-    can = _usable(name, value, tensors=name == "lr")
+    # (`suggest_lr` takes numbers.)
+    can = _usable(name, value, tensors=name in (TENSORS if where != "functions" else ("lr",)))
     return Trial(
         where,
         f"{name} = {value.label}",
@@ -147,7 +149,7 @@ def _in_mid_run(make: Any, name: str, value: Value, options: dict[str, Any]) -> 
         other.param_groups[1][name] = value.number
         return _run(other)
 
-    can = _usable(name, value, tensors=name == "lr")
+    can = _usable(name, value, tensors=name in TENSORS)
     return Trial(
         f"{make.__name__}, in mid-run, second group",
         f"{name} = {value.label}, {options or 'default'}",
@@ -166,7 +168,7 @@ def _loaded(make: Any, name: str, value: Value) -> Trial:
     return Trial(
         f"{make.__name__}, load_state_dict, groups",
         f"{name} = {value.label}",
-        _usable(name, value, tensors=name == "lr"),
+        _usable(name, value, tensors=name in TENSORS),
         WORDS.get(name, (name,)),
         lambda: optimizer.load_state_dict(state_dict),
         None,

@@ -66,9 +66,10 @@ def update(
     step = optimizer._coefficients(lr, first)
     largest = torch.finfo(getattr(torch, optimizer._narrowest)).max
     if any(abs(scalar) > largest for scalar in step):
+        at = "" if optimizer.reference_lr is None else f" at reference_lr {optimizer.reference_lr}"
         raise ValueError(
-            f"Invalid learning rate, alpha or beta: {lr}, {optimizer.alpha}, {optimizer.beta} (the "
-            f"numbers of the step are beyond {optimizer._narrowest})"
+            f"Invalid learning rate, alpha or beta: {lr}, {optimizer.alpha}, {optimizer.beta}{at} "
+            f"(the numbers of the step are beyond {optimizer._narrowest})"
         )
     indices = [optimizer._get_variable_index(variable) for variable in variables]
     theta = _private.values(variables)
