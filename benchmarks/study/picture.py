@@ -15,6 +15,7 @@ from benchmarks.study import summary
 
 Contents = Sequence[Mapping[str, Any]]
 SCHEDULE = "cosine"
+ACROSS = 3  # panels in a row
 OURS, THEIRS = COLOURS[0], COLOURS[1]
 # Whose loss is drawn over the learning rate: colours are methods.
 RATES = {
@@ -81,21 +82,35 @@ def _compared(axes: Axes, content: Mapping[str, Any], methods: Sequence[str]) ->
 
 
 def sensitivity(contents: Contents) -> Figure:
-    """Return the loss over the learning rate above, and over the momentum below."""
-    figure = Figure(figsize=(4.0 * len(contents) + 2.4, 7.4), layout="constrained")
-    panels = figure.subplots(2, len(contents), squeeze=False)
-    for column, content in enumerate(contents):
-        _over_rates(panels[0, column], content)
-        _over_momenta(panels[1, column], content)
-        panels[0, column].set_title(content["workload"])
-    for row in panels:
-        drawn = [axes for axes in row if axes.get_legend_handles_labels()[0]]
-        if drawn:
-            place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-            drawn[-1].legend(**place, fontsize="small", frameon=False)
-    panels[0, 0].set_ylabel("training loss of a trial")
-    panels[1, 0].set_ylabel("best over eight learning rates, rerun")
+    """Return the loss over the learning rate above, and over the momentum, where swept, below."""
+    swept = [content for content in contents if _is_swept(content)]
+    rows = [math.ceil(len(some) / ACROSS) for some in (contents, swept)]
+    figure = Figure(figsize=(4.0 * ACROSS + 2.4, 3.7 * sum(rows)), layout="constrained")
+    parts = (contents, swept) if swept else (contents,)
+    drawings = (
+        (_over_rates, "training loss of a trial"),
+        (_over_momenta, "best over eight learning rates, rerun"),
+    )
+    places = figure.subfigures(len(parts), 1, height_ratios=rows[: len(parts)], squeeze=False)
+    for place, part, height, (draw, label) in zip(
+        places[:, 0], parts, rows, drawings, strict=False
+    ):
+        panels = place.subplots(height, ACROSS, squeeze=False)
+        for axes in panels.flat[len(part) :]:
+            axes.remove()
+        for axes, content in zip(panels.flat, part, strict=False):
+            draw(axes, content)
+            axes.set_title(content["workload"])
+        for axes in panels[:, 0]:
+            axes.set_ylabel(label)
+        last = panels.flat[min(len(part), ACROSS) - 1]
+        last.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
     return figure
+
+
+def _is_swept(content: Mapping[str, Any]) -> bool:
+    methods = [cell["method"] for cell in content["cells"]]
+    return any(method.startswith(f"{name}, m ") for method in methods for name in SWEPT)
 
 
 def _over_rates(axes: Axes, content: Mapping[str, Any]) -> None:
@@ -120,11 +135,6 @@ def _over_rates(axes: Axes, content: Mapping[str, Any]) -> None:
 
 
 def _over_momenta(axes: Axes, content: Mapping[str, Any]) -> None:
-    if not any(
-        cell["method"].startswith(f"{name}, m ") for cell in content["cells"] for name in SWEPT
-    ):
-        axes.set_axis_off()  # it has not been swept
-        return
     for name, colour in SWEPT.items():
         points = {}
         for cell in content["cells"]:
