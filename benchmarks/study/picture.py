@@ -104,7 +104,8 @@ def sensitivity(contents: Contents) -> Figure:
         for axes in panels[:, 0]:
             axes.set_ylabel(label)
         last = panels.flat[min(len(part), ACROSS) - 1]
-        last.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
+        if last.get_legend_handles_labels()[0]:
+            last.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
     return figure
 
 
