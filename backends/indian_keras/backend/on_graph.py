@@ -41,6 +41,8 @@ def scalars(optimizer: Any, learning_rate: Any) -> Scalars:
     # With γ = 0 nothing moves: such a step is not the first.
     first = ops.logical_and(ops.equal(optimizer.begun, 0), is_step(lr, optimizer.reference_lr))
     step = optimizer._coefficients(lr, ops.cast(first, optimizer._precision))
+    # (With a reference learning rate some are floats.)
+    step = Coefficients(*(ops.convert_to_tensor(x, dtype=optimizer._precision) for x in step))
     scaled = optimizer.count is not None
     return Scalars(step, lr, optimizer._correction(optimizer.count + 1) if scaled else None)
 
