@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "baselines": list(baselines),
         "sets": sets,
     }
-    what = "training-time" if options.training else "step-time"
+    what = "whole-step" if options.training else "step-time"
     stem = "-".join(filter(None, [what, options.framework, options.backend, options.device]))
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")

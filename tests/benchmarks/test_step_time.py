@@ -152,7 +152,7 @@ def test_training_ratios_in_the_readme_are_those_of_the_files(row):
     file, ours, theirs = TRAINED[row]
     ratios = []
     for batch in (16, 256):
-        times = read(f"training-time-{file}-cpu", f"perceptron, batches of {batch}")
+        times = read(f"whole-step-{file}-cpu", f"perceptron, batches of {batch}")
         ratios.append(f"{times[ours] / times[theirs]:.2f}")
     assert f"| {row} | {' | '.join(ratios)} |\n" in README.read_text()
 
@@ -167,7 +167,7 @@ def test_whole_training_steps_are_measured(tmp_path):
     options = ["--framework", "torch", "--training", "--repeats", 2, "--seconds", 0, "--builds", 1]
     process = commands.run("step_time", tmp_path, *options)
     assert process.returncode == 0, process.stderr
-    result = json.loads((tmp_path / "training-time-torch-cpu.json").read_text())
+    result = json.loads((tmp_path / "whole-step-torch-cpu.json").read_text())
     for rows in (each["contenders"] for each in result["sets"].values()):
         alone = rows["gradient alone"]
         assert alone["state_bytes"] == 0
