@@ -188,17 +188,21 @@ def test_a_variable_of_tensorflows_own_is_named() -> None:
 
 
 GRAPH_MODULES = (
+    "indian_core.energy",
     "indian_core.hyperparameters",
     "indian_core.kept_momentum",
     "indian_core.linear_step",
     "indian_core.rms",
+    "indian_core.schedules",
     "indian_keras._private",
     "indian_keras.backend.on_graph",
     "indian_keras.base",
+    "indian_keras.energy",
     "indian_keras.gradients",
     "indian_keras.indian",
     "indian_keras.innaprop",
     "indian_keras.learning_rate",
+    "indian_keras.schedules",
 )
 
 
