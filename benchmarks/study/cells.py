@@ -73,8 +73,16 @@ class File:
         return plan if missing else {}
 
     def add(self, cells: Sequence[dict[str, Any]]) -> None:
-        """Keep cells, in the file at once."""
+        """Keep cells, in the file at once, in the order of the settings."""
         self._cells |= {(c["method"], c["schedule"]): c for c in cells}
+        order = self._settings["methods"] + self._settings["sweeps"]["methods"]
+        schedules = self._settings["schedules"]
+        self._cells = dict(
+            sorted(
+                self._cells.items(),
+                key=lambda each: (order.index(each[0][0]), schedules.index(each[0][1])),
+            )
+        )
         lines = ",\n".join(json.dumps(c, allow_nan=False) for c in self._cells.values())
         head = "".join(f"{json.dumps(k)}: {json.dumps(v)},\n" for k, v in self._head.items())
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -144,7 +144,8 @@ _ALL = [
     Method("SGD-Nesterov (lr, m)", "SGD", (SGD_LR, MOMENTUM), _sgd(None)),
     Method("INDIAN, the paper's (.5, .1)", "SGD", (Scale(3e-3, 3.0),), _raw(0.5, 0.1)),
     Method("INDIAN (.5, .5)", "SGD", (Scale(3e-3, 3.0),), _raw(0.5, 0.5)),
-    Method("INDIAN (.1, 3)", "SGD", (Scale(1e-3, 1.0),), _raw(0.1, 3.0)),
+    Method("INDIAN (.1, 2)", "SGD", (SGD_LR,), _raw(0.1, 2.0)),
+    Method("INDIAN (.1, 3)", "SGD", (SGD_LR,), _raw(0.1, 3.0)),
     Method("INDIAN, m .97, d .3", "SGD", (SGD_LR,), _translated(0.97, 0.3, False)),
     Method(
         "INDIAN (lr, m, d)", "SGD", (SGD_LR, MOMENTUM, EXPONENT), _translated(None, None, False)

@@ -21,7 +21,7 @@ OURS, THEIRS = COLOURS[0], COLOURS[1]
 RATES = {
     "SGD-Nesterov": COLOURS[1],
     "INDIAN, the paper's (.5, .1)": COLOURS[4],
-    "INDIAN, m .97, d .3": COLOURS[0],
+    "INDIAN (.1, 2)": COLOURS[0],
     "AdamW": COLOURS[6],
     "NAdamW": COLOURS[5],
     "INNAprop, d .3": COLOURS[3],

@@ -17,6 +17,12 @@ class Estimate(NamedTuple):
     mean: float
     error: float
 
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Estimate:
+        """Return that of some runs' numbers."""
+        error = np.std(numbers, ddof=1) / math.sqrt(len(numbers)) if len(numbers) > 1 else math.nan
+        return cls(float(np.mean(numbers)), float(error))
+
     def text(self, digits: str = ".3f") -> str:
         """Return both as text."""
         if not math.isfinite(self.mean):
@@ -45,9 +51,7 @@ def largest_budget(cell: Cell) -> int:
 
 def estimate(cell: Cell, budget: int, name: str) -> Estimate:
     """Return the mean of a number of the winners' runs, e.g. "train loss"."""
-    found = [math.nan if r[name] is None else r[name] for r in records(cell, budget)]
-    spread = np.std(found, ddof=1) / math.sqrt(len(found)) if len(found) > 1 else math.nan
-    return Estimate(float(np.mean(found)), float(spread))
+    return Estimate.of([math.nan if r[name] is None else r[name] for r in records(cell, budget)])
 
 
 def target(content: Mapping[str, Any], schedule: str, baselines: Sequence[str]) -> float:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from benchmarks import harness
 from benchmarks.harness import command, data, networks, on_torch
 from benchmarks.harness.runs import Run, train
+from indian_core import ALPHA, BETA
 from indian_core.tuning import SAFETY, from_curvature
 from indian_torch import INDIAN
 from indian_torch.curvature import largest_curvature, suggest_lr
@@ -34,8 +35,8 @@ RESULTS = harness.RESULTS / "tuning.json"
 TRAIN, TEST = 10_000, 2_000
 SAMPLES = 1_000  # that the curvature is taken over
 BATCH = 32
-# The paper's four pairs (section 5.2.2).
-DAMPINGS = ((0.5, 0.1), (0.1, 0.1), (0.5, 0.5), (0.5, 1.0))
+# The paper's four pairs (section 5.2.2), and the default.
+DAMPINGS = ((0.5, 0.1), (0.1, 0.1), (0.5, 0.5), (0.5, 1.0), (ALPHA, BETA))
 PARTS = (1 / 8, 1 / 4, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
 
 

@@ -40,8 +40,8 @@ def test_every_suggestion_trained_and_twice_its_safety_did_not() -> None:
         found = [row["train_loss"] for row in CONTENT["suggestions"] if row["part"] == part]
         return [np.inf if loss is None else loss for loss in found]
 
-    assert len(losses(SAFETY)) >= 24
-    assert max(losses(SAFETY)) < 0.6
+    assert len(losses(SAFETY)) >= 30
+    assert max(losses(SAFETY)) < 0.7  # 2.3 is what they begin at
     assert max(losses(2 * SAFETY)) > 1
 
 

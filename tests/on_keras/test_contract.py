@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from indian_core import ALPHA, BETA, LR
 from indian_keras import INDIAN, INNA, INNAprop, PowerDecay
 from tests.on_keras.runs import (
     apply,
@@ -54,8 +55,8 @@ def test_the_bare_name_is_enough(name: str) -> None:
 
 def test_the_defaults_are_the_core_s_from_rest() -> None:
     optimizer = INDIAN()
-    assert float(array(optimizer.learning_rate)) == pytest.approx(0.1)
-    assert (optimizer.alpha, optimizer.beta, optimizer.initial_speed) == (0.5, 0.5, None)
+    assert float(array(optimizer.learning_rate)) == pytest.approx(LR)
+    assert (optimizer.alpha, optimizer.beta, optimizer.initial_speed) == (ALPHA, BETA, None)
     assert optimizer.name == "indian"
 
 
@@ -109,7 +110,7 @@ def test_a_callable_learning_rate(float64: None) -> None:
     optimizer = INDIAN(lambda: next(rates), initial_speed=1.0)
     for k in range(3):
         apply(optimizer, theta, gradients(k))
-    assert_close(theta, paper([0.5, 0.25, 0.125], 0.5, 0.5, 1.0)[0], 1e-12)
+    assert_close(theta, paper([0.5, 0.25, 0.125], ALPHA, BETA, 1.0)[0], 1e-12)
 
 
 def test_the_learning_rate_may_be_set_between_steps(float64: None) -> None:
@@ -118,7 +119,7 @@ def test_the_learning_rate_may_be_set_between_steps(float64: None) -> None:
     for k, lr in enumerate([0.5, 0.25, 0.125]):
         optimizer.learning_rate = lr
         apply(optimizer, theta, gradients(k))
-    assert_close(theta, paper([0.5, 0.25, 0.125], 0.5, 0.5, 1.0)[0], 1e-12)
+    assert_close(theta, paper([0.5, 0.25, 0.125], ALPHA, BETA, 1.0)[0], 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +321,7 @@ def test_variables_that_are_overwritten_with_their_gradient_have_no_slot() -> No
     apply(optimizer, theta, gradients(0))
     assert optimizer.momentums[1] is None
     assert_close([theta[1]], [gradients(0)[1]], 1e-6)
-    assert_close([theta[0]], [paper([0.25], 0.5, 0.5, 1.0)[0][0]], 1e-6)
+    assert_close([theta[0]], [paper([0.25], ALPHA, BETA, 1.0)[0][0]], 1e-6)
 
 
 def test_variables_changed_from_outside_get_no_kick(float64: None) -> None:
@@ -332,7 +333,7 @@ def test_variables_changed_from_outside_get_no_kick(float64: None) -> None:
             for v in theta:
                 v.assign(v + 1.0)
         apply(optimizer, theta, gradients(k))
-    assert_close(theta, [t + 1.0 for t in paper([0.25] * 6, 0.5, 0.5, 1.0)[0]], 1e-12)
+    assert_close(theta, [t + 1.0 for t in paper([0.25] * 6, ALPHA, BETA, 1.0)[0]], 1e-12)
 
 
 def test_gradients_are_left_as_they_are() -> None:
@@ -354,7 +355,7 @@ def test_variables_of_no_size_and_of_mixed_precision(float64: None) -> None:
     optimizer = INDIAN(0.25, initial_speed=1.0)
     for k in range(3):
         apply(optimizer, theta, [np.zeros((0, 3)), *gradients(k)[:2]])
-    expected = paper([0.25] * 3, 0.5, 0.5, 1.0)[0]
+    expected = paper([0.25] * 3, ALPHA, BETA, 1.0)[0]
     assert_close([theta[1]], [expected[0]], 1e-12)
     assert_close([theta[2]], [expected[1]], 1e-6)
 

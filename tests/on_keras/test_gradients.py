@@ -25,7 +25,7 @@ START = np.array([[1.0, -2.0], [3.0, 0.5]], "float32")
 def trained(give: Callable[[keras.Variable], Any], lr: float, **options: Any) -> list[np.ndarray]:
     """θ and w after five steps on J = |θ|²/2 with the gradient handed over in one way."""
     theta = keras.Variable(START)
-    optimizer = INDIAN(lr, beta=0.1, **options)
+    optimizer = INDIAN(lr, alpha=0.5, beta=0.1, **options)
     optimizer.build([theta])
     for _ in range(5):
         optimizer.apply([give(theta)], [theta])
@@ -63,7 +63,7 @@ def test_gradients_that_are_each_others_variables(lr: float) -> None:
 
     def run(give: Callable) -> list[np.ndarray]:
         a, b = keras.Variable(START), keras.Variable(2 * START)
-        optimizer = INDIAN(lr, beta=0.1)
+        optimizer = INDIAN(lr, alpha=0.5, beta=0.1)
         for _ in range(5):
             optimizer.apply([give(b), give(a)], [a, b])
         return arrays([a, b, *optimizer.momentums])
@@ -79,7 +79,7 @@ def test_expanded_gradients_and_parts_of_one_flat_buffer(lr: float) -> None:
 
     def run(copy: bool) -> list[np.ndarray]:
         theta = [keras.Variable(START), keras.Variable(START), keras.Variable(START)]
-        optimizer = INDIAN(lr, beta=0.1)
+        optimizer = INDIAN(lr, alpha=0.5, beta=0.1)
         values = [flat[:4].view(2, 2), flat[4:].view(2, 2), flat[1].expand(2, 2)]
         for _ in range(3):
             optimizer.apply([v.clone() if copy else v for v in values], theta)
@@ -94,7 +94,7 @@ def test_expanded_gradients_and_parts_of_one_flat_buffer(lr: float) -> None:
 def test_autograd_notices_the_step(lr: float) -> None:
     """A graph made before the step needs the old weights."""
     theta = keras.Variable(START)
-    optimizer = INDIAN(lr, beta=0.1)
+    optimizer = INDIAN(lr, alpha=0.5, beta=0.1)
     optimizer.apply([torch.ones(2, 2)], [theta])
     x = torch.ones(2, 2, requires_grad=True)
     score = (x * theta.value).sum()

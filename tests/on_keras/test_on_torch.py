@@ -103,7 +103,7 @@ def test_the_whole_model_takes_one_pass_and_at_most_a_part_of_another(
 def test_lr_at_beta_is_one_call_although_floats_are_rounded(calls: list) -> None:
     """γ = 0.1 in float32 is not β = 0.1 in Python."""
     theta = variables()
-    optimizer = INDIAN(0.1, beta=0.1, initial_speed=1.0)
+    optimizer = INDIAN(0.1, alpha=0.5, beta=0.1, initial_speed=1.0)
     for k in range(3):
         apply(optimizer, theta, gradients(k))
     assert [what for what, _ in calls] == [HEAVY_BALL] * 3
@@ -161,8 +161,8 @@ def test_what_is_read_and_held_is_w(lr: float) -> None:
     """A tensor of a slot, once taken, is the slot; reading it has no part in the run."""
     theta, other = variables(), variables()
     optimizer, unread = (
-        INDIAN(lr, beta=0.25, initial_speed=1.0),
-        INDIAN(lr, beta=0.25, initial_speed=1.0),
+        INDIAN(lr, alpha=0.5, beta=0.25, initial_speed=1.0),
+        INDIAN(lr, alpha=0.5, beta=0.25, initial_speed=1.0),
     )
     optimizer.build(theta)
     held = [w.value for w in optimizer.momentums]
@@ -194,7 +194,7 @@ def test_what_is_written_to_a_slot_is_w(float64: None) -> None:
 
     for change in (assign, set_psi, write):
         theta = variables()
-        optimizer = INDIAN(0.125, beta=0.25, initial_speed=1.0)
+        optimizer = INDIAN(0.125, alpha=0.5, beta=0.25, initial_speed=1.0)
         for k in range(3):
             apply(optimizer, theta, gradients(k))
         for i, (variable, momentums) in enumerate(zip(theta, optimizer.momentums, strict=True)):
@@ -209,7 +209,7 @@ def test_what_is_written_to_a_slot_is_w(float64: None) -> None:
 def test_frozen_variables_keep_their_w(lr: float, float64: None) -> None:
     """Those that miss a step of the others go on from where they were."""
     theta = variables()
-    optimizer = INDIAN(lr, beta=0.25, initial_speed=0.25)
+    optimizer = INDIAN(lr, alpha=0.5, beta=0.25, initial_speed=0.25)
     steps = [[0, 1, 2], [1, 2], [0], [2], [0, 1, 2], [0, 1]]
     expected = arrays(theta)
     w = [np.zeros_like(t) for t in expected]

@@ -43,7 +43,7 @@ def test_an_embedding_with_sparse_gradients_trains() -> None:
     made = keras.Sequential(
         [keras.layers.Embedding(20, 4), keras.layers.Flatten(), keras.layers.Dense(1)]
     )
-    made.compile(optimizer=INDIAN(0.1, beta=0.2), loss="mse")
+    made.compile(optimizer=INDIAN(0.1, alpha=0.5, beta=0.2), loss="mse")
     tokens = np.arange(40).reshape(20, 2) % 20
     targets = (tokens[:, :1] > 9).astype("float32")
     history = made.fit(tokens, targets, epochs=30, batch_size=5, shuffle=False, verbose=0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from indian_core import ALPHA, BETA
 from indian_keras import INDIAN, PowerDecay
 from tests.on_keras.runs import (
     BACKEND,
@@ -143,7 +144,7 @@ def test_one_of_several_optimizers(float64: None) -> None:
     optimizer = keras.optimizers.MultiOptimizer(lambda v: theirs if v is theta[1] else ours)
     for k in range(4):
         apply(optimizer, theta, gradients(k))
-    expected = paper([0.25] * 4, 0.5, 0.5, 1.0)[0]
+    expected = paper([0.25] * 4, ALPHA, BETA, 1.0)[0]
     assert_close([theta[0], theta[2]], [expected[0], expected[2]], 1e-12)
 
 
@@ -230,7 +231,7 @@ def test_loops_of_ones_own(float64: None) -> None:
     for loop in LOOPS[BACKEND]():
         theta = variables()
         loop(INDIAN(0.25, initial_speed=1.0), theta)
-        assert_close(theta, paper([0.25] * 4, 0.5, 0.5, 1.0)[0], 1e-12)
+        assert_close(theta, paper([0.25] * 4, ALPHA, BETA, 1.0)[0], 1e-12)
 
 
 @only_on("jax")

@@ -10,11 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from indian_core import initial_psi, step
+from indian_core import ALPHA, BETA, initial_psi, step
 from indian_optax import indian, power_decay, psi, with_psi
 from tests.on_optax.problem import assert_close, assert_same_bits, run, start
 
-ALPHA, BETA = 0.5, 0.5  # the defaults
 OPTIMIZERS = {
     "plain": indian(0.1),
     "chain": optax.chain(optax.clip_by_global_norm(0.5), optax.named_chain(("it", indian(0.1)))),

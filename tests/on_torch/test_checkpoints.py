@@ -197,7 +197,7 @@ def test_a_tensor_scale_divides_as_a_float_does(implementation: str, method: Any
 def test_what_a_user_keeps_in_a_state_is_kept(implementation: str) -> None:
     def start() -> INDIAN:
         optimizer = INDIAN(
-            parameters(), beta=0.1, initial_speed=1.0, **IMPLEMENTATIONS[implementation]
+            parameters(), alpha=0.5, beta=0.1, initial_speed=1.0, **IMPLEMENTATIONS[implementation]
         )
         for param in optimizer.param_groups[0]["params"]:
             optimizer.state[param]["seen"] = 3  # before the first step

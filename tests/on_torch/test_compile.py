@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
+from indian_core import ALPHA, BETA
 from indian_torch import INDIAN, PowerDecayLR
 from tests.on_torch.runs import advance, assert_follows, by_the_paper, parameters
 
@@ -30,7 +31,7 @@ def test_the_step_compiled_by_inductor_under_a_schedule(
     as_tensor: bool, options: dict[str, Any], inductor: str
 ) -> None:
     params = parameters([(5,), (3, 4)])
-    expected = by_the_paper(params, LRS, 0.5, 0.5, decoupled=0.1)
+    expected = by_the_paper(params, LRS, ALPHA, BETA, decoupled=0.1)
     lr: Any = tensor_lr() if as_tensor else 0.1
     optimizer = INDIAN(params, lr=lr, weight_decay=0.1, **options)
     advance(optimizer, LRS, step=torch.compile(optimizer.step, backend=inductor))
@@ -111,7 +112,7 @@ def test_a_float_lr_is_one_only_once(method: Any) -> None:
 def test_compiled_and_eager_steps_and_checkpoints_mix() -> None:
     params = parameters([(5,), (3, 4)])
     expected = by_the_paper(params, LRS, 0.5, 0.2)
-    optimizer = INDIAN(params, beta=0.2, fused=True)
+    optimizer = INDIAN(params, alpha=0.5, beta=0.2, fused=True)
     step = torch.compile(optimizer.step, backend="aot_eager")
     advance(optimizer, LRS[:3])  # leaves a scale that is not 1
     assert {state["scale"] for state in optimizer.state.values()} != {1.0}
@@ -149,7 +150,7 @@ def test_gradients_in_the_memory_of_a_parameter(
 
 def test_a_late_parameter_makes_its_own_first_step_in_the_graph() -> None:
     early, late = parameters([(5,), (3, 4)])
-    expected = by_the_paper([late], LRS[4:], 0.5, 0.5)
+    expected = by_the_paper([late], LRS[4:], ALPHA, BETA)
     optimizer = INDIAN([early, late])
     step = torch.compile(optimizer.step, backend="aot_eager")
     for k, lr in enumerate(LRS):

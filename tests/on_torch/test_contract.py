@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from indian_core import ALPHA, BETA, LR
 from indian_torch import INDIAN, INNA, INNAprop
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
@@ -30,7 +31,7 @@ def one_step(param: torch.Tensor, grad: torch.Tensor, **options: Any) -> INDIAN:
 def test_aliases_and_defaults() -> None:
     assert INNA is INDIAN
     group = INDIAN(parameters()).param_groups[0]
-    assert (group["lr"], group["alpha"], group["beta"]) == (0.1, 0.5, 0.5)
+    assert (group["lr"], group["alpha"], group["beta"]) == (LR, ALPHA, BETA)
     assert group["initial_speed"] is None
 
 
@@ -101,7 +102,7 @@ def test_groups_with_hyperparameters_of_their_own(implementation: str) -> None:
     optimizer = INDIAN([first], lr=0.1, initial_speed=1.0, **IMPLEMENTATIONS[implementation])
     optimizer.add_param_group({"params": [second], "lr": 0.2, "alpha": 0.3, "beta": 0.7})
     for lr, alpha, beta, theta, grad in (
-        (0.1, 0.5, 0.5, expected[0], grads[0]),
+        (0.1, ALPHA, BETA, expected[0], grads[0]),
         (0.2, 0.3, 0.7, expected[1], grads[1]),
     ):
         w = (1 - beta) * grad
@@ -119,7 +120,7 @@ def test_groups_with_hyperparameters_of_their_own(implementation: str) -> None:
 def test_no_gradient_and_a_late_one(implementation: str) -> None:
     early, late = parameters([(5,), (5,)])
     before = late.detach().clone()
-    (theta,), (psi,) = by_the_paper([late], [0.1] * 3, 0.5, 0.5)
+    (theta,), (psi,) = by_the_paper([late], [LR] * 3, ALPHA, BETA)
     optimizer = INDIAN([early, late], **IMPLEMENTATIONS[implementation])
     for _ in range(4):
         early.grad = torch.ones(5).double()
@@ -137,7 +138,7 @@ def test_no_gradient_and_a_late_one(implementation: str) -> None:
 def test_tensor_lr(implementation: str) -> None:
     for lr in (torch.tensor(0.1, dtype=torch.float64), torch.tensor([0.1], dtype=torch.float64)):
         params = parameters()
-        theta, _ = by_the_paper(params, [0.1] * 5, 0.5, 0.5)
+        theta, _ = by_the_paper(params, [0.1] * 5, ALPHA, BETA)
         advance(INDIAN(params, lr=lr, **IMPLEMENTATIONS[implementation]), [0.1] * 5)
         for param, expected in zip(params, theta, strict=True):
             torch.testing.assert_close(param.detach(), expected, rtol=1e-13, atol=1e-13)
@@ -254,7 +255,7 @@ def test_a_step_without_any_gradient_does_nothing() -> None:
 def test_a_first_step_with_no_lr_and_no_gradient_is_none(options: dict[str, Any]) -> None:
     # torch.distributed.checkpoint makes such a step to see what the state is like.
     params = parameters()
-    expected, _ = by_the_paper(params, [0.1] * 3, 0.5, 0.5)
+    expected, _ = by_the_paper(params, [0.1] * 3, ALPHA, BETA)
     optimizer = INDIAN(params, **options)
     for param in params:
         param.grad = torch.zeros_like(param)
@@ -268,7 +269,7 @@ def test_a_first_step_with_no_lr_and_no_gradient_is_none(options: dict[str, Any]
 
 @pytest.mark.parametrize("how", ["deepcopy", "pickle"])
 def test_copies_go_on_alike(how: str) -> None:
-    optimizer = INDIAN(parameters(), beta=0.2)
+    optimizer = INDIAN(parameters(), alpha=0.5, beta=0.2)
     advance(optimizer, [0.3, 0.1])
     other = copy.deepcopy(optimizer) if how == "deepcopy" else pickle.loads(pickle.dumps(optimizer))
     for one in (optimizer, other):
@@ -283,7 +284,7 @@ def test_copies_go_on_alike(how: str) -> None:
 def test_repr_names_the_hyperparameters() -> None:
     text = repr(INDIAN(parameters()))
     assert text.startswith("INDIAN (")
-    assert "alpha: 0.5" in text
+    assert f"alpha: {ALPHA}" in text
 
 
 @pytest.mark.parametrize("lr", [0.1, torch.tensor(0.1, dtype=torch.float64, requires_grad=True)])
@@ -355,7 +356,7 @@ def test_a_start_from_rest_is_at_the_beta_that_the_group_has_then(implementation
     (param,) = parameters([(3,)])
     expected = by_the_paper([param], [0.1] * 5, 0.5, 0.3, 0.3)
     param.requires_grad_(implementation != "differentiable")  # autograd moves no leaves
-    optimizer = INDIAN([param], beta=0.2, **options)
+    optimizer = INDIAN([param], alpha=0.5, beta=0.2, **options)
     optimizer.load_state_dict(optimizer.state_dict())
     assert optimizer.param_groups[0]["initial_speed"] is None
     optimizer.param_groups[0]["beta"] = 0.3

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from indian_core import ALPHA, BETA
 from indian_torch import INDIAN
 from indian_torch.step import fused
 from tests.on_torch.runs import (
@@ -84,8 +85,8 @@ def test_weight_decay_and_maximize(implementation: str, decoupled: bool, maximiz
     expected = by_the_paper(
         params,
         DECAYING,
-        0.5,
-        0.5,
+        ALPHA,
+        BETA,
         sign=-1.0 if maximize else 1.0,
         decoupled=0.3 if decoupled else 0.0,
         coupled=0.0 if decoupled else 0.3,
@@ -105,9 +106,9 @@ def test_weight_decay_and_maximize(implementation: str, decoupled: bool, maximiz
 def test_a_state_moves_from_one_implementation_to_another(before: str, after: str) -> None:
     params = parameters()
     expected = by_the_paper(params, DECAYING, 0.5, 0.2)
-    one = INDIAN(params, beta=0.2, **IMPLEMENTATIONS[before])
+    one = INDIAN(params, alpha=0.5, beta=0.2, **IMPLEMENTATIONS[before])
     advance(one, DECAYING[:10])
-    other = INDIAN(params, beta=0.2, **IMPLEMENTATIONS[after])
+    other = INDIAN(params, alpha=0.5, beta=0.2, **IMPLEMENTATIONS[after])
     options = {key: value for key, value in other.param_groups[0].items() if key != "params"}
     other.load_state_dict(one.state_dict())
     other.param_groups[0].update(options)
@@ -212,7 +213,7 @@ def test_without_the_private_kernel_the_steps_are_the_same(
         theta, psi = by_the_paper(params, DECAYING, 0.5, 0.2)
         for param in params:
             param.data = param.data.float()
-        optimizer = INDIAN(params, beta=0.2, **options)
+        optimizer = INDIAN(params, alpha=0.5, beta=0.2, **options)
         advance(optimizer, DECAYING)
     finally:
         fused._kernel_works.cache_clear()
@@ -228,7 +229,7 @@ def test_float32_loses_no_digits_to_the_kernel() -> None:
             params = parameters([(1000,)])
             (theta,), _ = by_the_paper(params, lrs, 0.5, beta)
             params[0].data = params[0].data.float()
-            advance(INDIAN(params, beta=beta, **IMPLEMENTATIONS[implementation]), lrs)
+            advance(INDIAN(params, alpha=0.5, beta=beta, **IMPLEMENTATIONS[implementation]), lrs)
             errors[implementation] = (params[0] - theta).norm().item() / theta.norm().item()
         assert errors["fused"] < 4 * errors["for-loop"] + 1e-7, (beta, lr, errors)
 

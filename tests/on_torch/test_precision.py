@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from indian_core import ALPHA, BETA
 from indian_torch import INDIAN
 from indian_torch.step.precision import round_stochastically
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, by_the_paper, parameters, tensors
@@ -40,7 +41,7 @@ def test_momentum_dtype(implementation: str) -> None:
         (torch.float32, torch.bfloat16),
     ):
         params = parameters(dtype=dtype)
-        theta, _ = by_the_paper([param.double() for param in params], [0.05] * 5, 0.5, 0.5)
+        theta, _ = by_the_paper([param.double() for param in params], [0.05] * 5, ALPHA, BETA)
         optimizer = INDIAN(params, momentum_dtype=momentum_dtype, **IMPLEMENTATIONS[implementation])
         advance(optimizer, [0.05] * 5)
         for param, expected in zip(params, theta, strict=True):
@@ -59,6 +60,7 @@ def test_weight_decay_under_an_ulp_is_not_lost_to_the_momentum(
     optimizer = INDIAN(
         [param],
         lr=2.0**-6,
+        alpha=0.5,
         beta=1.0,
         weight_decay=2.0**-4,
         decoupled_weight_decay=decoupled,

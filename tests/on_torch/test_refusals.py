@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from indian_core import ALPHA, BETA
 from indian_torch import INDIAN, PowerDecayLR, load_authors_state_dict
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, by_the_paper, parameters, tensors
 
@@ -216,7 +217,7 @@ def test_numbers_of_every_type_elsewhere() -> None:
 def test_a_frozen_group_starts_where_it_is_thawed(implementation: str, as_tensor: bool) -> None:
     options = IMPLEMENTATIONS.get(implementation, {"differentiable": True})
     (param,) = parameters([(5,)])
-    (theta,), (psi,) = by_the_paper([param], [0.1] * 4, 0.5, 0.5, 1.0)
+    (theta,), (psi,) = by_the_paper([param], [0.1] * 4, ALPHA, BETA, 1.0)
     param.requires_grad_(implementation != "differentiable")  # autograd moves no leaves
     lr: Any = torch.tensor(0.0, dtype=torch.float64) if as_tensor else 0.0
     optimizer = INDIAN([param], lr=lr, initial_speed=1.0, **options)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler, swa_utils
 
+from indian_core import ALPHA, BETA
 from indian_torch import INDIAN, PowerDecayLR
 from tests.on_torch.runs import by_the_paper, parameters, tensors
 
@@ -106,7 +107,7 @@ def test_torchs_schedulers(name: str, options: dict[str, Any]) -> None:
     start = [param.detach().clone() for param in params]
     optimizer = INDIAN(params, lr=0.2, **options)
     lrs = steps(optimizer, SCHEDULERS[name](optimizer), 10)
-    theta, _ = by_the_paper(start, lrs, 0.5, 0.5)
+    theta, _ = by_the_paper(start, lrs, ALPHA, BETA)
     for param, expected in zip(params, theta, strict=True):
         torch.testing.assert_close(param.detach(), expected, rtol=1e-12, atol=1e-12)
 

@@ -1,0 +1,102 @@
+"""Untuned: what optimizers make of the study's problems at the numbers that a script begins with.
+
+    python -m benchmarks.study.untuned --data FOLDER    # some twenty minutes on one core
+    python -m benchmarks.study.untuned --draw           # only the tables
+
+Nothing is searched, and there is no warm-up: what a user gets who changes one line and says
+nothing, or one round number. Leaves untuned.json in the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmarks.harness import RESULTS, command
+from benchmarks.study.summary import Estimate
+from indian_core import METHODS as DEFAULTS
+
+SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
+SCHEDULES = ("constant", "cosine")
+SEEDS = (1, 2, 3)
+_INDIAN, _INNAPROP = (
+    {name: field.default for name, field in DEFAULTS[method].items()}
+    for method in ("INDIAN", "INNAprop")
+)
+# For each method of the study, the learning rates, and what the tables call the two.
+RATES: Mapping[str, Mapping[float, str]] = {
+    "INDIAN (.1, 2)": {
+        lr: f"INDIAN(lr={lr:g})" if lr != _INDIAN["lr"] else f"INDIAN(), lr {lr:g}"
+        for lr in (0.02, 0.05, 0.1)
+    },
+    "INDIAN, the paper's (.5, .1)": {0.1: "INDIAN(lr=0.1), the paper's (.5, .1)"},
+    "SGD-Nesterov": {lr: f"SGD(lr={lr:g}), Nesterov's m = .9" for lr in (0.01, 0.05, 0.1)},
+    "Adam": {1e-3: "Adam(), lr 0.001"},
+    "AdamW": {1e-3: "AdamW(), lr 0.001"},
+    "INNAprop, its paper's (.1, .9)": {_INNAPROP["lr"]: f"INNAprop(), lr {_INNAPROP['lr']:g}"},
+    "INNAprop, d .3": {1e-3: "INNAprop.from_adam(damping=0.3), lr 0.001"},
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = command.parser("study.untuned", __doc__)
+    add, workloads = parser.add_argument, SETTINGS["workloads"]
+    add("--data", metavar="DIR", help="folder of Fashion-MNIST's IDX files")
+    add("--workloads", nargs="+", choices=workloads, default=workloads, metavar="NAME")
+    add("--draw", action="store_true", help="make no runs")
+    add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
+    options = parser.parse_args(arguments)
+    path = options.output / "untuned.json"
+    if not options.draw:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(measure(options), indent=1) + "\n")
+    for schedule in SCHEDULES:
+        print(table(json.loads(path.read_text()), schedule), end="\n\n")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the losses at the end of all runs."""
+    from benchmarks.study.methods import METHODS  # noqa: PLC0415 (it loads JAX)
+    from benchmarks.study.runs import Runner  # noqa: PLC0415
+    from benchmarks.study.workloads import load  # noqa: PLC0415
+
+    losses: dict[str, dict[str, dict[str, list[float | None]]]] = {}
+    for workload, method in tqdm(list(itertools.product(options.workloads, RATES))):
+        cold = dataclasses.replace(load(workload, options.data), warmup=0.0)
+        run = Runner(cold, METHODS[method])
+        of_workload = losses.setdefault(workload, {schedule: {} for schedule in SCHEDULES})
+        for schedule, (lr, name) in itertools.product(SCHEDULES, RATES[method].items()):
+            records = [run({"lr": lr}, schedule, seed) for seed in SEEDS]
+            of_workload[schedule][name] = [record["train loss"] for record in records]
+    return {
+        "made by": "python -m benchmarks.study.untuned --data FOLDER",
+        "software": ", ".join(f"{name} {metadata.version(name)}" for name in ("jax", "optax")),
+        "seeds": SEEDS,
+        "training losses": losses,
+    }
+
+
+def table(content: Mapping[str, Any], schedule: str) -> str:
+    """Return a Markdown table: a row for each optimizer, a column for each workload."""
+    found = content["training losses"]
+    lines = [[f"untuned, {schedule}", *found], ["---"] * (1 + len(found))]
+    for name in next(iter(found.values()))[schedule]:
+        lines.append([name, *(_text(each[schedule][name]) for each in found.values())])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(losses: Sequence[float | None]) -> str:
+    return Estimate.of([math.nan if loss is None else loss for loss in losses]).text()
+
+
+if __name__ == "__main__":
+    main()
