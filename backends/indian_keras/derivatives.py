@@ -16,7 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from indian_core.tuning import Array
+from indian_core.energy import check_loss
+from indian_core.tuning import Array, join, split
 
 LossFn = Callable[[], Any]
 
@@ -66,18 +67,15 @@ class _Point:
         if not ops.is_tensor(loss):
             raise TypeError(f"Invalid loss: {type(loss).__name__} (loss_fn must return a tensor)")
         dtype = keras.backend.standardize_dtype(loss.dtype)
-        if np.prod(loss.shape, dtype=int) != 1 or not dtype.startswith(("float", "bfloat")):
-            raise ValueError(
-                f"Invalid loss: shape {tuple(loss.shape)}, {dtype} (it must be a real scalar)"
-            )
+        check_loss(loss.shape, dtype, is_real=dtype.startswith(("float", "bfloat")))
         return ops.reshape(loss, ())
 
     def _like(self, vector: Array) -> list[Any]:
         """Return a vector as tensors of the variables' shapes and dtypes."""
-        ends = np.cumsum([np.prod(v.shape, dtype=int) for v in self._variables])
+        parts = split(vector, [v.shape for v in self._variables])
         return [
-            ops.convert_to_tensor(part.reshape(v.shape), dtype=v.dtype)
-            for part, v in zip(np.split(vector, ends[:-1]), self._variables, strict=True)
+            ops.convert_to_tensor(part, dtype=v.dtype)
+            for part, v in zip(parts, self._variables, strict=True)
         ]
 
     def _moved(self, displacement: Array) -> list[Any]:
@@ -198,6 +196,4 @@ def _check_finite(loss: Any) -> None:
 
 
 def _flat(tensors: Sequence[Any]) -> Array:
-    return np.concatenate(
-        [np.asarray(ops.convert_to_numpy(t), np.float64).ravel() for t in tensors]
-    )
+    return join(map(ops.convert_to_numpy, tensors))

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from indian_core.energy import lyapunov_energy
+from indian_core.energy import check_loss, lyapunov_energy
 from indian_keras.base import Optimizer
 
 
@@ -55,8 +55,7 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
     # (None: a variable that Keras overwrites with its gradient.)
     momentums = [w for w in optimizer.momentums if w is not None]
     loss = ops.convert_to_tensor(loss)
-    if tuple(loss.shape) not in ((), (1,)):
-        raise ValueError(f"Invalid loss: shape {tuple(loss.shape)} (it must be a scalar)")
+    check_loss(loss.shape, loss.dtype, is_real="complex" not in str(loss.dtype))
     # (Keras's own promotion of types ends at float32.)
     double = any(keras.backend.standardize_dtype(t.dtype) == "float64" for t in (loss, *momentums))
     dtype = "float64" if double else "float32"

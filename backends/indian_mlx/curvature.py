@@ -10,7 +10,7 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 from indian_core import ALPHA, BETA
-from indian_core.tuning import SAFETY, Array, StepSize, from_loss
+from indian_core.tuning import SAFETY, Array, StepSize, from_loss, join, split
 
 
 def suggest_lr(
@@ -44,17 +44,14 @@ def suggest_lr(
         0.0206
     """
     names, start = zip(*tree_flatten(parameters), strict=True)
-    ends = np.cumsum([theta.size for theta in start])[:-1]
+    shapes = [theta.shape for theta in start]
 
     def arrays(vector: Array) -> list[mx.array]:
-        parts = np.split(vector, ends)
-        return [
-            mx.array(part.reshape(theta.shape), theta.dtype)
-            for part, theta in zip(parts, start, strict=True)
-        ]
+        parts = split(vector, shapes)
+        return [mx.array(part, theta.dtype) for part, theta in zip(parts, start, strict=True)]
 
     def vector(found: list[mx.array]) -> Array:
-        return np.concatenate([np.array(each, np.float64).ravel() for each in found])
+        return join(np.array(each, np.float64) for each in found)
 
     def gradients(*theta: mx.array) -> list[mx.array]:
         tree = tree_unflatten(list(zip(names, theta, strict=True)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from indian_core import ALPHA, BETA
-from indian_core.tuning import SAFETY, StepSize, central_difference, from_loss
+from indian_core.tuning import SAFETY, StepSize, central_difference, from_loss, join, split
 from indian_numpy.base import Array
 
 
@@ -42,13 +42,10 @@ def suggest_lr(
         >>> round(found.lr, 4)
         0.0206
     """
-    start = np.concatenate([np.ravel(theta).astype(np.float64) for theta in params])
-    ends = np.cumsum([np.size(theta) for theta in params])[:-1]
+    start, shapes = join(params), list(map(np.shape, params))
 
     def at(displacement: Array) -> Array:
-        parts = np.split(start + displacement, ends)
-        moved = [part.reshape(np.shape(p)) for part, p in zip(parts, params, strict=True)]
-        return np.concatenate([np.ravel(v).astype(np.float64) for v in gradient(moved)])
+        return join(gradient(split(start + displacement, shapes)))
 
     def product(vector: Array) -> Array:
         eps = float(np.finfo(np.float64).eps)

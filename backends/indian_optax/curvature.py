@@ -14,7 +14,16 @@ import numpy as np
 import optax
 
 from indian_core import ALPHA, BETA
-from indian_core.tuning import SAFETY, Array, StepSize, from_loss, largest_eigenvalue
+from indian_core.energy import check_loss
+from indian_core.tuning import (
+    SAFETY,
+    Array,
+    StepSize,
+    from_loss,
+    join,
+    largest_eigenvalue,
+    split,
+)
 
 LossFn = Callable[[optax.Params], jax.Array]
 
@@ -101,7 +110,9 @@ class _Derivatives:
     def __init__(self, loss_fn: LossFn, params: optax.Params) -> None:
         leaves, self._treedef = jax.tree.flatten(params)
         self._leaves: list[jax.Array] = [_checked_leaf(leaf) for leaf in leaves]
-        self.size = sum(map(_size, self._leaves))
+        self._shapes = [leaf.shape for leaf in self._leaves]
+        self._are_complex = [jnp.iscomplexobj(leaf) for leaf in self._leaves]
+        self.size = join(self._leaves).size
         if self.size == 0:
             raise ValueError("Invalid params: there are none, or all are empty")
         treedef: Any = self._treedef
@@ -122,9 +133,8 @@ class _Derivatives:
         return _flat(self._gradient(moved))
 
     def _like(self, vector: Array) -> list[jax.Array]:
-        ends = np.cumsum([_size(leaf) for leaf in self._leaves])
-        parts = np.split(vector, ends[:-1])
-        return [_as_leaf(part, leaf) for part, leaf in zip(parts, self._leaves, strict=True)]
+        parts = split(vector, self._shapes, self._are_complex)
+        return [jnp.asarray(p, leaf.dtype) for p, leaf in zip(parts, self._leaves, strict=True)]
 
 
 def _checked_leaf(leaf: Any) -> jax.Array:
@@ -140,33 +150,14 @@ def _checked_leaf(leaf: Any) -> jax.Array:
 def _check_loss(loss: Any) -> None:
     if not isinstance(loss, jax.Array):
         raise TypeError(f"Invalid loss: {type(loss).__name__} (loss_fn must return an array)")
-    if loss.size != 1 or not jnp.issubdtype(loss.dtype, jnp.floating):
-        raise ValueError(f"Invalid loss: shape {loss.shape}, {loss.dtype} (it must be a scalar)")
+    check_loss(loss.shape, loss.dtype, is_real=jnp.issubdtype(loss.dtype, jnp.floating))
     if not jnp.isfinite(loss).all():
         raise ValueError(f"Invalid loss: {loss}")
 
 
-def _size(leaf: jax.Array) -> int:
-    return leaf.size * (2 if jnp.iscomplexobj(leaf) else 1)
-
-
 def _flat(gradients: Sequence[jax.Array]) -> Array:
-    """Return real numbers in one vector; a complex one is its real and its imaginary part.
+    """Return gradients as one vector.
 
     JAX's gradient is ∂J/∂Re − i ∂J/∂Im: its conjugate is the direction in which J rises.
     """
-    host = [np.conj(np.asarray(g)).ravel() for g in gradients]
-    return np.concatenate(
-        [
-            (g.astype(np.complex128).view(np.float64) if np.iscomplexobj(g) else g).astype(
-                np.float64
-            )
-            for g in host
-        ]
-    )
-
-
-def _as_leaf(part: Array, leaf: jax.Array) -> jax.Array:
-    if jnp.iscomplexobj(leaf):
-        part = np.ascontiguousarray(part).view(np.complex128)
-    return jnp.asarray(part.reshape(leaf.shape), leaf.dtype)
+    return join(np.conj(np.asarray(gradient)) for gradient in gradients)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_core.energy import lyapunov_energy
+from indian_core.energy import check_loss, lyapunov_energy
 from indian_optax.dtypes import standard_promotion, working_dtype
 from indian_optax.states import indian_states
 
@@ -62,10 +62,7 @@ def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
     Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, Lemmas 9 and 10.
     """
     loss = jnp.asarray(loss)
-    if loss.size != 1 or jnp.iscomplexobj(loss):
-        raise ValueError(
-            f"Invalid loss: shape {loss.shape}, {loss.dtype} (it must be a real scalar)"
-        )
+    check_loss(loss.shape, loss.dtype, is_real=not jnp.iscomplexobj(loss))
     states = indian_states(state, "energy")
     first = states[0]
     weight = 1 + first.alpha * first.beta

@@ -18,13 +18,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.optimizer import ParamsT
 
 from indian_core import ALPHA, BETA
+from indian_core.energy import check_loss
 from indian_core.tuning import (
     SAFETY,
     Array,
     StepSize,
     central_difference,
     from_loss,
+    join,
     largest_eigenvalue,
+    split,
 )
 
 _INDEPENDENT = (
@@ -257,10 +260,7 @@ def _tensors(params: Iterable[Any]) -> Iterator[Tensor]:
 def _check_loss(loss: Tensor) -> None:
     if not isinstance(loss, Tensor):
         raise TypeError(f"Invalid loss: {type(loss).__name__} (loss_fn must return a tensor)")
-    if loss.numel() != 1 or loss.is_complex():
-        raise ValueError(
-            f"Invalid loss: shape {tuple(loss.shape)}, {loss.dtype} (it must be a real scalar)"
-        )
+    check_loss(loss.shape, loss.dtype, is_real=not loss.is_complex())
     if not loss.requires_grad:
         raise ValueError(_INDEPENDENT)
 
@@ -270,24 +270,19 @@ def _size(params: list[Tensor]) -> int:
 
 
 def _flat(tensors: Iterable[Tensor]) -> Array:
-    """Return real numbers in one vector; a complex one is its real and its imaginary part."""
-    real = (torch.view_as_real(t.resolve_conj()) if t.is_complex() else t for t in tensors)
     # PyTorch has zeros without storage, where NumPy would see what lies in memory: copies have it.
-    wide = (t.reshape(-1).to(torch.float64, copy=True) for t in real)
-    return np.concatenate([t.numpy(force=True) for t in wide])
+    dense = (t.to_dense() for t in tensors)
+    wide = (t.to(torch.complex128 if t.is_complex() else torch.float64, copy=True) for t in dense)
+    return join(t.numpy(force=True) for t in wide)
 
 
 def _like(params: list[Tensor], vector: Array) -> list[Tensor]:
     """Return a vector as tensors of the parameters' shapes, dtypes and devices."""
-    tensors, start = [], 0
-    for param in params:
-        size = _size([param])
-        part = torch.from_numpy(vector[start : start + size])
-        start += size
-        if param.is_complex():
-            part = torch.view_as_complex(part.reshape(*param.shape, 2))
-        tensors.append(part.reshape(param.shape).to(param.device, param.dtype))
-    return tensors
+    parts = split(vector, [p.shape for p in params], [p.is_complex() for p in params])
+    return [
+        torch.from_numpy(part).to(param.device, param.dtype)
+        for part, param in zip(parts, params, strict=True)
+    ]
 
 
 @contextmanager

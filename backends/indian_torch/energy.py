@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
-from indian_core.energy import lyapunov_energy
+from indian_core.energy import check_loss, lyapunov_energy
 from indian_torch.groups import OPTIONS, scalar_of, units_of
 
 
@@ -63,10 +63,8 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
         )
     if len({bool(group["maximize"]) for group in groups}) > 1:
         raise ValueError("Invalid maximize: there is no energy of groups that go up and down")
-    if isinstance(loss, Tensor) and (loss.numel() != 1 or loss.is_complex()):
-        raise ValueError(
-            f"Invalid loss: shape {tuple(loss.shape)}, {loss.dtype} (it must be a real scalar)"
-        )
+    if isinstance(loss, Tensor):
+        check_loss(loss.shape, loss.dtype, is_real=not loss.is_complex())
     first = groups[0]
     weight = _weight(first)
     squares = [

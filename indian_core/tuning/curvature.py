@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from indian_core.tuning.vectors import Array
 
 LANCZOS_VECTORS = 12
 _TOLERANCE = 1e-3

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from indian_core.hyperparameters import ALPHA, BETA, checked
-from indian_core.tuning.curvature import Array, largest_eigenvalue
+from indian_core.tuning.curvature import largest_eigenvalue
 from indian_core.tuning.stability import max_lr
+from indian_core.tuning.vectors import Array
 
 SAFETY = 0.5
 

@@ -102,7 +102,7 @@ def test_flat_concave_and_kinked_losses_are_warned_of() -> None:
         found = suggest_lr(lambda: -ops.sum((0.1 * theta) ** 2), [theta])
     assert found.curvature == pytest.approx(-0.02, rel=1e-3)
     with pytest.warns(UserWarning, match="the loss has kinks"):
-        assert suggest_lr(lambda: ops.sum(ops.abs(theta)), [theta]).lr < 1
+        assert suggest_lr(lambda: ops.sum(ops.abs(theta)), [theta], 0.5, 0.5).lr < 1
 
 
 @pytest.mark.parametrize(

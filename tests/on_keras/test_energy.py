@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from indian_core import momentum_from_psi
+from indian_core import ALPHA, BETA, momentum_from_psi
 from indian_core.energy import lyapunov_energy
 from indian_core.testing import ReferenceINDIAN, problems
 from indian_keras import INDIAN
@@ -84,9 +84,9 @@ def test_mixed_precisions_loss_scaling_is_seen_through() -> None:
     scaled = keras.optimizers.LossScaleOptimizer(inner)
     theta = keras.Variable([1.0] * 3)
     scaled.build([theta])
-    assert float(energy(scaled, 3.0)) == pytest.approx(2 * 1.25 * 3)
+    assert float(energy(scaled, 3.0)) == pytest.approx(2 * (1 + ALPHA * BETA) * 3)
     inner.momentums[0].assign(np.full(3, 2.0))
-    assert float(energy(scaled, 3.0)) == pytest.approx(2 * 1.25 * 3 + 12)
+    assert float(energy(scaled, 3.0)) == pytest.approx(2 * (1 + ALPHA * BETA) * 3 + 12)
 
 
 def test_variables_without_a_momentum_have_no_part_in_it() -> None:
@@ -95,7 +95,7 @@ def test_variables_without_a_momentum_have_no_part_in_it() -> None:
     optimizer = INDIAN(0.1)
     optimizer.build(theta)
     optimizer.momentums[0].assign(np.full(3, 2.0))
-    assert float(energy(optimizer, 3.0)) == pytest.approx(2 * 1.25 * 3 + 12)
+    assert float(energy(optimizer, 3.0)) == pytest.approx(2 * (1 + ALPHA * BETA) * 3 + 12)
 
 
 def test_bad_input_is_refused() -> None:

@@ -99,14 +99,14 @@ def test_flat_concave_and_kinked_losses_are_warned_of() -> None:
         found = suggest_lr(lambda p: -jnp.sum(p**2), 0.1 * params)
     assert found.curvature == pytest.approx(-2, rel=1e-3)
     with pytest.warns(UserWarning, match="the loss has kinks"):
-        assert suggest_lr(lambda p: jnp.sum(jnp.abs(p)), params).lr < 1
+        assert suggest_lr(lambda p: jnp.sum(jnp.abs(p)), params, 0.5, 0.5).lr < 1
 
 
 @pytest.mark.parametrize(
     ("loss_fn", "error", "message"),
     [
         (lambda p: p, ValueError, r"Invalid loss: shape \(3,\), float32"),
-        (lambda p: jnp.sum(p) * 1j, ValueError, r"complex64 \(it must be a scalar\)"),
+        (lambda p: jnp.sum(p) * 1j, ValueError, r"complex64 \(it must be a real scalar\)"),
         (lambda p: jnp.sum(p) * jnp.nan, ValueError, "Invalid loss: nan"),
         (lambda p: jnp.sum(jnp.sqrt(p - 1)), ValueError, "its gradient is NaN or infinite"),
         (lambda p: jnp.sum(jnp.abs(p - 1) ** 1.5), ValueError, "second derivatives are NaN"),

@@ -296,8 +296,8 @@ def test_without_second_derivatives_the_gradients_are_compared(
 ) -> None:
     theta = torch.linspace(0.1, 1.5, size, dtype=dtype, requires_grad=True)
     tanh = NoSecondDerivative.apply
-    found = suggest_lr(lambda: tanh(3 * theta).square().sum(), [theta])
-    expected = suggest_lr(lambda: (3 * theta).tanh().square().sum(), [theta])
+    found = suggest_lr(lambda: tanh(3 * theta).square().sum(), [theta], 0.5, 0.5)
+    expected = suggest_lr(lambda: (3 * theta).tanh().square().sum(), [theta], 0.5, 0.5)
     assert found.lr == pytest.approx(expected.lr, rel=2e-3)
     assert torch.equal(theta, torch.linspace(0.1, 1.5, size, dtype=dtype))
 

@@ -1,0 +1,54 @@
+"""The numbers of a list of arrays as one vector, as an eigensolver wants them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+def join(arrays: Iterable[npt.ArrayLike]) -> Array:
+    """Return all numbers as one vector; a complex one is its real and its imaginary part.
+
+    Args:
+        arrays: Real or complex arrays.
+
+    Examples:
+        >>> join([[1.0, 2.0], [3.0 + 4.0j]])
+        array([1., 2., 3., 4.])
+    """
+    return np.concatenate([np.empty(0), *(_reals(np.ravel(each)) for each in arrays)])
+
+
+def split(
+    vector: Array, shapes: Sequence[tuple[int, ...]], are_complex: Sequence[bool] = ()
+) -> list[npt.NDArray[Any]]:
+    """Return the arrays of these shapes whose numbers are in a vector: what `join` takes apart.
+
+    Args:
+        vector: Their numbers.
+        shapes: The shape of each array.
+        are_complex: Whether each is complex. Nothing: none is.
+
+    Examples:
+        >>> split(np.arange(4.0), [(2,), (1,)], [False, True])
+        [array([0., 1.]), array([2.+3.j])]
+    """
+    found = []
+    for shape, is_complex in zip(shapes, are_complex or [False] * len(shapes), strict=True):
+        count = math.prod(shape) * (2 if is_complex else 1)
+        part, vector = vector[:count], vector[count:]
+        part = np.ascontiguousarray(part).view(np.complex128) if is_complex else part
+        found.append(part.reshape(shape))
+    return found
+
+
+def _reals(numbers: npt.NDArray[Any]) -> Array:
+    if np.iscomplexobj(numbers):
+        return numbers.astype(np.complex128).view(np.float64)
+    return numbers.astype(np.float64)
