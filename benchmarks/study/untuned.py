@@ -28,21 +28,21 @@ from indian_core import METHODS as DEFAULTS
 SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
 SCHEDULES = ("constant", "cosine")
 SEEDS = (1, 2, 3)
-_INDIAN, _INNAPROP = (
+INDIAN, INNAPROP = (
     {name: field.default for name, field in DEFAULTS[method].items()}
     for method in ("INDIAN", "INNAprop")
 )
 # For each method of the study, the learning rates, and what the tables call the two.
 RATES: Mapping[str, Mapping[float, str]] = {
     "INDIAN (.1, 2)": {
-        lr: f"INDIAN(lr={lr:g})" if lr != _INDIAN["lr"] else f"INDIAN(), lr {lr:g}"
+        lr: f"INDIAN(lr={lr:g})" if lr != INDIAN["lr"] else f"INDIAN(), lr {lr:g}"
         for lr in (0.02, 0.05, 0.1)
     },
     "INDIAN, the paper's (.5, .1)": {0.1: "INDIAN(lr=0.1), the paper's (.5, .1)"},
     "SGD-Nesterov": {lr: f"SGD(lr={lr:g}), Nesterov's m = .9" for lr in (0.01, 0.05, 0.1)},
     "Adam": {1e-3: "Adam(), lr 0.001"},
     "AdamW": {1e-3: "AdamW(), lr 0.001"},
-    "INNAprop, its paper's (.1, .9)": {_INNAPROP["lr"]: f"INNAprop(), lr {_INNAPROP['lr']:g}"},
+    "INNAprop, its paper's (.1, .9)": {INNAPROP["lr"]: f"INNAprop(), lr {INNAPROP['lr']:g}"},
     "INNAprop, d .3": {1e-3: "INNAprop.from_adam(damping=0.3), lr 0.001"},
 }
 

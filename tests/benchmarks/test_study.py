@@ -14,7 +14,7 @@ from . import commands
 pytest.importorskip("optax", reason="the study runs in JAX")
 pytest.importorskip("scipy", reason="its points are SciPy's")
 
-from benchmarks.study import cells, methods, picture, runs, summary, tables, workloads
+from benchmarks.study import cells, methods, picture, runs, summary, tables, untuned, workloads
 
 SETTINGS = json.loads((commands.BENCHMARKS / "study" / "settings.json").read_text())
 FILES = [commands.RESULTS / f"study-{cells.slug(name)}.json" for name in SETTINGS["workloads"]]
@@ -197,3 +197,26 @@ def test_the_pages_show_the_tables_of_the_files(page: str) -> None:
     if page == "docs/when.md":
         for content in CONTENTS:
             assert tables.results(content, SETTINGS["sweeps"]["methods"]) in text
+
+
+def test_untuned_runs_begin_with_what_is_the_default() -> None:
+    for method in untuned.RATES:
+        assert method in methods.METHODS
+    alpha, beta = (untuned.INDIAN[name] for name in ("alpha", "beta"))
+    assert f"INDIAN ({alpha:g}, {beta:g})".replace("0.", ".") in untuned.RATES
+
+
+def test_the_untuned_command(tmp_path: Any) -> None:
+    process = commands.run("study.untuned", tmp_path, "--workloads", "digits, MLP, 16")
+    assert process.returncode == 0, process.stderr
+    content = json.loads((tmp_path / "untuned.json").read_text())
+    assert untuned.table(content, "cosine") in process.stdout
+    losses = content["training losses"]["digits, MLP, 16"]["cosine"]
+    assert all(len(each) == len(untuned.SEEDS) for each in losses.values())
+
+
+def test_the_page_shows_what_is_untuned() -> None:
+    content = json.loads((commands.RESULTS / "untuned.json").read_text())
+    text = (commands.BENCHMARKS.parent / "docs" / "when.md").read_text()
+    for schedule in untuned.SCHEDULES:
+        assert untuned.table(content, schedule) in text
