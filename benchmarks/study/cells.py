@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import files
+
 Cells = dict[tuple[str, str], dict[str, Any]]
 
 
-def make(
-    job: dict[str, Any], processor: int, on_steps: Callable[[int], None]
-) -> list[dict[str, Any]]:
+def make(job: dict[str, Any], on_steps: Callable[[int], None]) -> list[dict[str, Any]]:
     """Make a method's cells on a workload: the function of a process of its own."""
-    if processor >= 0:
-        os.sched_setaffinity(0, [processor])
     from benchmarks.study import runs  # noqa: PLC0415 (it loads JAX)
 
     points = runs.trials(job["trials"])
@@ -75,12 +72,7 @@ class File:
     def add(self, cells: Sequence[dict[str, Any]]) -> None:
         """Keep cells, in the file at once."""
         self._cells |= {(c["method"], c["schedule"]): c for c in cells}
-        lines = ",\n".join(json.dumps(c, allow_nan=False) for c in self._cells.values())
-        head = "".join(f"{json.dumps(k)}: {json.dumps(v)},\n" for k, v in self._head.items())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_suffix(".new")
-        beside.write_text("{\n" + head + '"cells": [\n' + lines + "\n]\n}\n")
-        beside.replace(self.path)
+        files.write(self.path, self._head | {"cells": list(self._cells.values())})
 
 
 def slug(workload: str) -> str:
