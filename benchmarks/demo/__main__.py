@@ -12,38 +12,34 @@ curves, and demo.json, the numbers that made them, in the output folder.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import RESULTS, command, data, grid, tables, workers
+from benchmarks.demo import picture, tables
+from benchmarks.harness import RESULTS, command, data, files, grid, workers
 from benchmarks.harness.log import Log, Result
 from benchmarks.harness.runs import Run
 
-HERE = Path(__file__).parent
-SETTINGS = HERE / "settings.json"
-STEP_SIZES = RESULTS / "demo-step-sizes.json"
+SETTINGS = Path(__file__).with_name("settings.json")
 COMPARED = "INDIAN"
 
 
+@command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     settings = json.loads(SETTINGS.read_text())
-    try:
-        workers.check_installed(options.frameworks)
-        name = data.load(options.data).name
-        (tune if options.tune else demo)(settings, options, name)
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    workers.check_installed(options.frameworks)
+    dataset = data.load(options.data)
+    (tune if options.tune else demo)(settings, options, dataset)
 
 
-def demo(settings: dict[str, Any], options: argparse.Namespace, name: str) -> None:
-    from benchmarks.harness import figure, plots  # noqa: PLC0415 (tuning draws nothing)
-
+def demo(settings: dict[str, Any], options: argparse.Namespace, dataset: data.Dataset) -> None:
+    name = dataset.name
     step_sizes = _read_step_sizes(options.step_sizes, settings["optimizers"])
     if step_sizes["data"] != name:
         print(f"The step sizes were found on {step_sizes['data']}: --tune finds them for {name}.")
@@ -56,15 +52,16 @@ def demo(settings: dict[str, Any], options: argparse.Namespace, name: str) -> No
             settings["seeds"] if framework == options.frameworks[0] else settings["seeds"][:1],
         )
     ]
-    results = _make(runs, options, name, "demo.json")
-    figure.save(plots.curves(results, name, COMPARED), options.output / "demo.png")
+    results = _made(runs, options, dataset)
+    Log(options.output / "demo.json", name).add(*results)
+    files.save(picture.curves(results, name, COMPARED), options.output / "demo.png")
     print(tables.results(results))
     if len(options.frameworks) > 1:
         print(tables.agreement(results, COMPARED))
     print(f"Curves: {options.output / 'demo.png'}, their numbers: {options.output / 'demo.json'}")
 
 
-def tune(settings: dict[str, Any], options: argparse.Namespace, name: str) -> None:
+def tune(settings: dict[str, Any], options: argparse.Namespace, dataset: data.Dataset) -> None:
     search = settings["grid"]
     runs = [
         run
@@ -79,17 +76,17 @@ def tune(settings: dict[str, Any], options: argparse.Namespace, name: str) -> No
             search["seeds"],
         )
     ]
-    results = _make(runs, options, name, "tune.json")
+    results = _made(runs, options, dataset)
     found = {optimizer: grid.as_dict(table) for optimizer, table in grid.losses(results).items()}
     content = {
         "made by": f"python -m benchmarks.demo --tune --frameworks {options.frameworks[0]}",
-        "data": name,
+        "data": dataset.name,
         "epochs": runs[0].epochs,
         "seeds": search["seeds"],
         "software": results[0].software,
         "optimizers": found,
     }
-    options.step_sizes.write_text(json.dumps(content, indent=1) + "\n")
+    files.write(options.step_sizes, content)
     print(tables.step_sizes(found))
     print(f"Written to {options.step_sizes}")
 
@@ -115,21 +112,15 @@ def _run(
     )
 
 
-def _make(
-    runs: Sequence[Run], options: argparse.Namespace, name: str, log_name: str
-) -> list[Result]:
-    """Make those runs that the log does not hold yet, under a progress bar."""
-    options.output.mkdir(parents=True, exist_ok=True)
-    log = Log(options.output / log_name, name, options.resume)
-    missing = [run for run in runs if run not in log]
-    if len(missing) < len(runs):
-        print(f"{len(runs) - len(missing)} of {len(runs)} runs are already in {log_name}.")
-    samples = len(data.load(options.data).train_labels)
-    steps = sum(run.epochs * (samples // run.batch_size) for run in missing)
-    with tqdm(total=steps, unit="step", disable=not missing) as bar:
-        for result in workers.train_all(missing, options.data, bar):
-            log.add(result)
-    return [log[run] for run in runs]
+def _made(runs: Sequence[Run], options: argparse.Namespace, dataset: data.Dataset) -> list[Result]:
+    """Make the runs under a progress bar, framework by framework."""
+    steps = sum(run.epochs * (len(dataset.train_labels) // run.batch_size) for run in runs)
+    results = []
+    with tqdm(total=steps, unit="step") as bar:
+        for framework, mine in itertools.groupby(runs, key=lambda run: run.framework):
+            bar.set_description(framework)
+            results += workers.train_all(list(mine), options.data, bar)
+    return results
 
 
 def _read_step_sizes(path: Path, optimizers: dict[str, Any]) -> dict[str, Any]:
@@ -148,14 +139,14 @@ def _read_step_sizes(path: Path, optimizers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = command.parser("demo", __doc__)
+    parser = command.parser("demo", __doc__, output="demo-results")
     add = parser.add_argument
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
     add("--epochs", type=command.positive, metavar="N", help="passes over the data (default: 10)")
-    add("--output", type=Path, default="demo-results", metavar="DIR", help="(%(default)s)")
     add(
         "--frameworks",
         nargs="+",
+        choices=workers.FRAMEWORKS,
         default=workers.FRAMEWORKS,
         metavar="NAME",
         help="of torch, keras and jax (all); KERAS_BACKEND chooses Keras's backend",
@@ -163,12 +154,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--step-sizes",
         type=Path,
-        default=STEP_SIZES,
+        default=RESULTS / "demo-step-sizes.json",
         metavar="FILE",
         help="the step sizes to use; what --tune writes (those found on digits)",
     )
     add("--tune", action="store_true", help="find step sizes, in the first framework named")
-    add("--resume", action="store_true", help="keep the runs that an interrupted command finished")
     return parser.parse_args(arguments)
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,36 +23,26 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.figure1 import tables, valley
+from benchmarks.figure1 import picture, tables, valley
 from benchmarks.figure1.valley import Panel, measures
-from benchmarks.harness import RESULTS, apart, command, workers
+from benchmarks.harness import apart, command, workers
+from benchmarks.harness.files import leave, rounded
 
-HERE = Path(__file__).parent
-SETTINGS = HERE / "settings.json"
+SETTINGS = Path(__file__).with_name("settings.json")
 POINTS = 500  # of a curve, in the file
 SWING = 0.01  # a way that is too short to count as an oscillation
 
 Paths = dict[str, np.ndarray]
 
 
+@command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
     settings = json.loads(SETTINGS.read_text())
     options = _options(arguments, settings)
-    try:
-        workers.check_installed([name for name in options.framework if name != "numpy"])
-        software, paths = _trace(settings, options)
-    except (ValueError, ImportError, RuntimeError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    content = summary(settings, options, software, paths)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "figure1.json").write_text(json.dumps(content) + "\n")
+    workers.check_installed([name for name in options.framework if name != "numpy"])
+    content = summary(settings, options, *_trace(settings, options))
     print(tables.losses(content), tables.oscillations(content), sep="\n\n")
-
-    from benchmarks.figure1.picture import picture  # noqa: PLC0415 (it takes a while to load)
-    from benchmarks.harness.figure import save  # noqa: PLC0415
-
-    save(picture(content), options.output / "figure1.png")
-    print(f"\n{options.output / 'figure1'}.json and .png")
+    leave(options.output, "figure1", content, picture.picture(content))
 
 
 def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[str, str], Paths]:
@@ -65,13 +54,12 @@ def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[
     with tqdm(total=len(options.framework) * options.iterations, unit="step") as bar:
         for framework in options.framework:
             bar.set_description(framework)
-            backend = workers.keras_backend() if framework == "keras" else ""
             # NumPy, to which all is compared, has but one device.
             device = "cpu" if framework == "numpy" else options.device
             software[framework], path = apart.call(
                 valley.trace,
                 *(framework, panels, settings["lr"], options.iterations, settings["every"], device),
-                environment=apart.environment(framework, device, backend),
+                environment=workers.environment(framework, device),
                 bar=bar,
             )
             paths[framework] = np.concatenate([np.tile(start, (1, len(panels), 1)), path])
@@ -101,25 +89,23 @@ def summary(
         farthest = int(np.abs(path).max(axis=1).argmax())
         found = {
             "swings across": measures.swings(across, SWING),
-            "travel across": _digits(measures.travel(across)),
+            "travel across": measures.travel(across),
             "swings along": measures.swings(along, SWING),
-            "travel along": _digits(measures.travel(along)),
-            "farthest point": _digits(path[farthest]),
+            "travel along": measures.travel(along),
+            "farthest point": path[farthest],
             "reached at": int(iterations[farthest]),
             "loss at marks": {
-                framework: _digits(measures.losses(other[[mark // every for mark in marks], i]))
+                framework: measures.losses(other[[mark // every for mark in marks], i])
                 for framework, other in paths.items()
             },
-            "largest difference": {name: _digits(d.max(), 3) for name, d in distance.items()},
         }
+        differences = {"largest difference": {name: d.max() for name, d in distance.items()}}
         if "expected" in panel:  # it is one of the figure's own
-            found |= {
-                "theta_1": _digits(path[thin, 0]),
-                "theta_2": _digits(path[thin, 1]),
-                "loss": _digits(measures.losses(path[thin])),
-                "difference": {name: _digits(d[thin], 3) for name, d in distance.items()},
-            }
-        panels.append(panel | found)
+            curve = path[thin]
+            found |= dict(zip(("theta_1", "theta_2"), curve.T, strict=True))
+            found["loss"] = measures.losses(curve)
+            differences["difference"] = {name: d[thin] for name, d in distance.items()}
+        panels.append(panel | rounded(found, 6) | rounded(differences, 3))
     return {
         "made by": "python -m benchmarks.figure1",
         "software": software,
@@ -130,13 +116,6 @@ def summary(
         "iteration": iterations[thin].tolist(),
         "panels": panels,
     }
-
-
-def _digits(value: Any, digits: int = 6) -> Any:
-    """Return a number or an array as JSON holds it, with so many digits."""
-    if np.ndim(value) == 0:
-        return float(f"{value:.{digits}g}")
-    return [_digits(one, digits) for one in value]
 
 
 def _options(arguments: Sequence[str] | None, settings: dict[str, Any]) -> argparse.Namespace:
@@ -152,7 +131,6 @@ def _options(arguments: Sequence[str] | None, settings: dict[str, Any]) -> argpa
     )
     add("--device", choices=["cpu", "cuda"], default="cpu", help="of the frameworks (%(default)s)")
     add("--iterations", type=int, default=settings["iterations"], metavar="N", help="(%(default)s)")
-    add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     options = parser.parse_args(arguments)
     every = settings["every"]
     if options.iterations <= 0 or options.iterations % every:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.harness.tables import table
@@ -9,44 +10,41 @@ from benchmarks.harness.tables import table
 
 def losses(content: dict[str, Any]) -> str:
     """Return a row for each panel in each framework: J, and how far it is from NumPy's path."""
-    header = ["panel", "computed with", *(f"J at {mark:,}" for mark in content["marks"])]
-    header.append(f"difference in {content['iterations']:,}")
+    marks, software = content["marks"], content["software"]
+
+    def row(panel: str, name: str, found: Sequence[float], difference: str) -> dict[str, str]:
+        at_marks = {
+            f"J at {mark:,}": f"{loss:.3g}" for mark, loss in zip(marks, found, strict=False)
+        }
+        start = {"panel": panel, "computed with": name}
+        return start | at_marks | {f"difference in {content['iterations']:,}": difference}
+
     rows = []
     for panel in content["panels"]:
         if "expected" in panel:
-            expected = panel["expected"][: len(content["marks"])]
-            rows.append([panel["name"], "(expected)", *(f"{loss:.3g}" for loss in expected), ""])
-        for framework, versions in content["software"].items():
-            found = [f"{loss:.3g}" for loss in panel["loss at marks"][framework]]
+            rows.append(row(panel["name"], "(expected)", panel["expected"], ""))
+        for framework, found in panel["loss at marks"].items():
             difference = panel["largest difference"].get(framework)
             text = "" if difference is None else f"{difference:.1e}"
-            rows.append([panel["name"], versions, *found, text])
-    return table(header, rows)
+            rows.append(row(panel["name"], software[framework], found, text))
+    return table(rows)
 
 
 def oscillations(content: dict[str, Any]) -> str:
     """Return a row for each panel: how much it swings across the valley and along it."""
-    header = (
-        "panel",
-        "alpha",
-        "beta",
-        "turns back across the valley",
-        "way across",
-        "turns back along it",
-        "way along",
-        "farthest from 0",
+    return table(
+        [
+            {
+                "panel": panel["name"],
+                "alpha": f"{panel['alpha']:g}",
+                "beta": f"{panel['beta']:g}",
+                "turns back across the valley": f"{panel['swings across']}",
+                "way across": f"{panel['travel across']:.2f}",
+                "turns back along it": f"{panel['swings along']}",
+                "way along": f"{panel['travel along']:.2f}",
+                "farthest from 0": "({:.1f}, {:.1f})".format(*panel["farthest point"])
+                + f" at {panel['reached at']:,}",
+            }
+            for panel in content["panels"]
+        ]
     )
-    rows = [
-        (
-            panel["name"],
-            f"{panel['alpha']:g}",
-            f"{panel['beta']:g}",
-            f"{panel['swings across']}",
-            f"{panel['travel across']:.2f}",
-            f"{panel['swings along']}",
-            f"{panel['travel along']:.2f}",
-            "({:.1f}, {:.1f})".format(*panel["farthest point"]) + f" at {panel['reached at']:,}",
-        )
-        for panel in content["panels"]
-    ]
-    return table(header, rows)

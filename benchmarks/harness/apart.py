@@ -5,35 +5,25 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any, Protocol
-
-# A GPU that a framework sees it also uses. Curves of frameworks are compared on the CPU, where
-# float32 is float32: on a GPU, convolutions may round their inputs to fewer bits.
-DEVICES = {"cpu": {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}, "cuda": {}}
 
 
 class Bar(Protocol):
     """What is needed of a tqdm progress bar."""
 
     def update(self, steps: int) -> Any: ...
-    def set_description(self, text: str) -> Any: ...
-
-
-def environment(framework: str, device: str, keras_backend: str) -> dict[str, str]:
-    """Return the variables for a framework's process on "cpu", where it sees no GPU, or "cuda"."""
-    variables = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    if framework == "keras":
-        variables["KERAS_BACKEND"] = keras_backend
-    if device == "cpu":
-        # Kernels of a few numbers are done before a second thread has been woken.
-        variables["OMP_NUM_THREADS"] = "1"
-    return variables | DEVICES[device]
 
 
 def call(
-    function: Callable[..., Any], *arguments: Any, environment: Mapping[str, str], bar: Bar
+    function: Callable[..., Any],
+    *arguments: Any,
+    environment: Mapping[str, str],
+    bar: Bar,
+    processors: Sequence[int] = (),
 ) -> Any:
     """Return ``function(*arguments, on_steps)``, computed in a new Python process.
 
@@ -43,35 +33,24 @@ def call(
         arguments: What it takes before that; they and the result must pickle.
         environment: Variables that the process has beside its parent's.
         bar: A progress bar, updated by the steps made.
+        processors: Those that it may use, by number; all by default.
 
     Raises:
         RuntimeError: If the function raises, or the process ends without a result.
     """
-    running = messages(function, *arguments, environment=environment)
-    while True:
-        try:
-            bar.update(next(running))
-        except StopIteration as end:
-            return end.value
-
-
-def messages(
-    function: Callable[..., Any], *arguments: Any, environment: Mapping[str, str]
-) -> Generator[Any, None, Any]:
-    """Run ``function(*arguments, send)`` likewise; yield what it sends, and return its result."""
     name = f"{function.__module__}.{function.__name__}"
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.NamedTemporaryFile("r", errors="replace") as terminal:
-        job = (sender, terminal.name, dict(environment), function, arguments)
+        job = (sender, terminal.name, dict(environment), processors, function, arguments)
         process = context.Process(target=_answer, args=job, daemon=True)
         process.start()
         sender.close()
         try:
             while True:
                 kind, value = receiver.recv()
-                if kind == "message":
-                    yield value
+                if kind == "steps":
+                    bar.update(value)
                 elif kind == "result":
                     return value
                 else:
@@ -91,17 +70,50 @@ def _answer(
     sender: Connection,
     terminal: str,
     variables: dict[str, str],
+    processors: Sequence[int],
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
     os.environ.update(variables)
+    if processors and hasattr(os, "sched_setaffinity"):
+        # Before a framework starts its threads, one for each processor that it sees.
+        os.sched_setaffinity(0, processors)
     # What the frameworks say, their C++ code included, must not disturb a progress bar.
     with open(terminal, "w") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
     try:
-        result = function(*arguments, lambda value: sender.send(("message", value)))
+        result = function(*arguments, lambda steps: sender.send(("steps", steps)))
     except Exception as error:  # whatever it is, the parent reports it
         sender.send(("error", f"{type(error).__name__}: {error}"))
     else:
         sender.send(("result", result))
+
+
+def several(
+    make: Callable[[Any, Sequence[int]], Any], jobs: Iterable[Any], processes: int
+) -> Iterator[tuple[Any, Any]]:
+    """Yield each job and what ``make(job, processors)`` returns, as they are done.
+
+    So many are made at a time, in threads, each with a share of the processors. (Several small
+    networks keep several processors busier than one does.)
+    """
+    available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    shares: SimpleQueue[Sequence[int]] = SimpleQueue()
+    for i in range(processes):
+        shares.put(available[i % len(available) :: processes] if available else ())
+
+    def one(job: Any) -> tuple[Any, Any]:
+        share = shares.get()
+        try:
+            return job, make(job, share)
+        finally:
+            shares.put(share)
+
+    with ThreadPoolExecutor(processes) as pool:
+        futures = [pool.submit(one, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

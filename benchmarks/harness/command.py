@@ -1,17 +1,30 @@
-"""What the commands share: their parser, and a type of its arguments."""
+"""What the commands share: their parser, a type of its arguments, and how they fail."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import RESULTS
 
 
-def parser(study: str, description: str | None) -> argparse.ArgumentParser:
+def parser(
+    study: str, description: str | None, output: Path | str | None = RESULTS
+) -> argparse.ArgumentParser:
     """Return the parser of ``python -m benchmarks.<study>``; its help is a module's docstring."""
-    return argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{study}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    if output:
+        made.add_argument(
+            "--output", type=Path, default=output, metavar="DIR", help="(%(default)s)"
+        )
+    return made
 
 
 def positive(text: str) -> int:
@@ -19,3 +32,12 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
+
+
+@contextlib.contextmanager
+def in_words() -> Iterator[None]:
+    """Exit with the error's text where it says what a user can put right."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")

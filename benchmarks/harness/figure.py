@@ -1,11 +1,12 @@
-"""Colours and lines that the colour-blind tell apart, and how a figure becomes a file."""
+"""Colours and lines that the colour-blind tell apart, and bands between curves."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from matplotlib.figure import Figure
+import numpy as np
+from matplotlib.axes import Axes
 
 # Okabe and Ito's.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -18,6 +19,7 @@ LINES: tuple[dict[str, Any], ...] = (
 )
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure into a PNG file that depends on nothing but the figure."""
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+def band(axes: Axes, x: Sequence[float], curves: np.ndarray, colour: str) -> None:
+    """Shade what lies between the lowest and the highest of some curves."""
+    low, high = curves.min(axis=0), curves.max(axis=0)
+    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)

@@ -13,8 +13,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .files import rounded
 from .log import Result
-from .numbers import rounded
 from .runs import Run
 
 _DIGITS = 4  # of a loss in a file
@@ -77,15 +77,10 @@ def best(table: dict[Point, float]) -> Point:
 
 def as_dict(table: dict[Point, float]) -> dict[str, Any]:
     """Return an optimizer's grid as JSON holds it."""
-    rows = [
-        [*dict(point.choice).values(), point.lr, point.power, rounded(loss, _DIGITS)]
-        for point, loss in table.items()
-    ]
-    found = best(table)
-    columns = [*dict(found.choice), "lr", "power", "loss"]
-    return {
-        **found.as_dict(),
+    found, losses = best(table), rounded(list(table.values()), _DIGITS)
+    rows = zip(table, losses, strict=True)
+    return found.as_dict() | {
         "loss": rounded(table[found], _DIGITS),
-        "columns": columns,
-        "grid": rows,
+        "columns": [*dict(found.choice), "lr", "power", "loss"],
+        "grid": [[*dict(p.choice).values(), p.lr, p.power, loss] for p, loss in rows],
     }

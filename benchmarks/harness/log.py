@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .numbers import rounded
+from . import files
 from .runs import Record, Run
 
 
@@ -25,7 +24,7 @@ class Log:
     """The results in a JSON file, by run.
 
     Args:
-        path: The file; its folder must exist.
+        path: The file.
         data: The data set that all runs are made on.
         resume: Whether to start from the results that the file holds, if it is there. Otherwise
             it is replaced when the first result comes.
@@ -55,39 +54,21 @@ class Log:
     def __iter__(self) -> Iterator[Result]:
         return iter(self._results.values())
 
-    def add(self, result: Result) -> None:
-        """Add a result, and write the file anew."""
-        self._results[_key(result.run)] = result
-        runs = ",\n".join(_dumps(_entry(result)) for result in self)
-        text = f'{{"data": {_dumps(self._data)}, "runs": [\n{runs}\n]}}\n'
-        # A process that is stopped here leaves the old file or the new one, never half of it.
-        unfinished = self._path.with_name(self._path.name + ".unfinished")
-        unfinished.write_text(text)
-        os.replace(unfinished, self._path)
+    def add(self, *results: Result) -> None:
+        """Add results, and write the file anew."""
+        self._results |= {_key(result.run): result for result in results}
+        files.write(self._path, {"data": self._data, "runs": [_entry(result) for result in self]})
 
 
 def _key(run: Run) -> str:
     return json.dumps(run.as_dict(), sort_keys=True)
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, allow_nan=False)
-
-
 def _entry(result: Result) -> dict[str, Any]:
     """Return a result as JSON holds it: a list per quantity, null for NaN and infinity."""
-    columns = {
-        name: [_digits(value) for value in column]
-        for name, column in zip(Record._fields, zip(*result.records, strict=True), strict=True)
-    }
-    return {"run": result.run.as_dict(), "software": result.software} | columns
-
-
-def _digits(value: float) -> float | None:
+    columns = dict(zip(Record._fields, zip(*result.records, strict=True), strict=True))
     # Nine digits tell any two float32 numbers apart.
-    if isinstance(value, int):
-        return value
-    return rounded(value, 9)
+    return {"run": result.run.as_dict(), "software": result.software} | files.rounded(columns, 9)
 
 
 def _result(entry: dict[str, Any]) -> Result:

@@ -1,8 +1,9 @@
-"""A run in JAX and optax, in plain functions."""
+"""Runs in JAX and optax: any number that differ in step size and seed, under one `jax.vmap`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_optax import from_sgd, indian, innaprop_from_adam, power_decay
+from indian_optax import from_sgd, indian, innaprop_from_adam
 
 from . import banded
 from .networks import Layer, Weights
@@ -20,78 +21,66 @@ VERSIONS = f"jax {jax.__version__}, optax {optax.__version__}"
 
 
 class Trainer:
-    """See `runs.Trainer`."""
+    """See `runs.Trainer`. The networks are side by side: an axis of runs comes first everywhere.
+
+    Each makes the steps that it would make alone, to rounding.
+    """
 
     def __init__(
         self,
-        run: Run,
+        runs: Sequence[Run],
         layers: Sequence[Layer],
-        weights: Weights,
+        weights: Sequence[Weights],
         images: np.ndarray,
         labels: np.ndarray,
     ) -> None:
-        self.images, self.labels = jnp.asarray(images), jnp.asarray(labels)
-        self.params = jax.tree.map(jnp.asarray, weights)
-        transformation = optimizer(run.rule, run.hyperparameters, power_decay(run.lr, run.power))
-        self.state = transformation.init(self.params)
-        self._key = jax.random.key(run.seed)  # for dropout
+        params = jax.tree.map(lambda *each: jnp.stack(each), *weights)
+        keys = jnp.stack([jax.random.key(run.seed) for run in runs])  # for dropout
+        lrs = jnp.array([run.lr for run in runs], jnp.float32)
+        self._fixed = jnp.asarray(images), jnp.asarray(labels)
 
-        def forward(params: Any, images: jax.Array) -> jax.Array:
-            return network(layers, params, images)
-
-        def step(params: Any, state: Any, images: Any, labels: Any, batch: Any, key: Any) -> Any:
+        def step(run: Any, batch: Any, fixed: Any) -> Any:
+            lr, params, state, key = run
             key, mine = jax.random.split(key)
-            gradients = jax.grad(loss)(params, layers, images[batch], labels[batch], mine)
-            updates, state = transformation.update(gradients, state, params)
-            return optax.apply_updates(params, updates), state, key
+            gradients = jax.grad(loss)(params, layers, *(each[batch] for each in fixed), mine)
+            updates, state = optimizer(runs[0], lr).update(gradients, state, params)
+            return lr, optax.apply_updates(params, updates), state, key
 
-        self._forward = jax.jit(forward)
-        self._step = jax.jit(step, donate_argnums=(0, 1))
+        # What does not move is an argument too, or XLA would make a constant of all the images.
+        def steps(moving: Any, batches: jax.Array, fixed: Any) -> Any:
+            each = jax.vmap(step, in_axes=(0, 0, None))
+            return jax.lax.scan(lambda run, batch: (each(run, batch, fixed), None), moving, batches)
 
-    def train(self, batches: np.ndarray, on_step: Callable[[], None]) -> None:
-        for batch in batches:
-            self.params, self.state, self._key = self._step(
-                self.params, self.state, self.images, self.labels, batch, self._key
-            )
-            on_step()
-        jax.block_until_ready(self.params)
+        states = jax.vmap(lambda lr, params: optimizer(runs[0], lr).init(params))(lrs, params)
+        self._moving = lrs, params, states, keys
+        self._steps = jax.jit(steps, donate_argnums=0)
+        self._forward = jax.jit(jax.vmap(functools.partial(network, layers), in_axes=(0, None)))
+
+    def train(self, batches: np.ndarray) -> None:
+        batches = np.swapaxes(batches, 0, 1)
+        self._moving, _ = jax.block_until_ready(self._steps(self._moving, batches, self._fixed))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        return np.asarray(self._forward(self.params, images))
+        return np.asarray(self._forward(self._moving[1], images))
 
 
-def optimizer(
-    rule: str, h: Mapping[str, Any], learning_rate: optax.Schedule
-) -> optax.GradientTransformation:
-    match rule:
-        case "indian":
-            return indian(learning_rate, h["alpha"], h["beta"], h["initial_speed"])
-        case "indian from_sgd":
-            return from_sgd(learning_rate, h["momentum"], damping=h["damping"])
-        case "innaprop from_adam":
-            return innaprop_from_adam(
-                learning_rate,
-                h["beta_1"],
-                h["beta_2"],
-                h["epsilon"],
-                h["weight_decay"],
-                damping=h["damping"],
-            )
-        case "sgd" | "nesterov":
-            return optax.sgd(learning_rate, h["momentum"], nesterov=rule == "nesterov")
-        case "adam":
-            return optax.adam(learning_rate, b1=h["beta_1"], b2=h["beta_2"], eps=h["epsilon"])
-        case "adamw":
-            return optax.adamw(
-                learning_rate,
-                h["beta_1"],
-                h["beta_2"],
-                h["epsilon"],
-                weight_decay=h["weight_decay"],
-            )
-        case "adagrad":
-            return optax.adagrad(learning_rate, h["initial_accumulator_value"], eps=h["epsilon"])
-    raise ValueError(f"Invalid rule: {rule!r}")
+RULES: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "indian": indian,
+    "indian from_sgd": from_sgd,
+    "innaprop from_adam": innaprop_from_adam,
+    "sgd": optax.sgd,
+    "nesterov": functools.partial(optax.sgd, nesterov=True),
+    "adam": optax.adam,
+    "adamw": optax.adamw,
+    "adagrad": optax.adagrad,
+}
+WORDS = {"beta_1": "b1", "beta_2": "b2", "epsilon": "eps"}  # optax's own
+
+
+def optimizer(run: Run, lr: Any) -> optax.GradientTransformation:
+    """Return the run's optimizer at another initial step size, a traced one."""
+    h = {WORDS.get(name, name): value for name, value in run.hyperparameters.items()}
+    return RULES[run.rule](lambda count: lr * (count + 1.0) ** -run.power, **h)
 
 
 def loss(
@@ -100,30 +89,16 @@ def loss(
     images: jax.Array,
     labels: jax.Array,
     key: jax.Array | None = None,
-    **options: Any,
 ) -> jax.Array:
     """Return the mean cross-entropy in training, where dropout has its say."""
-    logits = network(layers, params, images, key, **options)
+    logits = network(layers, params, images, key)
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
 def network(
-    layers: Sequence[Layer],
-    params: Any,
-    x: jax.Array,
-    key: jax.Array | None = None,
-    as_products: bool = False,
+    layers: Sequence[Layer], params: Any, x: jax.Array, key: jax.Array | None = None
 ) -> jax.Array:
-    """Return the network's outputs.
-
-    Args:
-        layers: The layers.
-        params: Their weights.
-        x: Images.
-        key: For dropout, in training.
-        as_products: Whether to make convolutions of few channels as in `banded`, together with a
-            mean-pool behind them.
-    """
+    """Return the network's outputs: its layers, their weights, images, and a key for dropout."""
     remaining = iter(params)
     pooled = False
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
@@ -131,9 +106,7 @@ def network(
             case "pad-to":
                 x = jnp.pad(x, ((0, 0), *layer.padding, (0, 0)))
             case "conv" | "valid-conv":
-                pool = _product_with_pool(layer, following) if as_products else None
-                x = _convolution(x, layer, *next(remaining), pool)
-                pooled = pool is not None and pool > 1
+                x, pooled = _convolution(x, layer, *next(remaining), following)
             case "relu":
                 x = jax.nn.relu(x)
             case "tanh":
@@ -154,27 +127,20 @@ def network(
     return x
 
 
-def _product_with_pool(layer: Layer, following: Layer | None) -> int | None:
-    """Return the windows' size of the mean-pool behind, 1 without one, None for XLA's own."""
-    if layer.input_shape[-1] > banded.MAXIMAL_CHANNELS:
-        return None
-    if following is None or following.kind != "mean-pool":
-        return 1
-    size, stride = following.window
-    return size if size == stride else 1
-
-
 def _convolution(
-    x: jax.Array, layer: Layer, kernel: jax.Array, bias: jax.Array, pool: int | None
-) -> jax.Array:
+    x: jax.Array, layer: Layer, kernel: jax.Array, bias: jax.Array, following: Layer | None
+) -> tuple[jax.Array, bool]:
+    """Return the convolution, and whether a mean-pool that follows is already in it."""
     if layer.kind == "conv":
         x = jnp.pad(x, ((0, 0), *layer.padding, (0, 0)))
-    if pool is not None:
-        return banded.convolution(x, kernel, pool) + bias
+    # XLA's convolutions of several networks at once are slow on a CPU, and good on a GPU.
+    if jax.default_backend() == "cpu" and x.shape[-1] <= banded.MAXIMAL_CHANNELS:
+        size, stride = following.window if following and following.kind == "mean-pool" else (1, 1)
+        pool = size if size == stride else 1
+        return banded.convolution(x, kernel, pool) + bias, pool > 1
     numbers = ("NHWC", "HWIO", "NHWC")
-    return (
-        jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers) + bias
-    )
+    found = jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers)
+    return found + bias, False
 
 
 def _windows(x: jax.Array, layer: Layer, start: float, combine: Callable[..., Any]) -> jax.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,101 +22,111 @@ class Trainer:
 
     def __init__(
         self,
-        run: Run,
+        runs: Sequence[Run],
         layers: Sequence[Layer],
-        weights: Weights,
+        weights: Sequence[Weights],
         images: np.ndarray,
         labels: np.ndarray,
     ) -> None:
+        (run,) = runs  # one at a time
         keras.utils.set_random_seed(run.seed)  # for dropout
-        self.model = network(layers, weights)
-        self.model.compile(
-            optimizer=optimizer(run),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
+        self.model = network(layers, *weights)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.model.compile(optimizer(run), loss)
         self.images, self.labels = images, labels
 
-    def train(self, batches: np.ndarray, on_step: Callable[[], None]) -> None:
+    def train(self, batches: np.ndarray) -> None:
         order = batches.ravel()
-        self.model.fit(
-            self.images[order],
-            self.labels[order],
-            batch_size=batches.shape[1],
-            shuffle=False,
-            verbose=0,
-            callbacks=[_EachStep(on_step)],
-        )
+        data = self.images[order], self.labels[order]
+        self.model.fit(*data, batch_size=batches.shape[-1], shuffle=False, verbose=0)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        return self.model.predict_on_batch(images)
+        return self.model.predict_on_batch(images)[None]
 
 
-class _EachStep(keras.callbacks.Callback):
-    def __init__(self, on_step: Callable[[], None]) -> None:
-        super().__init__()
-        self._on_step = on_step
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._on_step()
+RULES: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
+    "indian": INDIAN,
+    "indian from_sgd": INDIAN.from_sgd,
+    "innaprop from_adam": INNAprop.from_adam,
+    "sgd": keras.optimizers.SGD,
+    "nesterov": functools.partial(keras.optimizers.SGD, nesterov=True),
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "adagrad": keras.optimizers.Adagrad,
+}
 
 
 def optimizer(run: Run) -> keras.optimizers.Optimizer:
-    h = run.hyperparameters
-    learning_rate = PowerDecay(run.lr, power=run.power)
-    match run.rule:
-        case "indian":
-            return INDIAN(learning_rate, h["alpha"], h["beta"], h["initial_speed"])
-        case "indian from_sgd":
-            return _on_schedule(INDIAN.from_sgd(run.lr, h["momentum"], damping=h["damping"]), run)
-        case "innaprop from_adam":
-            return _on_schedule(INNAprop.from_adam(run.lr, **h), run)
-        case "sgd" | "nesterov":
-            return keras.optimizers.SGD(learning_rate, h["momentum"], run.rule == "nesterov")
-        case "adam":
-            return keras.optimizers.Adam(learning_rate, h["beta_1"], h["beta_2"], h["epsilon"])
-        case "adamw":
-            return keras.optimizers.AdamW(
-                learning_rate, h["weight_decay"], h["beta_1"], h["beta_2"], h["epsilon"]
-            )
-        case "adagrad":
-            return keras.optimizers.Adagrad(
-                learning_rate, h["initial_accumulator_value"], h["epsilon"]
-            )
-    raise ValueError(f"Invalid rule: {run.rule!r}")
-
-
-def _on_schedule(optimizer: keras.optimizers.Optimizer, run: Run) -> keras.optimizers.Optimizer:
+    """Return the run's optimizer: the words of a run are Keras's own."""
+    found = RULES[run.rule](run.lr, **run.hyperparameters)
     if run.power:
-        optimizer.learning_rate = PowerDecay(float(optimizer.learning_rate), power=run.power)
-    return optimizer
+        found.learning_rate = PowerDecay(float(found.learning_rate), power=run.power)
+    return found
 
 
 def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
+    """Return the network, its images in NumPy's layout."""
+    keras.config.set_image_data_format("channels_last")
     model = keras.Sequential([keras.Input(layers[0].input_shape)])
     for layer in layers:
         match layer.kind:
             case "pad-to":
-                model.add(keras.layers.ZeroPadding2D(layer.padding, data_format="channels_last"))
+                model.add(keras.layers.ZeroPadding2D(layer.padding))
             case "conv" | "valid-conv":
                 padding = "same" if layer.kind == "conv" else "valid"
-                model.add(
-                    keras.layers.Conv2D(
-                        *layer.numbers, padding=padding, data_format="channels_last"
-                    )
-                )
-            case "dropout":
-                model.add(keras.layers.Dropout(layer.numbers[0] / 100))
-            case "relu":
-                model.add(keras.layers.ReLU())
-            case "tanh":
-                model.add(keras.layers.Activation("tanh"))
-            case "max-pool":
-                model.add(keras.layers.MaxPooling2D(*layer.window, data_format="channels_last"))
-            case "mean-pool":
-                model.add(keras.layers.AveragePooling2D(*layer.window, data_format="channels_last"))
+                model.add(keras.layers.Conv2D(*layer.numbers, padding=padding))
             case "dense":
                 if len(layer.input_shape) == 3:
-                    model.add(keras.layers.Flatten(data_format="channels_last"))
+                    model.add(keras.layers.Flatten())
                 model.add(keras.layers.Dense(layer.numbers[0]))
+            case "dropout":
+                model.add(keras.layers.Dropout(layer.numbers[0] / 100))
+            case "max-pool":
+                model.add(keras.layers.MaxPooling2D(*layer.window))
+            case "mean-pool":
+                model.add(keras.layers.AveragePooling2D(*layer.window))
+            case activation:
+                model.add(keras.layers.Activation(activation))
     model.set_weights([array for pair in weights for array in pair])
     return model
+
+
+def repeated(step: Callable[..., None], variables: Sequence[Any]) -> Callable[..., None]:
+    """Return a function that calls ``step(*row)`` for the rows of some columns.
+
+    It is one program where Keras compiles.
+
+    Args:
+        step: What changes the variables, and nothing else.
+        variables: All that it reads and writes.
+    """
+
+    def eager(*columns: Any) -> None:
+        for row in zip(*columns, strict=True):
+            step(*row)
+
+    def on_tensorflow(*columns: Any) -> None:
+        for k in tf.range(len(columns[0])):
+            step(*(column[k] for column in columns))
+
+    def scanned(values: Any, row: Any) -> Any:
+        with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
+            step(*row)
+        return [scope.get_current_value(variable) for variable in variables], None
+
+    def on_jax(*columns: Any) -> None:
+        values, _ = program([variable.value for variable in variables], columns)
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow as tf  # noqa: PLC0415 (this backend's alone)
+
+            return tf.function(on_tensorflow, jit_compile=True)
+        case "jax":
+            import jax  # noqa: PLC0415
+
+            program = jax.jit(functools.partial(jax.lax.scan, scanned))
+            return on_jax
+    return eager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,72 +24,54 @@ class Trainer:
 
     def __init__(
         self,
-        run: Run,
+        runs: Sequence[Run],
         layers: Sequence[Layer],
-        weights: Weights,
+        weights: Sequence[Weights],
         images: np.ndarray,
         labels: np.ndarray,
     ) -> None:
+        (run,) = runs  # one at a time
         torch.manual_seed(run.seed)  # for dropout
-        self.model = network(layers, weights).to(DEVICE)
+        self.model = network(layers, *weights).to(DEVICE)
         self.optimizer = optimizer(run, self.model.parameters())
         self.scheduler = PowerDecayLR(self.optimizer, power=run.power)
-        self.images, self.labels = (
-            channels_first(images).to(DEVICE),
-            torch.from_numpy(labels).to(DEVICE),
-        )
+        self.images, self.labels = channels_first(images), torch.from_numpy(labels).to(DEVICE)
 
-    def train(self, batches: np.ndarray, on_step: Callable[[], None]) -> None:
+    def train(self, batches: np.ndarray) -> None:
         self.model.train()
-        for batch in torch.from_numpy(batches).to(DEVICE):
+        for batch in torch.from_numpy(batches[0]).to(DEVICE):
             self.optimizer.zero_grad()
             logits = self.model(self.images[batch])
             nn.functional.cross_entropy(logits, self.labels[batch]).backward()
             self.optimizer.step()
             self.scheduler.step()
-            on_step()
 
     @torch.no_grad()
     def logits(self, images: np.ndarray) -> np.ndarray:
         self.model.eval()
-        return self.model(channels_first(images).to(DEVICE)).cpu().numpy()
+        return self.model(channels_first(images)).cpu().numpy()[None]
+
+
+RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "indian": INDIAN,
+    "indian from_sgd": INDIAN.from_sgd,
+    "innaprop from_adam": INNAprop.from_adam,
+    "sgd": torch.optim.SGD,
+    "nesterov": functools.partial(torch.optim.SGD, nesterov=True),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "adagrad": torch.optim.Adagrad,
+}
 
 
 def optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    h = run.hyperparameters
-    match run.rule:
-        case "indian":
-            return INDIAN(
-                parameters,
-                lr=run.lr,
-                alpha=h["alpha"],
-                beta=h["beta"],
-                initial_speed=h["initial_speed"],
-            )
-        case "indian from_sgd":
-            return INDIAN.from_sgd(parameters, run.lr, h["momentum"], damping=h["damping"])
-        case "innaprop from_adam":
-            betas, decay = (h["beta_1"], h["beta_2"]), h["weight_decay"]
-            return INNAprop.from_adam(
-                parameters, run.lr, betas, h["epsilon"], decay, damping=h["damping"]
-            )
-        case "sgd" | "nesterov":
-            nesterov = run.rule == "nesterov"
-            return torch.optim.SGD(parameters, run.lr, h["momentum"], nesterov=nesterov)
-        case "adam":
-            betas = (h["beta_1"], h["beta_2"])
-            return torch.optim.Adam(parameters, lr=run.lr, betas=betas, eps=h["epsilon"])
-        case "adamw":
-            betas, decay = (h["beta_1"], h["beta_2"]), h["weight_decay"]
-            return torch.optim.AdamW(parameters, run.lr, betas, h["epsilon"], weight_decay=decay)
-        case "adagrad":
-            return torch.optim.Adagrad(
-                parameters,
-                lr=run.lr,
-                initial_accumulator_value=h["initial_accumulator_value"],
-                eps=h["epsilon"],
-            )
-    raise ValueError(f"Invalid rule: {run.rule!r}")
+    """Return the run's optimizer, of its hyperparameters in PyTorch's words."""
+    h: dict[str, Any] = dict(run.hyperparameters)
+    if "beta_1" in h:
+        h["betas"] = h.pop("beta_1"), h.pop("beta_2")
+    if "epsilon" in h:
+        h["eps"] = h.pop("epsilon")
+    return RULES[run.rule](parameters, lr=run.lr, **h)
 
 
 def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
@@ -100,22 +84,10 @@ def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
                 (above, below), (left, right) = layer.padding
                 modules.append(nn.ZeroPad2d((left, right, above, below)))
             case "conv" | "valid-conv":
-                filters, size = layer.numbers
                 padding = "same" if layer.kind == "conv" else "valid"
-                module = nn.Conv2d(layer.input_shape[-1], filters, size, padding=padding)
+                module = nn.Conv2d(layer.input_shape[-1], *layer.numbers, padding=padding)
                 kernel, bias = next(remaining)
-                _fill(module, kernel.transpose(3, 2, 0, 1), bias)
-                modules.append(module)
-            case "dropout":
-                modules.append(nn.Dropout(layer.numbers[0] / 100))
-            case "relu":
-                modules.append(nn.ReLU())
-            case "tanh":
-                modules.append(nn.Tanh())
-            case "max-pool":
-                modules.append(nn.MaxPool2d(*layer.window))
-            case "mean-pool":
-                modules.append(nn.AvgPool2d(*layer.window))
+                modules.append(_filled(module, kernel.transpose(3, 2, 0, 1), bias))
             case "dense":
                 kernel, bias = next(remaining)
                 if len(layer.input_shape) == 3:
@@ -123,18 +95,24 @@ def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
                     kernel = kernel.reshape(*layer.input_shape, -1).transpose(2, 0, 1, 3)
                     kernel = kernel.reshape(-1, kernel.shape[-1])
                     modules.append(nn.Flatten())
-                linear = nn.Linear(*kernel.shape)
-                _fill(linear, kernel.T, bias)
-                modules.append(linear)
+                modules.append(_filled(nn.Linear(*kernel.shape), kernel.T, bias))
+            case "dropout":
+                modules.append(nn.Dropout(layer.numbers[0] / 100))
+            case "max-pool" | "mean-pool":
+                pool = nn.MaxPool2d if layer.kind == "max-pool" else nn.AvgPool2d
+                modules.append(pool(*layer.window))
+            case activation:
+                modules.append({"relu": nn.ReLU, "tanh": nn.Tanh}[activation]())
     return nn.Sequential(*modules)
 
 
-def _fill(module: nn.Conv2d | nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:
-    with torch.no_grad():
-        module.weight.copy_(torch.from_numpy(weight.copy()))
-        module.bias.copy_(torch.from_numpy(bias))
+@torch.no_grad()
+def _filled(module: Any, weight: np.ndarray, bias: np.ndarray) -> nn.Module:
+    module.weight.copy_(torch.from_numpy(weight.copy()))
+    module.bias.copy_(torch.from_numpy(bias))
+    return module
 
 
 def channels_first(images: np.ndarray) -> torch.Tensor:
-    """Return images in PyTorch's layout."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    """Return images on the device, in PyTorch's layout."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(DEVICE)

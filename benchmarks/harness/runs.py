@@ -60,6 +60,10 @@ class Run:
         """Return the run as JSON holds it: ``Run(**run.as_dict()) == run``."""
         return dataclasses.asdict(self)
 
+    def shared(self) -> dict[str, Any]:
+        """Return what runs must share to be made at once: all but their step sizes and seeds."""
+        return {k: v for k, v in self.as_dict().items() if k not in ("lr", "seed")}
+
 
 # Frameworks differ in their defaults (AdaGrad's accumulator starts at 0 in torch, at 0.1 in Keras
 # and optax), so a run gives every hyperparameter.
@@ -86,44 +90,63 @@ class Record(NamedTuple):
 
 
 class Trainer(Protocol):
-    """One framework's half of a run: a network, an optimizer and the training images."""
+    """One framework's half of some runs: their networks and optimizers, and the training images.
+
+    PyTorch's and Keras's take one run, JAX's takes any number.
+    """
 
     def __init__(
         self,
-        run: Run,
+        runs: Sequence[Run],
         layers: Sequence[networks.Layer],
-        weights: networks.Weights,
+        weights: Sequence[networks.Weights],
         images: np.ndarray,
         labels: np.ndarray,
     ) -> None: ...
 
-    def train(self, batches: np.ndarray, on_step: Callable[[], None]) -> None:
-        """Make one optimizer step on each row of `batches`, calling `on_step` after each."""
+    def train(self, batches: np.ndarray) -> None:
+        """Make one optimizer step on each minibatch, (runs, steps, batch_size)."""
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return the network's outputs on images, (n, classes)."""
+        """Return the networks' outputs on images, (runs, n, classes)."""
 
 
 def train(
-    run: Run,
+    runs: Sequence[Run],
     dataset: Dataset,
     trainer: Callable[..., Trainer],
-    on_step: Callable[[], None] = lambda: None,
-) -> Iterator[Record]:
-    """Make the run in the trainer's framework, and yield a record after each epoch."""
-    layers = networks.layers(run.network, dataset.train_images.shape[1:], dataset.classes)
-    weights = networks.initial_weights(layers, run.seed)
-    model = trainer(run, layers, weights, dataset.train_images, dataset.train_labels)
+    on_steps: Callable[[int], None] = lambda _: None,
+) -> Iterator[list[Record]]:
+    """Make the runs in the trainer's framework, and yield the records of all after each epoch.
+
+    A record's seconds are the run's equal share; `on_steps` is called with the steps made.
+
+    Raises:
+        ValueError: If the runs differ in more than their step sizes and seeds.
+    """
+    first, (images, labels) = runs[0], (dataset.train_images, dataset.train_labels)
+    for field in first.shared():
+        values = [getattr(run, field) for run in runs]
+        if any(value != values[0] for value in values):
+            raise ValueError(f"Invalid {field}: {values} (runs made together must share it)")
+    layers = networks.layers(first.network, images.shape[1:], dataset.classes)
+    weights = [networks.initial_weights(layers, run.seed) for run in runs]
+    model = trainer(runs, layers, weights, images, labels)
+    chunk = max(1000 // len(runs), 1)  # the images of all runs should stay in a processor's cache
     seconds = 0.0
-    for epoch in range(run.epochs + 1):
+    for epoch in range(first.epochs + 1):
         if epoch > 0:
-            batches = minibatches(len(dataset.train_labels), run.batch_size, run.seed, epoch)
+            orders = [minibatches(len(labels), run.batch_size, run.seed, epoch) for run in runs]
             start = time.perf_counter()
-            model.train(batches, on_step)
-            seconds += time.perf_counter() - start
-        loss, _ = evaluate(model, dataset.train_images, dataset.train_labels)
-        _, accuracy = evaluate(model, dataset.test_images, dataset.test_labels)
-        yield Record(epoch, float(loss), float(accuracy), seconds)
+            model.train(np.stack(orders))
+            seconds += (time.perf_counter() - start) / len(runs)
+            on_steps(sum(map(len, orders)))
+        losses, _ = evaluate(model, images, labels, chunk)
+        _, accuracies = evaluate(model, dataset.test_images, dataset.test_labels, chunk)
+        yield [
+            Record(epoch, float(loss), float(accuracy), seconds)
+            for loss, accuracy in zip(losses, accuracies, strict=True)
+        ]
 
 
 def evaluate(
@@ -132,7 +155,7 @@ def evaluate(
     """Return the mean cross-entropy and the accuracy of the model on these images.
 
     A run that has diverged has a loss of NaN or infinity. If the model's logits have axes before
-    (n, classes), as those of several runs together have, so have the results.
+    (n, classes), as a `Trainer`'s have, so have the results.
     """
     loss = hits = np.zeros(())
     with np.errstate(invalid="ignore", over="ignore"):

@@ -1,15 +1,17 @@
-"""Runs in processes of their own, one per framework: they share no threads, memory or logs."""
+"""Runs in processes of their own, one per framework, and what a framework's process needs."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from . import apart, worker
-from .apart import Bar
+from . import apart, data
 from .log import Result
-from .runs import Record, Run
+from .runs import Run, train
 
 # What must be importable for a framework, and the extra of indian-optimizer that installs it.
 KERAS_BACKENDS = ("tensorflow", "jax", "torch")
@@ -18,20 +20,19 @@ _NEEDS = {
     "jax": (("jax", "optax"), "optax"),
 } | {f"keras on {backend}": (("keras", backend), f"keras-{backend}") for backend in KERAS_BACKENDS}
 FRAMEWORKS = ("torch", "keras", "jax")
+# A GPU that a framework sees it also uses. Curves of frameworks are compared on the CPU, where
+# float32 is float32: on a GPU, convolutions may round their inputs to fewer bits.
+DEVICES = {"cpu": {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}, "cuda": {}}
 
 
 def check_installed(frameworks: Sequence[str]) -> None:
     """Raise unless all these frameworks can be imported.
 
     Raises:
-        ValueError: If a framework or Keras's backend is not one of those there are.
+        ValueError: If Keras's backend is not one of those there are.
         ImportError: If one is missing; the text names the extra to install.
     """
     for framework in frameworks:
-        if framework not in FRAMEWORKS:
-            raise ValueError(
-                f"Invalid framework: {framework!r} (it must be one of {list(FRAMEWORKS)})"
-            )
         name = f"keras on {keras_backend()}" if framework == "keras" else framework
         modules, extra = _NEEDS[name]
         missing = [module for module in modules if not _installed(module)]
@@ -54,58 +55,60 @@ def keras_backend() -> str:
     return backend
 
 
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def environment(framework: str, device: str) -> dict[str, str]:
+    """Return the variables for a framework's process on "cpu", where it sees no GPU, or "cuda"."""
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    if framework == "keras":
+        variables["KERAS_BACKEND"] = keras_backend()
+    if device == "cpu":
+        # The kernels are too short for two threads: on a busy machine these wait for each other
+        # ten times longer than they work. Who trains on larger images may say otherwise.
+        variables["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+    return variables | DEVICES[device]
+
+
 def train_all(
     runs: Sequence[Run],
-    data: str | None,
-    bar: Bar,
+    folder: str | None,
+    bar: apart.Bar,
     device: str = "cpu",
-    together: bool = False,
     processors: Sequence[int] = (),
-) -> Iterator[Result]:
-    """Make the runs, framework by framework, and yield the result of each when it is there.
+) -> list[Result]:
+    """Return the results of runs of one framework, made in a process of its own.
 
     Args:
         runs: The runs.
-        data: The folder of the images, or None: see `data.load`.
+        folder: That of the images, or None: see `data.load`.
         bar: A progress bar, updated by the optimizer steps made.
         device: "cpu", or "cuda" for a GPU.
-        together: Whether the runs of JAX are to be made all at once: see `together`.
-        processors: The processors that a framework may use, by number; all by default.
+        processors: Those that the process may use, by number; all by default.
 
     Raises:
-        RuntimeError: If a process fails; the text ends with its last words.
+        RuntimeError: If the process fails; the text ends with its last words.
     """
-    for framework in dict.fromkeys(run.framework for run in runs):
-        mine = [run for run in runs if run.framework == framework]
-        records: list[Record] = []
-        bar.set_description(f"{framework} starts")
-        job = {
-            "framework": framework,
-            "data": data,
-            "runs": mine,
-            "together": together and framework == "jax",
-            "processors": list(processors),
-        }
-        backend = keras_backend() if framework == "keras" else ""
-        # PyTorch's kernels are too short for two threads here: on a busy machine these wait for
-        # each other ten times longer than they work. Who trains on larger images may say otherwise.
-        threads = {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
-        environment = apart.environment(framework, device, backend) | threads
-        try:
-            for message in apart.messages(worker.make, job, environment=environment):
-                match message:
-                    case {"start": index}:
-                        bar.set_description(f"{framework} {mine[index].optimizer}")
-                        records = []
-                    case {"steps": steps}:
-                        bar.update(steps)
-                    case {"epoch": record}:
-                        records.append(record)
-                    case {"done": index, "software": software}:
-                        yield Result(mine[index], software, tuple(records))
-        except RuntimeError as error:
-            raise RuntimeError(f"training in {framework} failed:\n{error}") from None
+    framework = runs[0].framework
+    software, records = apart.call(
+        make,
+        *(framework, runs, folder),
+        environment=environment(framework, device),
+        bar=bar,
+        processors=processors,
+    )
+    return [Result(run, software, column) for run, column in zip(runs, records, strict=True)]
 
 
-def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+def make(
+    framework: str, runs: Sequence[Run], folder: str | None, on_steps: Callable[[int], None]
+) -> tuple[str, list[Any]]:
+    """Return the framework's versions and the records of all runs: a process's own function."""
+    module = importlib.import_module(f"{__package__}.on_{framework}")
+    dataset = data.load(folder)
+    groups = [[run] for run in runs]
+    if framework == "jax":  # which makes runs at once
+        groups = [list(group) for _, group in itertools.groupby(runs, Run.shared)]
+    made = (zip(*train(group, dataset, module.Trainer, on_steps), strict=True) for group in groups)
+    return module.VERSIONS, [records for group in made for records in group]

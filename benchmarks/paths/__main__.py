@@ -10,18 +10,18 @@ paths.png in the output folder. Two dimensions say nothing of training a network
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from matplotlib.figure import Figure
 
-from benchmarks.harness import RESULTS, command
-from benchmarks.harness.figure import COLOURS, save
+from benchmarks.harness import command
+from benchmarks.harness.figure import COLOURS
+from benchmarks.harness.files import leave, rounded
 from benchmarks.study.methods import METHODS, Method
 
 RATES = 51
@@ -64,9 +64,7 @@ SURFACES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = command.parser("paths", __doc__)
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
-    options = parser.parse_args(arguments)
+    options = command.parser("paths", __doc__).parse_args(arguments)
     jax.config.update("jax_enable_x64", True)
     content = {
         "made by": "python -m benchmarks.paths",
@@ -76,27 +74,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name, surface in SURFACES.items()
         },
     }
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "paths.json").write_text(json.dumps(content) + "\n")
-    save(picture(content), options.output / "paths.png")
     for name, paths in content["surfaces"].items():
         for method, path in paths.items():
             print(f"{name:>10}  {method:<20}  lr {path['lr']:<10g}  loss {path['loss']:.3g}")
-    print(options.output / "paths.json and .png")
+    leave(options.output, "paths", content, picture(content))
 
 
-def best(surface: Surface, method: Method) -> dict[str, Any]:
+def best(surface: Surface, method: Method) -> Any:
     """Return the path of the learning rate whose mean loss is lowest."""
     scale = method.scales[0]
     rates = np.geomspace(scale.low / 10, scale.high * 10, RATES)
     paths, losses = jax.jit(jax.vmap(lambda lr: _path(surface, method, {"lr": lr})))(rates)
     means = np.nan_to_num(np.asarray(losses).mean(axis=1), nan=np.inf)
     chosen = int(means.argmin())
-    return {
-        "lr": float(f"{rates[chosen]:.5g}"),
-        "loss": float(f"{losses[chosen, -1]:.5g}"),
-        "path": [[float(f"{x:.5g}") for x in point] for point in np.asarray(paths[chosen])],
-    }
+    found = {"lr": rates[chosen], "loss": float(losses[chosen, -1])}
+    return rounded(found | {"path": np.asarray(paths[chosen])}, 5)
 
 
 def _path(surface: Surface, method: Method, values: Mapping[str, Any]) -> Any:
@@ -113,19 +105,16 @@ def _path(surface: Surface, method: Method, values: Mapping[str, Any]) -> Any:
     return found
 
 
-def picture(content: Mapping[str, Any]) -> Any:
+def picture(content: Mapping[str, Any]) -> Figure:
     """Return a panel for each surface."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 (it takes a while to load)
-
     figure = Figure(figsize=(15, 6.4), layout="constrained")
     panels = figure.subplots(1, len(SURFACES))
     for axes, (name, surface) in zip(panels, SURFACES.items(), strict=True):
         x, y = (np.linspace(*limits, 200) for limits in surface.limits)
         heights = np.array(jax.vmap(jax.vmap(surface.loss))(np.stack(np.meshgrid(x, y), axis=-1)))
         heights -= heights.min() - 1e-2
-        axes.contour(
-            x, y, heights, np.geomspace(0.1, heights.max(), 14), colors="0.8", linewidths=0.7
-        )
+        levels = np.geomspace(0.1, heights.max(), 14)
+        axes.contour(x, y, heights, levels, colors="0.8", linewidths=0.7)
         for method, colour in COMPARED.items():
             found = content["surfaces"][name][method]
             path = np.array(found["path"])
@@ -133,9 +122,8 @@ def picture(content: Mapping[str, Any]) -> Any:
             axes.plot(*path.T, ".-", color=colour, linewidth=1.2, markersize=2.5, label=label)
         axes.plot(*surface.start, "kx", markersize=9, markeredgewidth=2)
         axes.plot(*np.array(surface.minima).T, "k*", markersize=11)
-        axes.set(
-            title=f"{name}, {surface.steps} steps", xlim=surface.limits[0], ylim=surface.limits[1]
-        )
+        axes.set(title=f"{name}, {surface.steps} steps")
+        axes.axis([*surface.limits[0], *surface.limits[1]])
         axes.legend(
             title="loss at the end",
             fontsize="small",

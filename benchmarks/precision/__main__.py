@@ -15,102 +15,92 @@ precision.png and precision.json in the output folder.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import RESULTS, apart, command, data, workers
-from benchmarks.harness.numbers import rounded
-from benchmarks.precision import forms, tables
+from benchmarks.harness import command, data, workers
+from benchmarks.harness.files import leave, rounded
+from benchmarks.precision import forms, picture, tables
 from benchmarks.precision.forms import Rule, Variant, studies
 
-HERE = Path(__file__).parent
-SETTINGS = HERE / "settings.json"
+SETTINGS = Path(__file__).with_name("settings.json")
 
-Rows = list[dict[str, Any]]
+Row = dict[str, Any]
 
 
+@command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
-    # Its kernels are short: a second thread would take longer to wake than to work.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ |= apart.DEVICES["cpu"]
-    try:
-        settings = json.loads(options.settings.read_text())
-        workers.check_installed([options.framework])
-        dataset = data.load(options.data)
-        study = studies.Study(
-            options.framework, dataset, tuple(settings["network"]), settings["batch_size"]
-        )
-        content = {
-            "made by": f"python -m benchmarks.precision --framework {options.framework}",
-            "software": forms.module(options.framework).VERSIONS,
-            "data": dataset.name,
-            "settings": settings,
-            "seeds": options.seeds,
-        } | measure(study, settings, options.seeds)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "precision.json").write_text(json.dumps(content, allow_nan=False) + "\n")
+    os.environ |= workers.environment(options.framework, "cpu")
+    settings = json.loads(options.settings.read_text())
+    workers.check_installed([options.framework])
+    dataset = data.load(options.data)
+    shared = tuple(settings["network"]), settings["batch_size"]
+    study = studies.Study(options.framework, dataset, *shared)
+    content = {
+        "made by": f"python -m benchmarks.precision --framework {options.framework}",
+        "software": forms.module(options.framework).VERSIONS,
+        "data": dataset.name,
+        "settings": settings,
+        "seeds": options.seeds,
+    } | measure(study, settings, options.seeds)
     print(tables.rounding(content["rounding"]), end="\n\n")
     print(tables.outside(content["outside"]))
-
-    from benchmarks.harness.figure import save  # noqa: PLC0415 (they take a while to load)
-    from benchmarks.precision.picture import picture  # noqa: PLC0415
-
-    save(picture(content), options.output / "precision.png")
-    print(f"\n{options.output / 'precision'}.json and .png")
+    leave(options.output, "precision", content, picture.picture(content))
 
 
-def measure(study: studies.Study, settings: dict[str, Any], seeds: int) -> dict[str, Rows]:
+def measure(study: studies.Study, settings: dict[str, Any], seeds: int) -> dict[str, list[Row]]:
     """Return the rows of both studies, under a progress bar."""
     plan, changes = settings["rounding"], settings["outside"]
     steps = len(plan["variants"]) * plan["steps"]
     steps += 2 * (changes["steps"] + len(changes["changes"]) * changes["follow"])
     with tqdm(total=seeds * len(settings["dampings"]) * steps, unit="step") as bar:
         return {
-            "rounding": list(_rounding(study, settings, seeds, bar)),
-            "outside": list(_outside(study, settings, seeds, bar)),
+            "rounding": list(_rounding(study, settings, seeds, bar.update)),
+            "outside": list(_outside(study, settings, seeds, bar.update)),
         }
 
 
 def _rounding(
-    study: studies.Study, settings: dict[str, Any], seeds: int, bar: Any
-) -> Iterator[dict[str, Any]]:
-    bar.set_description("rounding")
+    study: studies.Study, settings: dict[str, Any], seeds: int, on_steps: studies.OnSteps
+) -> Iterator[Row]:
     plan = settings["rounding"]
     variants = [Variant(**fields) for fields in plan["variants"]]
     for rule in _rules(settings, "rounding"):
-        by_seed = [
-            list(studies.rounding(study, variants, rule, plan["steps"], seed, bar.update))
-            for seed in range(seeds)
-        ]
-        for variant, found in zip(variants, zip(*by_seed, strict=True), strict=True):
-            yield {"alpha": rule.alpha, "beta": rule.beta, "variant": str(variant)} | _columns(
-                found
-            )
+
+        def made(seed: int, rule: Rule = rule) -> Iterator[Row]:
+            return studies.rounding(study, variants, rule, plan["steps"], seed, on_steps)
+
+        head = {"alpha": rule.alpha, "beta": rule.beta}
+        yield from _over_seeds([head | {"variant": str(one)} for one in variants], seeds, made)
 
 
 def _outside(
-    study: studies.Study, settings: dict[str, Any], seeds: int, bar: Any
-) -> Iterator[dict[str, Any]]:
-    bar.set_description("changes")
+    study: studies.Study, settings: dict[str, Any], seeds: int, on_steps: studies.OnSteps
+) -> Iterator[Row]:
     plan = settings["outside"]
-    for rule in _rules(settings, "outside"):
-        for form in ("psi", "momentum"):
-            by_seed = [
-                list(studies.outside(study, form, rule, plan["changes"], plan, seed, bar.update))
-                for seed in range(seeds)
-            ]
-            for change, found in zip(plan["changes"], zip(*by_seed, strict=True), strict=True):
-                row = {"alpha": rule.alpha, "beta": rule.beta, "form": form}
-                yield row | {"change": change["name"]} | _columns(found)
+    for rule, form in itertools.product(_rules(settings, "outside"), ("psi", "momentum")):
+
+        def made(seed: int, rule: Rule = rule, form: str = form) -> Iterator[Row]:
+            return studies.outside(study, form, rule, plan["changes"], plan, seed, on_steps)
+
+        head = {"alpha": rule.alpha, "beta": rule.beta, "form": form}
+        changes = [head | {"change": change["name"]} for change in plan["changes"]]
+        yield from _over_seeds(changes, seeds, made)
+
+
+def _over_seeds(
+    heads: Sequence[Row], seeds: int, made: Callable[[int], Iterable[Row]]
+) -> Iterator[Row]:
+    """Yield each head with the numbers of all seeds by name, null for NaN and infinity."""
+    for head, found in zip(heads, zip(*map(made, range(seeds)), strict=True), strict=True):
+        yield head | {name: rounded([one[name] for one in found], 6) for name in found[0]}
 
 
 def _rules(settings: dict[str, Any], study: str) -> list[Rule]:
@@ -121,11 +111,6 @@ def _rules(settings: dict[str, Any], study: str) -> list[Rule]:
     ]
 
 
-def _columns(found: Sequence[dict[str, float]]) -> dict[str, list[float | None]]:
-    """Return the numbers of all seeds by name, null for NaN and infinity."""
-    return {name: [rounded(one[name], digits=6) for one in found] for name in found[0]}
-
-
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = command.parser("precision", __doc__)
     add = parser.add_argument
@@ -133,7 +118,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
     add("--seeds", type=command.positive, default=5, metavar="N", help="(%(default)s)")
     add("--settings", type=Path, default=SETTINGS, metavar="FILE", help="(settings.json)")
-    add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     return parser.parse_args(arguments)
 
 

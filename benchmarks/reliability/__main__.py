@@ -11,14 +11,12 @@ if anything failed.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 
-from benchmarks.harness import RESULTS, command
+from benchmarks.harness import command, files
 
 STUDIES = ("refusals", "drift", "killed")
 
@@ -27,7 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("reliability", __doc__)
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--framework", choices=("torch", "jax", "keras"), required=True)
-    parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--steps", type=int, default=1_000_000, help="of drift")
     parser.add_argument("--kills", type=int, default=20, help="of killed")
     options = parser.parse_args(arguments)
@@ -37,14 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     study = import_module(f".{options.study}", __package__)
     adapter = import_module(f".on_{options.framework}", __package__)
     figures, failed = study.measure(adapter, options)
-    options.output.mkdir(parents=True, exist_ok=True)
     content = {
         "made by": f"python -m benchmarks.reliability {options.study} "
         f"--framework {options.framework}",
         "software": adapter.VERSIONS,
     } | figures
-    path = options.output / f"reliability-{options.study}-{name}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    files.write(options.output / f"reliability-{options.study}-{name}.json", content)
     return int(failed)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 ALPHA, BETA = 0.5, 0.1
+HYPERPARAMETERS = {"alpha": ALPHA, "beta": BETA, "initial_speed": BETA}
 CURVATURE = np.geomspace(0.01, 0.2, 8)
 START = np.linspace(-1.0, 1.0, 8)
 LOWEST, HIGHEST, SWING = 1e-8, 2.05, 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import pickle
 from collections.abc import Callable, Iterator
@@ -16,17 +17,13 @@ import optax
 from indian_optax import from_sgd, indian, power_decay, scale_by_indian, suggest_lr
 
 from . import drift, killed
-from .refusals import Trial
+from .refusals import Trial, given
 from .values import Value, general, usable
 
 jax.config.update("jax_enable_x64", True)
 
 VERSIONS = {"jax": jax.__version__, "optax": optax.__version__}
 NAMES = ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay", "reference_lr")
-WORDS = {
-    "learning_rate": ("learning rate", "learning_rate"),
-    "sgd_lr": ("learning rate", "learning_rate", "lr"),
-}
 PARAMS = {"a": jnp.array([1.0, -2.0]), "b": jnp.array(3.0)}
 
 
@@ -116,16 +113,10 @@ def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) 
         can = None  # what follows is not finite
     elif where == "inject_hyperparams":
         can = can or None  # an array that may be traced: its value is not known
-    return Trial(
-        where,
-        f"{name} = {value.label}",
-        can,
-        WORDS.get(name, (name,)) if can is not None else (),
-        lambda: run(name, value.value),
-        (lambda: run(name, value.number))
-        if value.exact and can and where != "inject_hyperparams"
-        else None,
-    )
+    numbers = value.exact and can and where != "inject_hyperparams"
+    expected = functools.partial(run, name, value.number) if numbers else None
+    trial = given(where, name, value, functools.partial(run, name), can, expected=expected)
+    return trial if can is not None else trial._replace(words=())
 
 
 def _states() -> Iterator[Trial]:
@@ -145,23 +136,12 @@ def _states() -> Iterator[Trial]:
     ]
     for state in strangers:
         yield Trial(
-            "state", repr(state)[:60], False, (), lambda s=state: _run(optimizer, PARAMS, s)
+            "state", repr(state)[:60], functools.partial(_run, optimizer, PARAMS, state), False
         )
-    for gradients in other_params:
-        yield Trial(
-            "gradients",
-            repr(gradients)[:60],
-            False,
-            (),
-            lambda g=gradients: optimizer.update(g, good, PARAMS),
-        )
-        yield Trial(
-            "params",
-            repr(gradients)[:60],
-            False,
-            (),
-            lambda g=gradients: optimizer.update(PARAMS, good, g),
-        )
+    for other in other_params:
+        what, update = repr(other)[:60], functools.partial(optimizer.update, state=good)
+        yield Trial("gradients", what, functools.partial(update, other, params=PARAMS), False)
+        yield Trial("params", what, functools.partial(update, PARAMS, params=other), False)
 
 
 def variants() -> dict[str, Callable[[np.ndarray, str], Any]]:
@@ -172,7 +152,6 @@ def variants() -> dict[str, Callable[[np.ndarray, str], Any]]:
 class _Run:
     def __init__(self, theta: np.ndarray, dtype: str, *, injected: bool = False) -> None:
         curvature = jnp.array(drift.CURVATURE, dtype)
-        settings = {"alpha": drift.ALPHA, "beta": drift.BETA, "initial_speed": drift.BETA}
 
         def step(carry: Any, given: Any) -> Any:
             params, state = carry
@@ -182,13 +161,15 @@ class _Run:
                 state.hyperparams["learning_rate"] = lr
                 updates, state = self._optimizer.update(gradients, state, params)
             else:
-                updates, state = indian(lr, **settings).update(gradients, state, params)
+                updates, state = indian(lr, **drift.HYPERPARAMETERS).update(
+                    gradients, state, params
+                )
             return (optax.apply_updates(params, updates), state), None
 
         factory = optax.inject_hyperparams(indian) if injected else indian
-        self._optimizer = factory(drift.LOWEST, **settings)
+        optimizer = factory(drift.LOWEST, **drift.HYPERPARAMETERS)
         params = jnp.array(theta, dtype)
-        self._carry: Any = params, self._optimizer.init(params)
+        self._carry: Any = params, optimizer.init(params)
         if injected:
             # At a rate in double precision, as the other variant has it.
             hyperparams = {k: jnp.asarray(v, dtype) for k, v in self._carry[1].hyperparams.items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from benchmarks.harness import on_keras
 from indian_keras import INDIAN, PowerDecay, suggest_lr
 
 from . import drift, killed
-from .refusals import FailsLaterError, Trial, mangled
+from .refusals import Trial, followed, given, mangled
 from .values import Value, general, usable
 
 BACKEND = keras.backend.backend()
@@ -26,10 +28,6 @@ keras.config.set_floatx("float64")
 
 VERSIONS = {"keras": keras.__version__, "backend": BACKEND}
 NAMES = ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay", "reference_lr")
-WORDS = {
-    "learning_rate": ("learning rate", "learning_rate"),
-    "sgd_lr": ("learning rate", "learning_rate", "lr"),
-}
 
 
 def trials() -> Iterator[Trial]:
@@ -62,11 +60,15 @@ def _run(optimizer: INDIAN, variables: list[Any] | None = None) -> list[np.ndarr
     variables = _variables() if variables is None else variables
     for _ in range(2):
         optimizer.apply([ops.convert_to_tensor([-1.0, 0.5]), ops.convert_to_tensor(0.3)], variables)
-    return [_array(v) for v in variables]
+    return _arrays(variables)
 
 
 def _array(variable: Any) -> np.ndarray:
     return np.array(ops.convert_to_numpy(variable))
+
+
+def _arrays(variables: Iterable[Any]) -> list[np.ndarray]:
+    return [_array(variable) for variable in variables]
 
 
 def _from_config(name: str, value: Any) -> Any:
@@ -110,14 +112,13 @@ def _can(name: str, value: Value, where: str) -> bool | None:
 
 def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) -> Trial:
     can = _can(name, value, where)
-    return Trial(
-        where,
-        f"{name} = {value.label}",
-        can,
-        WORDS.get(name, (name,)) if can is not None else (),
-        lambda: run(name, value.value),
-        (lambda: run(name, value.number)) if value.exact and can else None,
-    )
+    expected = functools.partial(run, name, value.number) if value.exact and can else None
+    return _given(where, name, value, functools.partial(run, name), can, expected=expected)
+
+
+def _given(where: str, name: str, value: Value, run: Any, can: Any, **others: Any) -> Trial:
+    trial = given(where, name, value, run, can, **others)
+    return trial if can is not None else trial._replace(words=())
 
 
 def _in_mid_run(name: str, value: Value) -> Trial:
@@ -128,21 +129,14 @@ def _in_mid_run(name: str, value: Value) -> Trial:
         setattr(optimizer, name, given)
         return _run(optimizer, variables)
 
-    can = _can(name, value, "in mid-run")
-    return Trial(
-        "in mid-run",
-        f"{name} = {value.label}",
-        can,
-        WORDS.get(name, (name,)) if can is not None else (),
-        lambda: attempt(value.value),
-        None,
+    def watched() -> Any:
         # (The learning rate is what was given.)
-        lambda: [
-            _array(v)
-            for v in (*variables, *optimizer.variables)
-            if v is not optimizer._learning_rate
-        ],
-    )
+        return _arrays(
+            v for v in (*variables, *optimizer.variables) if v is not optimizer._learning_rate
+        )
+
+    can = _can(name, value, "in mid-run")
+    return _given("in mid-run", name, value, attempt, can, watched=watched)
 
 
 def _bad_entries(entry: Any) -> Iterator[tuple[str, Any]]:
@@ -166,23 +160,14 @@ def _files() -> Iterator[Trial]:
         if not isinstance(store, dict) or set(store) != set(good):
             continue  # of which Keras warns, and loads nothing
         optimizer, variables = built()
+        load = functools.partial(optimizer.load_own_variables, store)
+        step = functools.partial(_run, optimizer, variables)
         yield Trial(
             "load_own_variables",
             what,
-            None,
-            (),
-            lambda o=optimizer, s=store, v=variables: _load_and_step(o, s, v),
-            None,
-            lambda o=optimizer, v=variables: [_array(x) for x in (*v, *o.variables)],
+            functools.partial(followed, load, step),
+            watched=functools.partial(_arrays, (*variables, *optimizer.variables)),
         )
-
-
-def _load_and_step(optimizer: INDIAN, store: Any, variables: list[Any]) -> None:
-    optimizer.load_own_variables(store)
-    try:
-        _run(optimizer, variables)
-    except Exception as error:
-        raise FailsLaterError(f"loaded, but the next step failed: {error!r}") from error
 
 
 def variants() -> dict[str, Callable[[np.ndarray, str], Any]]:
@@ -194,52 +179,22 @@ class _Run:
     def __init__(self, theta: np.ndarray, dtype: str) -> None:
         keras.config.set_floatx(dtype)
         self._theta = keras.Variable(theta, dtype=dtype)
-        self._optimizer = INDIAN(drift.LOWEST, drift.ALPHA, drift.BETA, drift.BETA)
-        self._optimizer.build([self._theta])
-        self._curvature = ops.convert_to_tensor(drift.CURVATURE, dtype)
-        self._dtype = dtype
+        optimizer = INDIAN(drift.LOWEST, **drift.HYPERPARAMETERS)
+        optimizer.build([self._theta])
+        curvature = ops.convert_to_tensor(drift.CURVATURE, dtype)
         keras.config.set_floatx("float64")
 
-    def _step(self, lr: Any, target: Any) -> None:
-        gradient = self._curvature * (ops.convert_to_tensor(self._theta) - target)
-        self._optimizer._learning_rate.assign(lr)
-        self._optimizer.apply([gradient], [self._theta])
+        def step(lr: Any, target: Any) -> None:
+            gradient = curvature * (ops.convert_to_tensor(self._theta) - target)
+            optimizer._learning_rate.assign(lr)
+            optimizer.apply([gradient], [self._theta])
 
-    def _compiled(self) -> Callable[[Any, Any], None]:
-        if BACKEND == "tensorflow":
-            import tensorflow as tf  # noqa: PLC0415
-
-            @tf.function
-            def steps(lrs: Any, targets: Any) -> None:
-                for k in tf.range(tf.shape(lrs)[0]):
-                    self._step(lrs[k], targets[k])
-
-            return steps
-        variables = [self._theta, *self._optimizer.variables]
-
-        def scanned(values: Any, given: Any) -> Any:
-            with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
-                self._step(*given)
-            return [scope.get_current_value(v) for v in variables], None
-
-        program = jax.jit(lambda values, given: jax.lax.scan(scanned, values, given)[0])
-
-        def steps_on_jax(lrs: Any, targets: Any) -> None:
-            values = program([v.value for v in variables], (lrs, targets))
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-
-        return steps_on_jax
+        self._steps = on_keras.repeated(step, [self._theta, *optimizer.variables])
+        self._dtype = dtype
 
     def go_on(self, lrs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Make a step for each rate, and return θ."""
-        given = [ops.convert_to_tensor(x, self._dtype) for x in (lrs, targets)]
-        if BACKEND == "torch":
-            for lr, target in zip(*given, strict=True):
-                self._step(lr, target)
-        else:
-            self._steps = getattr(self, "_steps", None) or self._compiled()
-            self._steps(*given)
+        self._steps(*(ops.convert_to_tensor(x, self._dtype) for x in (lrs, targets)))
         return _array(self._theta).astype(np.float64)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,12 +16,11 @@ from indian_torch import INDIAN, INNAprop, PowerDecayLR, load_authors_state_dict
 from indian_torch.groups import TENSORS
 
 from . import drift, killed
-from .refusals import FailsLaterError, Trial, mangled
+from .refusals import Trial, followed, given, mangled
 from .values import Value, general, usable
 
 VERSIONS = {"torch": torch.__version__}
 METHODS: dict[str, Any] = {"INDIAN": INDIAN, "INNAprop": INNAprop}
-WORDS = dict.fromkeys(("lr", "sgd_lr", "adam_lr"), ("learning rate", "lr"))
 IMPLEMENTATIONS = ({}, {"foreach": True}, {"foreach": False}, {"fused": True})
 
 
@@ -114,15 +114,10 @@ def _usable(name: str, value: Value, *, tensors: bool) -> bool | None:
 def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) -> Trial:
     # (`suggest_lr` takes numbers.)
     can = _usable(name, value, tensors=name in (TENSORS if where != "functions" else ("lr",)))
-    return Trial(
-        where,
-        f"{name} = {value.label}",
-        # (Numbers beyond all reason lead to a run, or a limit, that is not finite.)
-        None if value.number is not None and abs(value.number) > 1e200 and can else can,
-        WORDS.get(name, (name,)),
-        lambda: run(name, value.value),
-        (lambda: run(name, value.number)) if value.exact else None,
-    )
+    if value.number is not None and abs(value.number) > 1e200 and can:
+        can = None  # numbers beyond all reason lead to a run, or a limit, that is not finite
+    expected = functools.partial(run, name, value.number) if value.exact else None
+    return given(where, name, value, functools.partial(run, name), can, expected=expected)
 
 
 def _watched(optimizer: Any) -> Callable[[], Any]:
@@ -149,15 +144,14 @@ def _in_mid_run(make: Any, name: str, value: Value, options: dict[str, Any]) -> 
         other.param_groups[1][name] = value.number
         return _run(other)
 
-    can = _usable(name, value, tensors=name in TENSORS)
-    return Trial(
+    return given(
         f"{make.__name__}, in mid-run, second group",
-        f"{name} = {value.label}, {options or 'default'}",
-        can,
-        WORDS.get(name, (name,)),
-        lambda: _run(optimizer),
-        expected if value.exact else None,
-        _watched(optimizer),
+        name,
+        value._replace(label=f"{value.label}, {options or 'default'}"),
+        lambda _: _run(optimizer),
+        _usable(name, value, tensors=name in TENSORS),
+        expected=expected if value.exact else None,
+        watched=_watched(optimizer),
     )
 
 
@@ -165,14 +159,13 @@ def _loaded(make: Any, name: str, value: Value) -> Trial:
     optimizer = _two_groups(make, {})
     state_dict = _two_groups(make, {}).state_dict()
     state_dict["param_groups"][1][name] = value.value
-    return Trial(
+    return given(
         f"{make.__name__}, load_state_dict, groups",
-        f"{name} = {value.label}",
+        name,
+        value,
+        lambda _: optimizer.load_state_dict(state_dict),
         _usable(name, value, tensors=name in TENSORS),
-        WORDS.get(name, (name,)),
-        lambda: optimizer.load_state_dict(state_dict),
-        None,
-        _watched(optimizer),
+        watched=_watched(optimizer),
     )
 
 
@@ -216,15 +209,10 @@ def _state_dicts(make: Any) -> Iterator[Trial]:
         good = _two_groups(make, options).state_dict()
         for what, state_dict in (*mangled(good, _bad_entries), *_strangers(make)):
             optimizer = _two_groups(make, options)
-            yield Trial(
-                f"{make.__name__}, load_state_dict",
-                what,
-                None,
-                (),
-                lambda o=optimizer, s=state_dict: _load_and_step(o, s),
-                None,
-                _watched(optimizer),
-            )
+            load = functools.partial(optimizer.load_state_dict, state_dict)
+            attempt = functools.partial(followed, load, functools.partial(_run, optimizer))
+            where = f"{make.__name__}, load_state_dict"
+            yield Trial(where, what, attempt, watched=_watched(optimizer))
 
 
 def _authors_state_dicts() -> Iterator[Trial]:
@@ -242,42 +230,24 @@ def _authors_state_dicts() -> Iterator[Trial]:
         for what, state_dict in mangled(good, _bad_entries):
             optimizer = METHODS[method]([_param()])
             _run(optimizer)
-            yield Trial(
-                f"{method}, load_authors_state_dict",
-                what,
-                None,
-                (),
-                lambda o=optimizer, s=state_dict: load_authors_state_dict(o, s),
-                None,
-                _watched(optimizer),
-            )
-
-
-def _load_and_step(optimizer: Any, state_dict: Any) -> None:
-    """Load, and if that passes, step: what was loaded must not be of the kind that fails later."""
-    optimizer.load_state_dict(state_dict)
-    try:
-        _run(optimizer)
-    except Exception as error:
-        raise FailsLaterError(f"loaded, but the next step failed: {error!r}") from error
+            attempt = functools.partial(load_authors_state_dict, optimizer, state_dict)
+            where = f"{method}, load_authors_state_dict"
+            yield Trial(where, what, attempt, watched=_watched(optimizer))
 
 
 def variants() -> dict[str, Callable[[np.ndarray, str], Any]]:
     """Return the implementations by name: each starts a run of `drift`."""
-    names = {"default": {}, "fused": {"fused": True}, "foreach": {"foreach": True}}
-    names |= {"for-loop": {"foreach": False}}
-    return {
-        name: lambda theta, dtype, options=options: _Run(theta, dtype, options)
-        for name, options in names.items()
-    }
+    names = ("default", "foreach", "for-loop", "fused")
+    runs = [functools.partial(_Run, options=options) for options in IMPLEMENTATIONS]
+    return dict(zip(names, runs, strict=True))
 
 
 class _Run:
     def __init__(self, theta: np.ndarray, dtype: str, options: dict[str, Any]) -> None:
         self._param = torch.nn.Parameter(torch.tensor(theta, dtype=getattr(torch, dtype)))
         self._param.grad = torch.zeros_like(self._param)
-        settings = {"alpha": drift.ALPHA, "beta": drift.BETA, "initial_speed": drift.BETA}
-        self._optimizer = INDIAN([self._param], lr=drift.rates(0, 1)[0], **settings, **options)
+        options = drift.HYPERPARAMETERS | options
+        self._optimizer = INDIAN([self._param], lr=drift.rates(0, 1)[0], **options)
 
     def go_on(self, lrs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Make a step for each rate, and return θ."""

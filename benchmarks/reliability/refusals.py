@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
+
+from .values import Value
 
 # What may become of an input. All but the first two are faults.
 GOOD = ("used", "refused in words")
@@ -34,20 +37,52 @@ class Trial(NamedTuple):
     Attributes:
         where: Where it goes in.
         what: What it is.
+        attempt: Hands it over, and returns what the run comes to: arrays, or None.
         usable: Whether it can be used; None where both answers are right.
         words: Of these the refusal names at least one.
-        attempt: Hands it over, and returns what the run comes to: arrays, or None.
         expected: What it should come to; None where any will do.
         watched: Returns all that must be as before if the input is refused.
     """
 
     where: str
     what: str
-    usable: bool | None
-    words: tuple[str, ...]
     attempt: Callable[[], Any]
+    usable: bool | None = None
+    words: tuple[str, ...] = ()
     expected: Callable[[], Any] | None = None
     watched: Callable[[], Any] = tuple
+
+
+# What a refusal may call a hyperparameter beside its name.
+_NAMES = {
+    "lr": ("learning rate",),
+    "learning_rate": ("learning rate",),
+    "sgd_lr": ("learning rate", "learning_rate", "lr"),
+    "adam_lr": ("learning rate", "learning_rate", "lr"),
+}
+
+
+def given(
+    where: str,
+    name: str,
+    value: Value,
+    run: Callable[[Any], Any],
+    usable: bool | None,
+    **others: Any,
+) -> Trial:
+    """Return the trial of a hyperparameter: ``run(number)`` is a run with it."""
+    words = (name, *_NAMES.get(name, ()))
+    attempt = functools.partial(run, value.value)
+    return Trial(where, f"{name} = {value.label}", attempt, usable, words, **others)
+
+
+def followed(load: Callable[[], Any], step: Callable[[], Any]) -> None:
+    """Load, and if that passes, step: what was loaded must not be of the kind that fails later."""
+    load()
+    try:
+        step()
+    except Exception as error:
+        raise FailsLaterError(f"loaded, but the next step failed: {error!r}") from error
 
 
 def outcome(trial: Trial) -> tuple[str, str]:

@@ -48,34 +48,12 @@ def general() -> list[Value]:
         Value("a Fraction of 10**400", Fraction(10**400), math.inf),
     ]
     others: list[Any] = [
-        *(
-            None,
-            True,
-            False,
-            np.True_,
-            "0.1",
-            "",
-            b"0.1",
-            "beta",
-            1j,
-            np.complex64(1),
-            complex("nan"),
-        ),
-        *([0.1], (0.1,), [], {}, {"lr": 0.1}, {0.1}, range(1), _Thing(), type, float, Ellipsis),
-        *(np.array([0.1]), np.array([0.1, 0.2]), np.array([]), np.array("0.1"), np.array(None)),
-        *(
-            datetime.timedelta(1),
-            datetime.date(2020, 1, 1),
-            np.datetime64("2020"),
-            np.timedelta64(1),
-        ),
-        *(
-            decimal.Decimal("0.1"),
-            decimal.Decimal("NaN"),
-            slice(1),
-            NotImplemented,
-            bytearray(b"1"),
-        ),
+        *(None, True, False, np.True_, "0.1", "", b"0.1", "beta", 1j, np.complex64(1)),
+        *(complex("nan"), [0.1], (0.1,), [], {}, {"lr": 0.1}, {0.1}, range(1), _Thing(), type),
+        *(float, Ellipsis, np.array([0.1]), np.array([0.1, 0.2]), np.array([]), np.array("0.1")),
+        *(np.array(None), datetime.timedelta(1), datetime.date(2020, 1, 1)),
+        *(np.datetime64("2020"), np.timedelta64(1), decimal.Decimal("0.1"), decimal.Decimal("NaN")),
+        *(slice(1), NotImplemented, bytearray(b"1")),
     ]
     return values + [Value(_label(x), x, None) for x in others]
 

@@ -13,21 +13,24 @@ The medians go into a table, a small JSON file and a PNG; ratios are those of th
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import gc
 import importlib
-import json
 import os
 import random
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import RESULTS, command
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.harness import command, files, tables
 from benchmarks.step_time.contenders import Contender
-from benchmarks.step_time.shapes import BATCHES, SHAPES, WIDTHS, numbers, perceptron
+from benchmarks.step_time.shapes import BATCHES, SHAPES, WIDTHS, Shape, numbers, perceptron
 
 DISTRIBUTIONS = {
     "torch": ("torch",),
@@ -48,33 +51,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     module = importlib.import_module(
         f"benchmarks.step_time.contenders.{options.framework}_contenders"
     )
-
-    baselines = module.TRAINING_BASELINES if options.training else module.BASELINES
+    made: dict[str, tuple[list[Shape], Callable[[], Iterable[Contender]]]]
+    if options.training:
+        what, baselines = "whole-step", module.TRAINING_BASELINES
+        made = {
+            name: (perceptron(), functools.partial(module.training, WIDTHS, batch, options.device))
+            for name, batch in BATCHES.items()
+        }
+    else:
+        what, baselines = "step-time", module.BASELINES
+        made = {
+            name: (SHAPES[name], functools.partial(module.contenders, SHAPES[name], options.device))
+            for name in options.shapes
+        }
     sets = {}
-    for name in BATCHES if options.training else options.shapes:
-        shapes = perceptron() if options.training else SHAPES[name]
-        pools = []
-        for seed in range(options.builds):
-            where = options.device, options.backend
-            rivals = list(
-                module.training(WIDTHS, BATCHES[name], *where)
-                if options.training
-                else module.contenders(shapes, *where)
-            )
-            pools.append(measure(rivals, options.repeats, options.seconds / options.builds, seed))
-            state_bytes = {rival.name: rival.state_bytes for rival in rivals}
-            del rivals
-            gc.collect()
+    for name, (shapes, make) in made.items():
         sets[name] = {
             "numbers": numbers(shapes),
             "tensors": len(shapes),
-            "contenders": {
-                rival: {**_summary([t for pool in pools for t in pool[rival]]), "state_bytes": size}
-                for rival, size in state_bytes.items()
-            },
+            "contenders": _contenders(make, options),
         }
         print(table(name, sets[name], baselines), end="\n\n")
-
     result = {
         "framework": options.framework,
         "backend": options.backend,
@@ -85,12 +82,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "baselines": list(baselines),
         "sets": sets,
     }
-    what = "whole-step" if options.training else "step-time"
     stem = "-".join(filter(None, [what, options.framework, options.backend, options.device]))
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")
-    plot(result, options.output / f"{stem}.png")
-    print(f"{options.output / stem}.json and .png")
+    files.leave(options.output, stem, result, bars(result))
+
+
+def _contenders(make: Callable[[], Iterable[Contender]], options: argparse.Namespace) -> Any:
+    """Return the row of each contender, over all builds."""
+    times: dict[str, list[float]] = {}
+    for seed in range(options.builds):
+        rivals = list(make())
+        found = measure(rivals, options.repeats, options.seconds / options.builds, seed)
+        for name, each in found.items():
+            times.setdefault(name, []).extend(each)
+        state_bytes = {rival.name: rival.state_bytes for rival in rivals}
+        del rivals
+        gc.collect()
+    return {name: _summary(times[name]) | {"state_bytes": n} for name, n in state_bytes.items()}
 
 
 def measure(
@@ -137,52 +144,43 @@ def _summary(seconds: list[float]) -> dict[str, Any]:
 
 def table(name: str, result: dict[str, Any], baselines: Iterable[str]) -> str:
     """Return the table of one set of parameters, sorted by time."""
-    rows = result["contenders"]
-    header = ["", "ms a step", "GB/s copied", "bytes of state"]
-    header += [f"/ {baseline}" for baseline in baselines]
-    lines = [header]
-    for contender, row in sorted(rows.items(), key=lambda item: item[1]["median_ms"]):
-        speed = 2 * 4 * result["numbers"] / row["median_ms"] / 1e6
-        line = [contender, f"{row['median_ms']:.3f}"]
-        line += [f"{speed:.1f}" if contender == "copy" else "", f"{row['state_bytes']:,}"]
-        for baseline in baselines:
-            ratio = row["median_ms"] / rows[baseline]["median_ms"]
-            line.append(f"{ratio:.2f}" if contender.startswith(OURS) else "")
-        lines.append(line)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    text = [f"{name}: {result['numbers']:,} numbers in {result['tensors']} tensors"]
-    for line in lines:
-        first, *others = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        text.append("  ".join([first.strip().ljust(widths[0]), *others]))
-    return "\n".join(text)
+    contenders = result["contenders"]
+    rows = []
+    for contender, row in sorted(contenders.items(), key=lambda item: item[1]["median_ms"]):
+        median = row["median_ms"]
+        speed = f"{2 * 4 * result['numbers'] / median / 1e6:.1f}"
+        ratios = {
+            f"/ {one}": f"{median / contenders[one]['median_ms']:.2f}" * contender.startswith(OURS)
+            for one in baselines
+        }
+        rows.append(
+            {
+                f"{name}: {result['numbers']:,} numbers in {result['tensors']} tensors": contender,
+                "ms a step": f"{median:.3f}",
+                "GB/s copied": speed * (contender == "copy"),
+                "bytes of state": f"{row['state_bytes']:,}",
+            }
+            | ratios
+        )
+    return tables.table(rows)
 
 
-def plot(result: dict[str, Any], path: Path) -> None:
-    """Draw the medians as bars with their quartiles, one panel for each set of parameters."""
-    import matplotlib as mpl  # noqa: PLC0415
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    names = list(result["sets"])
-    figure, panels = plt.subplots(
-        1, len(names), figsize=(5.2 * len(names), 4.2), layout="constrained", squeeze=False
-    )
-    for panel, name in zip(panels[0], names, strict=True):
-        rows = result["sets"][name]["contenders"]
+def bars(result: dict[str, Any]) -> Figure:
+    """Return the medians as bars with their quartiles, one panel for each set of parameters."""
+    sets = result["sets"]
+    figure = Figure(figsize=(5.2 * len(sets), 4.2), layout="constrained")
+    panels = figure.subplots(1, len(sets), squeeze=False)[0]
+    for panel, (name, content) in zip(panels, sets.items(), strict=True):
+        rows = content["contenders"]
         order = sorted(rows, key=lambda contender: -rows[contender]["median_ms"])
-        medians = [rows[contender]["median_ms"] for contender in order]
-        spread = [
-            [abs(rows[c]["median_ms"] - rows[c]["quartiles_ms"][side]) for c in order]
-            for side in (0, 1)
-        ]
+        medians = np.array([rows[contender]["median_ms"] for contender in order])
+        quartiles = np.array([rows[contender]["quartiles_ms"] for contender in order]).T
         colours = ["tab:orange" if c.startswith(OURS) else "tab:gray" for c in order]
+        spread = abs(medians - quartiles)
         panel.barh(order, medians, xerr=spread, color=colours, error_kw={"linewidth": 1})
-        panel.set_title(name)
-        panel.set_xlabel("ms a step (median, quartiles)")
+        panel.set(title=name, xlabel="ms a step (median, quartiles)")
         panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    return figure
 
 
 def _set_threads(threads: int) -> None:
@@ -201,33 +199,23 @@ def _versions(options: argparse.Namespace) -> dict[str, str]:
     wanted = {*DISTRIBUTIONS[options.framework], *DISTRIBUTIONS.get(options.backend, ())}
     versions = {}
     for name in sorted(wanted):
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = command.parser("step_time", __doc__)
-    parser.add_argument("--framework", choices=["torch", "keras", "jax"], required=True)
-    parser.add_argument(
-        "--backend", choices=["tensorflow", "jax", "torch"], help="of Keras (and only there)"
-    )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=1, help="on the CPU (default: 1)")
-    parser.add_argument("--repeats", type=int, default=30, help="rounds at the least (default: 30)")
-    parser.add_argument(
-        "--seconds", type=float, default=10.0, help="for each set at the least (default: 10)"
-    )
-    parser.add_argument(
-        "--builds", type=int, default=3, help="times that all is built anew (default: 3)"
-    )
-    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
-    parser.add_argument(
-        "--training", action="store_true", help="whole training steps of a perceptron"
-    )
-    parser.add_argument("--output", type=Path, default=RESULTS, help="a folder")
+    add = parser.add_argument
+    add("--framework", choices=["torch", "keras", "jax"], required=True)
+    add("--backend", choices=["tensorflow", "jax", "torch"], help="of Keras (and only there)")
+    add("--device", choices=["cpu", "cuda"], default="cpu")
+    add("--threads", type=int, default=1, help="on the CPU (%(default)s)")
+    add("--repeats", type=int, default=30, help="rounds at the least (%(default)s)")
+    add("--seconds", type=float, default=10.0, help="for each set at the least (%(default)s)")
+    add("--builds", type=int, default=3, help="times that all is built anew (%(default)s)")
+    add("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
+    add("--training", action="store_true", help="whole training steps of a perceptron")
     options = parser.parse_args(arguments)
     if (options.framework == "keras") != (options.backend is not None):
         parser.error("--backend belongs to --framework keras, which needs it")

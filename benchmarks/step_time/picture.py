@@ -14,15 +14,15 @@ Prints the table, and leaves step-times.png.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.harness import RESULTS, command, tables
-from benchmarks.harness.figure import COLOURS, save
+from benchmarks.harness import command, tables
+from benchmarks.harness.figure import COLOURS
+from benchmarks.harness.files import save
 
 SHAPES = "ResNet-50"
 # INDIAN and SGD with Nesterov momentum move five streams; INNAprop, Adam and AdamW seven.
@@ -30,13 +30,12 @@ LABELS = ("INDIAN", "SGD", "Adam", "INNAprop", "AdamW")
 COPIES = 2.5  # five streams, of which a copy moves two
 
 
+@command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = command.parser("step_time.picture", __doc__)
-    parser.add_argument("--output", type=Path, default=RESULTS, help="the results folder")
-    folder = parser.parse_args(arguments).output
+    folder = command.parser("step_time.picture", __doc__).parse_args(arguments).output
     rows = collect(folder)
     if not rows:
-        sys.exit(f"ValueError: Invalid output: {str(folder)!r} (it has no step times of {SHAPES})")
+        raise ValueError(f"Invalid output: {str(folder)!r} (it has no step times of {SHAPES})")
     save(picture(rows), folder / "step-times.png")
     print(table(rows))
     print(folder / "step-times.png")
@@ -72,16 +71,22 @@ def _over_the_limit(result: dict[str, Any]) -> dict[str, float]:
 
 def table(rows: dict[str, dict[str, float]]) -> str:
     """Return a row per file."""
-    lines = []
-    for where, times in rows.items():
-        ratios = [
-            f"{times[ours] / times[other]:.2f}" if ours in times and other in times else ""
-            for ours, other in (("INDIAN", "SGD"), ("INDIAN", "Adam"), ("INNAprop", "AdamW"))
+
+    def ratio(times: dict[str, float], ours: str, other: str) -> str:
+        return f"{times[ours] / times[other]:.2f}" if {ours, other} <= times.keys() else ""
+
+    return tables.table(
+        [
+            {"over two and a half copies": where}
+            | {label: f"{times[label]:.2f}" if label in times else "" for label in LABELS}
+            | {
+                "INDIAN / SGD": ratio(times, "INDIAN", "SGD"),
+                "/ Adam": ratio(times, "INDIAN", "Adam"),
+                "INNAprop / AdamW": ratio(times, "INNAprop", "AdamW"),
+            }
+            for where, times in rows.items()
         ]
-        values = (f"{times[label]:.2f}" if label in times else "" for label in LABELS)
-        lines.append((where, *values, *ratios))
-    header = ("over two and a half copies", *LABELS, "INDIAN / SGD", "/ Adam", "INNAprop / AdamW")
-    return tables.table(header, lines)
+    )
 
 
 def picture(rows: dict[str, dict[str, float]]) -> Figure:

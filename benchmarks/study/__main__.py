@@ -16,31 +16,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import RESULTS, apart, command
-from benchmarks.study import cells
+from benchmarks.harness import apart, command, workers
+from benchmarks.harness.files import save
+from benchmarks.study import cells, picture, tables
 
-SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
+SETTINGS = json.loads(Path(__file__).with_name("settings.json").read_text())
 # One thread for each process: the kernels are short.
 THREADS = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
 
 
+@command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
-    try:
-        if not options.draw:
-            measure(options)
-        show(options.output)
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    if not options.draw:
+        measure(options)
+    show(options.output)
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -57,32 +53,23 @@ def measure(options: argparse.Namespace) -> None:
         if plan:
             jobs.append({"workload": workload, "method": method, "data": options.data} | plan)
     runs = sum(job["trials"] * len(job["schedules"]) for job in jobs)
-    shares: SimpleQueue[int] = SimpleQueue()
-    available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    for i in range(options.processes):
-        shares.put(available[i % len(available)] if available else -1)
     with tqdm(total=runs, unit="trial", smoothing=0.02) as bar:
 
-        def make(job: dict[str, Any]) -> None:
-            share = shares.get()
-            try:
-                environment = apart.environment("jax", "cpu", "") | THREADS
-                made = apart.call(cells.make, job, share, environment=environment, bar=bar)
-            finally:
-                shares.put(share)
-            files[job["workload"]].add(made)
+        def make(job: dict[str, Any], processors: Sequence[int]) -> list[dict[str, Any]]:
+            environment = workers.environment("jax", "cpu") | THREADS
+            made: list[dict[str, Any]] = apart.call(
+                cells.make, job, environment=environment, bar=bar, processors=processors
+            )
+            return made
 
-        with ThreadPoolExecutor(options.processes) as pool:
-            list(pool.map(make, jobs))
+        for job, made in apart.several(make, jobs, options.processes):
+            files[job["workload"]].add(made)
 
 
 def show(folder: Path) -> None:
     """Print the tables of the files that there are, and draw the pictures."""
-    from benchmarks.harness.figure import save  # noqa: PLC0415 (they take a while to load)
-    from benchmarks.study import picture, tables  # noqa: PLC0415
-
-    files = [folder / f"study-{cells.slug(name)}.json" for name in SETTINGS["workloads"]]
-    contents = [json.loads(path.read_text()) for path in files if path.exists()]
+    paths = [folder / f"study-{cells.slug(name)}.json" for name in SETTINGS["workloads"]]
+    contents = [json.loads(path.read_text()) for path in paths if path.exists()]
     if not contents:
         raise ValueError(f"Invalid output: {str(folder)!r} (it holds no cells)")
     sweeps = SETTINGS["sweeps"]["methods"]
@@ -101,13 +88,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices = SETTINGS[name]
         add(f"--{name}", nargs="+", choices=choices, default=choices, metavar="NAME", help="(all)")
     add("--trials", type=positive, default=SETTINGS["trials"], metavar="N", help="(%(default)s)")
-    add(
-        "--seeds", type=int, nargs="+", default=SETTINGS["seeds"], metavar="N", help="(%(default)s)"
-    )
+    seeds = SETTINGS["seeds"]
+    add("--seeds", type=int, nargs="+", default=seeds, metavar="N", help="(%(default)s)")
     add("--no-sweeps", dest="sweeps", action="store_false", help="of the momentum")
     add("--draw", action="store_true", help="make no runs")
     add("--processes", type=positive, default=os.cpu_count(), metavar="N", help="(%(default)s)")
-    add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import files
+
 Cells = dict[tuple[str, str], dict[str, Any]]
 
 
-def make(
-    job: dict[str, Any], processor: int, on_steps: Callable[[int], None]
-) -> list[dict[str, Any]]:
+def make(job: dict[str, Any], on_steps: Callable[[int], None]) -> list[dict[str, Any]]:
     """Make a method's cells on a workload: the function of a process of its own."""
-    if processor >= 0:
-        os.sched_setaffinity(0, [processor])
     from benchmarks.study import runs  # noqa: PLC0415 (it loads JAX)
 
     points = runs.trials(job["trials"])
@@ -77,18 +74,11 @@ class File:
         self._cells |= {(c["method"], c["schedule"]): c for c in cells}
         order = self._settings["methods"] + self._settings["sweeps"]["methods"]
         schedules = self._settings["schedules"]
-        self._cells = dict(
-            sorted(
-                self._cells.items(),
-                key=lambda each: (order.index(each[0][0]), schedules.index(each[0][1])),
-            )
+        in_order = sorted(
+            self._cells.values(),
+            key=lambda c: (order.index(c["method"]), schedules.index(c["schedule"])),
         )
-        lines = ",\n".join(json.dumps(c, allow_nan=False) for c in self._cells.values())
-        head = "".join(f"{json.dumps(k)}: {json.dumps(v)},\n" for k, v in self._head.items())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_suffix(".new")
-        beside.write_text("{\n" + head + '"cells": [\n' + lines + "\n]\n}\n")
-        beside.replace(self.path)
+        files.write(self.path, self._head | {"cells": in_order})
 
 
 def slug(workload: str) -> str:

@@ -28,15 +28,20 @@ COMPARED: Mapping[str, tuple[float, str, Mapping[str, float]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = command.parser("study.check", __doc__)
+    parser = command.parser("study.check", __doc__, output=None)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    rows = []
-    for name, differences in compare(options.seed).items():
-        for framework, difference in differences.items():
-            numbers = (f"{d:.1e}" for d in (difference[0], difference.max()))
-            rows.append((name, framework, *numbers))
-    print(table(("method", "framework", "after 1/20 of the run", "largest"), rows))
+    rows = [
+        {
+            "method": name,
+            "framework": framework,
+            "after 1/20 of the run": f"{difference[0]:.1e}",
+            "largest": f"{difference.max():.1e}",
+        }
+        for name, differences in compare(options.seed).items()
+        for framework, difference in differences.items()
+    ]
+    print(table(rows))
 
 
 def compare(seed: int) -> dict[str, dict[str, np.ndarray]]:

@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from scipy.stats import qmc
 
-from benchmarks.harness.numbers import rounded
+from benchmarks.harness.files import rounded
 from benchmarks.study.methods import METHODS, SWEEPS, Method
 from benchmarks.study.workloads import Workload, load
 

@@ -10,14 +10,6 @@ from benchmarks.harness.tables import table
 from benchmarks.study import summary
 
 BASELINES = ("SGD-Nesterov", "AdamW")
-COLUMNS = (
-    "averaged",
-    "test loss",
-    "test, %",
-    "reaches it",
-    "of trials within 10 %",
-)
-
 
 # Of the first table that a stranger sees: one number tuned each, the learning rate.
 SHOWN = (
@@ -45,21 +37,19 @@ def summary_table(
 
     A method that is run without a schedule is shown with a constant rate.
     """
-    lines = [["method", *(content["workload"] for content in contents)]]
-    lines.append(["---"] * len(lines[0]))
+    rows = []
     for method in methods:
-        line = [method]
+        row = {"method": method}
         for content in contents:
             cell = summary.cell_of(content, method, schedule) or summary.cell_of(
                 content, method, "constant" if method.startswith("schedule-free") else schedule
             )
-            text = ""
-            if cell is not None:
-                text = summary.estimate(cell, summary.largest_budget(cell), name).text()
-            line.append(text)
-        if any(line[1:]):
-            lines.append(line)
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+            row[content["workload"]] = (
+                summary.estimate(cell, summary.largest_budget(cell), name).text() if cell else ""
+            )
+        if any(list(row.values())[1:]):
+            rows.append(row)
+    return table(rows, markdown=True)
 
 
 def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
@@ -74,14 +64,13 @@ def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
         target = summary.target(content, schedule, BASELINES)
         title = f"{content['workload']}, {schedule}: training loss (the target is {target:.3f})"
         budgets = sorted({int(budget) for cell in cells for budget in cell["winners"]})
-        header = ("method", "tuned", *(f"N = {n}" for n in budgets), *COLUMNS)
-        found.append(f"{title}\n{table(header, rows(cells, budgets, target))}")
+        found.append(f"{title}\n{table(rows(cells, budgets, target))}")
     return "\n\n".join(found)
 
 
 def rows(
     cells: Sequence[summary.Cell], budgets: Sequence[int], target: float
-) -> list[tuple[str, ...]]:
+) -> list[dict[str, str]]:
     """Return a row for each cell."""
 
     def order(cell: summary.Cell) -> float:
@@ -91,19 +80,19 @@ def rows(
     return [_row(cell, budgets, target) for cell in sorted(cells, key=order)]
 
 
-def _row(cell: summary.Cell, budgets: Sequence[int], target: float) -> tuple[str, ...]:
+def _row(cell: summary.Cell, budgets: Sequence[int], target: float) -> dict[str, str]:
+    def text(budget: int, name: str = "train loss") -> str:
+        return summary.estimate(cell, budget, name).text() if str(budget) in cell["winners"] else ""
+
     last = summary.largest_budget(cell)
     reached = summary.time_to(cell, target)
-    return (
-        cell["method"],
-        str(len(cell["values"][0])),
-        *(
-            summary.estimate(cell, n, "train loss").text() if str(n) in cell["winners"] else ""
-            for n in budgets
-        ),
-        summary.estimate(cell, last, "averaged train loss").text(),
-        summary.estimate(cell, last, "test loss").text(),
-        f"{100 * summary.estimate(cell, last, 'test score').mean:.1f}",
-        "" if math.isnan(reached) else f"{100 * reached:.0f} %",
-        f"{100 * summary.useful(cell):.0f} %",
-    )
+    return {
+        "method": cell["method"],
+        "tuned": str(len(cell["values"][0])),
+        **{f"N = {n}": text(n) for n in budgets},
+        "averaged": text(last, "averaged train loss"),
+        "test loss": text(last, "test loss"),
+        "test, %": f"{100 * summary.estimate(cell, last, 'test score').mean:.1f}",
+        "reaches it": "" if math.isnan(reached) else f"{100 * reached:.0f} %",
+        "of trials within 10 %": f"{100 * summary.useful(cell):.0f} %",
+    }

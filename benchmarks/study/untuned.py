@@ -21,7 +21,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import RESULTS, command
+from benchmarks.harness import RESULTS, command, files, tables
 from benchmarks.study.summary import Estimate
 from indian_core import METHODS as DEFAULTS
 
@@ -57,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     path = options.output / "untuned.json"
     if not options.draw:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(measure(options), indent=1) + "\n")
+        files.write(path, measure(options))
     for schedule in SCHEDULES:
         print(table(json.loads(path.read_text()), schedule), end="\n\n")
 
@@ -88,10 +87,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def table(content: Mapping[str, Any], schedule: str) -> str:
     """Return a Markdown table: a row for each optimizer, a column for each workload."""
     found = content["training losses"]
-    lines = [[f"untuned, {schedule}", *found], ["---"] * (1 + len(found))]
-    for name in next(iter(found.values()))[schedule]:
-        lines.append([name, *(_text(each[schedule][name]) for each in found.values())])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = [
+        {f"untuned, {schedule}": name}
+        | {workload: _text(each[schedule][name]) for workload, each in found.items()}
+        for name in next(iter(found.values()))[schedule]
+    ]
+    return tables.table(rows, markdown=True)
 
 
 def _text(losses: Sequence[float | None]) -> str:

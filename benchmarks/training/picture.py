@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks.harness.figure import COLOURS
+from benchmarks.harness.figure import COLOURS, band
 
 
 def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
@@ -58,14 +58,7 @@ def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
 def _band(
     axes: Any, curves: list[list[float | None]], factor: float, colour: str, label: str
 ) -> None:
-    values = factor * np.array(curves, float)
-    epochs = np.arange(values.shape[1])[1:]
-    axes.plot(epochs, values.mean(axis=0)[1:], color=colour, label=label)
-    axes.fill_between(
-        epochs,
-        values.min(axis=0)[1:],
-        values.max(axis=0)[1:],
-        color=colour,
-        alpha=0.15,
-        linewidth=0,
-    )
+    values = factor * np.array(curves, float)[:, 1:]
+    epochs = np.arange(values.shape[1]) + 1
+    axes.plot(epochs, values.mean(axis=0), color=colour, label=label)
+    band(axes, epochs, values, colour)

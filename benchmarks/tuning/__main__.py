@@ -1,7 +1,7 @@
 """What docs/tuning.md says, measured: suggested step sizes, safety, curvature, and the recipes.
 
     python -m benchmarks.tuning --fashion FOLDER    # measure (about a quarter of an hour), draw
-    python -m benchmarks.tuning --draw              # only draw, from results/tuning.json
+    python -m benchmarks.tuning --draw              # only tables and pictures
 
 FOLDER holds Fashion-MNIST's four IDX files, of which the first 10,000 training and 2,000 test
 images are used; without it only scikit-learn's digits are. Everything runs in PyTorch in float32
@@ -12,19 +12,18 @@ cross-entropy over all training images after the last epoch.
 from __future__ import annotations
 
 import json
-import math
 import platform
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks import harness
-from benchmarks.harness import command, data, networks, on_torch
+from benchmarks.harness import command, data, files, networks, on_torch
 from benchmarks.harness.runs import Run, train
+from benchmarks.tuning import picture, tables
 from indian_core import ALPHA, BETA
 from indian_core.tuning import SAFETY, from_curvature
 from indian_torch import INDIAN
@@ -55,8 +54,8 @@ class Problem(NamedTuple):
         return on_torch.network(layers, networks.initial_weights(layers, seed))
 
     def samples(self, which: slice) -> tuple[Tensor, Tensor]:
-        images = np.ascontiguousarray(self.dataset.train_images[which].transpose(0, 3, 1, 2))
-        return torch.from_numpy(images), torch.from_numpy(self.dataset.train_labels[which])
+        images, labels = self.dataset.train_images[which], self.dataset.train_labels[which]
+        return on_torch.channels_first(images), torch.from_numpy(labels)
 
 
 def problems(fashion: str | None) -> Iterator[Problem]:
@@ -83,22 +82,22 @@ def loss_of(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], Te
     return lambda: nn.functional.cross_entropy(model(images), labels)
 
 
-def final(problem: Problem, seed: int, lr: float, power: float = 0.0, **rule: Any) -> list[float]:
+def final(problem: Problem, seed: int, lr: float, **rule: float) -> tuple[float, float]:
     """Return the training loss and the test accuracy after a run; NaN and ~0.1 if it diverged."""
     run = Run(
         framework="torch",
         optimizer="",
-        rule="sgd" if "momentum" in rule else "indian",
+        rule="indian",
         hyperparameters=rule,
         lr=lr,
-        power=power,
+        power=0.0,
         network=problem.network,
         batch_size=BATCH,
         epochs=problem.epochs,
         seed=seed,
     )
-    *_, last = train(run, problem.dataset, on_torch.Trainer)
-    return [last.train_loss, last.test_accuracy]
+    *_, (last,) = train([run], problem.dataset, on_torch.Trainer)
+    return last.train_loss, last.test_accuracy
 
 
 def suggestions(problem: Problem) -> Iterator[dict[str, Any]]:
@@ -110,23 +109,14 @@ def suggestions(problem: Problem) -> Iterator[dict[str, Any]]:
         for alpha, beta in DAMPINGS:
             for part in PARTS:
                 found = from_curvature(curvature, alpha, beta, part)
-                loss, accuracy = final(
-                    problem,
-                    seed,
-                    found.lr,
-                    alpha=alpha,
-                    beta=beta,
-                    initial_speed=found.initial_speed,
-                )
-                yield {
+                rule = {"alpha": alpha, "beta": beta, "initial_speed": found.initial_speed}
+                loss, accuracy = final(problem, seed, found.lr, **rule)
+                yield rule | {
                     "problem": problem.name,
                     "seed": seed,
-                    "alpha": alpha,
-                    "beta": beta,
                     "curvature": curvature,
                     "limit": found.limit,
                     "part": part,
-                    "initial_speed": found.initial_speed,
                     "train_loss": loss,
                     "test_accuracy": accuracy,
                 }
@@ -147,16 +137,13 @@ def curvatures(problem: Problem, alpha: float = 0.5, beta: float = 0.1) -> Itera
     )
     for k, batch in zip(range(max(look) + 1), steps, strict=False):
         if k in look:
-            of_batches = [
-                largest_curvature(loss_of(model, *problem.samples(slice(i, i + BATCH))), params)
-                for i in range(0, 8 * BATCH, BATCH)
-                for params in [list(model.parameters())]
-            ]
+            parts = (problem.samples(slice(i, i + BATCH)) for i in range(0, 8 * BATCH, BATCH))
+            losses = (loss_of(model, *part) for part in parts)
             yield {
                 "problem": problem.name,
                 "step": k,
                 "whole": largest_curvature(whole, model.parameters()),
-                "minibatches": of_batches,
+                "minibatches": [largest_curvature(one, model.parameters()) for one in losses],
                 "limit": found.limit,
                 "lr": found.lr,
             }
@@ -235,11 +222,6 @@ STUDIES = {
     "traces": traces,
 }
 
-# Enough to see the point of a recipe.
-ONLY_ON = {
-    "traces": ("digits, MLP",),
-}
-
 
 def measure(fashion: str | None, names: Sequence[str]) -> None:
     if fashion is not None:
@@ -250,34 +232,16 @@ def measure(fashion: str | None, names: Sequence[str]) -> None:
     for name in names:
         rows = []
         for problem in problems(fashion):
-            if problem.name not in ONLY_ON.get(name, (problem.name,)):
-                continue
-            rows += [_rounded(row) for row in STUDIES[name](problem)]
+            if name == "traces" and problem.name != "digits, MLP":
+                continue  # enough to see the point of a recipe
+            rows += files.rounded(list(STUDIES[name](problem)), 5)
             print(f"{name}: {problem.name}", flush=True)
         content[name] = rows
-        body = ",\n".join(f'"{key}": {_lines(value)}' for key, value in content.items())
-        RESULTS.write_text("{\n" + body + "\n}\n")
-
-
-def _lines(value: Any) -> str:
-    if not isinstance(value, list):
-        return json.dumps(value)
-    return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in value) + "\n]"
-
-
-def _rounded(value: Any) -> Any:
-    """Return numbers to five digits, and None for what diverged."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.5g}") if math.isfinite(value) else None
-    return value
+        files.write(RESULTS, content)
 
 
 def main() -> None:
-    parser = command.parser("tuning", __doc__)
+    parser = command.parser("tuning", __doc__, output=None)
     parser.add_argument("--fashion", metavar="FOLDER", help="Fashion-MNIST's IDX files")
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     parser.add_argument("--draw", action="store_true", help="measure nothing")
@@ -287,11 +251,14 @@ def main() -> None:
         if held and options.fashion is None:
             parser.error(f"--fashion is needed: {RESULTS.name} holds its rows, now to be replaced")
         torch.set_num_threads(1)
-        warnings.simplefilter("error")
-        measure(options.fashion, options.only)
-    from benchmarks.tuning import picture  # noqa: PLC0415 (measuring needs no matplotlib)
-
-    picture.main()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            measure(options.fashion, options.only)
+    content = json.loads(RESULTS.read_text())
+    for name, table in tables.every(content).items():
+        print(f"## {name}\n\n{table}\n")
+    for name, figure in picture.every(content).items():
+        files.save(figure, RESULTS.with_name(f"tuning-{name}.png"))
 
 
 if __name__ == "__main__":

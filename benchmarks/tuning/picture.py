@@ -1,59 +1,50 @@
-"""The pictures of docs/tuning.md: the theory from its formulas, the rest from results/tuning.json.
-
-python -m benchmarks.tuning.picture
-"""
+"""The pictures of docs/tuning.md: the theory from its formulas, the rest from tuning.json."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterable
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("Agg")  # files, not windows; before pyplot is imported
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from benchmarks.harness import RESULTS
+from benchmarks.harness.figure import COLOURS
+from benchmarks.tuning.tables import Rows, groups, means
 from indian_core.tuning import SAFETY, max_lr, optimal_hyperparameters, spectral_radius
 
-# Okabe and Ito's colours, which the colour-blind tell apart too.
-COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
-Rows = list[dict[str, Any]]
-
-
-def main() -> None:
-    content = json.loads((RESULTS / "tuning.json").read_text())
-    stability()
-    radius()
-    suggestions(content["suggestions"])
-    curvatures(content["curvatures"])
-    traces(content["traces"])
+def every(content: dict[str, Rows]) -> dict[str, Figure]:
+    """Return all pictures by name."""
+    return {
+        "stability": stability(),
+        "spectral-radius": radius(),
+        "suggestions": suggestions(content["suggestions"]),
+        "curvatures": curvatures(content["curvatures"]),
+        "traces": traces(content["traces"]),
+    }
 
 
-def stability() -> None:
+def stability() -> Figure:
     """The stable step sizes in (γ, β) and in (γ, α), in units of the curvature."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 5.6), layout="constrained")
+    figure = Figure(figsize=(11.5, 5.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
     x = np.geomspace(0.03, 10, 400)
-    y = np.geomspace(0.03, 10, 400)
-    grid_x, grid_y = np.meshgrid(x, y)
-    _shade(left, x, y, spectral_radius(grid_y, 0.2, grid_x, 1.0))
+    columns, lrs = np.meshgrid(x, x)
+
+    def edge(axes: Axes, alpha: Any, beta: Any, style: str, label: str) -> None:
+        lr = np.minimum(max_lr(0.0, alpha, beta), max_lr(1.0, alpha, beta))
+        axes.plot(x, lr, "k", linestyle=style, label=f"edge, {label}")
+
+    _shade(left, x, spectral_radius(lrs, 0.2, columns, 1.0))
     for alpha, style in ((0.05, ":"), (0.2, "-"), (1.0, "--")):
-        edge = np.minimum(max_lr(0.0, alpha, x), max_lr(1.0, alpha, x))
-        left.plot(x, edge, "k", linestyle=style, label=rf"edge, $\alpha/\sqrt{{L}}$ = {alpha:g}")
+        edge(left, alpha, x, style, rf"$\alpha/\sqrt{{L}}$ = {alpha:g}")
     left.plot(x, x, color=COLOURS[0], linewidth=2.5, label=r"$\gamma = \beta$: the heavy ball")
     left.set(xlabel=r"$\beta\sqrt{L}$", title=r"Shaded for $\alpha/\sqrt{L}$ = 0.2")
-    image = _shade(right, x, y, spectral_radius(grid_y, grid_x, 0.3, 1.0))
+    image = _shade(right, x, spectral_radius(lrs, columns, 0.3, 1.0))
     for beta, style in ((0.1, ":"), (0.3, "-"), (1.0, "--")):
-        edge = np.minimum(max_lr(0.0, x, beta), max_lr(1.0, x, beta))
-        right.plot(x, edge, "k", linestyle=style, label=rf"edge, $\beta\sqrt{{L}}$ = {beta:g}")
+        edge(right, x, beta, style, rf"$\beta\sqrt{{L}}$ = {beta:g}")
     right.axhline(0.3, color=COLOURS[0], linewidth=2.5, label=r"$\gamma = \beta$ = 0.3/$\sqrt{L}$")
     right.plot(x, 1 / x, color=COLOURS[1], label=r"$\alpha\gamma$ = 1: no momentum is kept")
     right.set(xlabel=r"$\alpha/\sqrt{L}$", title=r"Shaded for $\beta\sqrt{L}$ = 0.3")
@@ -61,20 +52,19 @@ def stability() -> None:
         axes.set(xscale="log", yscale="log", ylabel=r"$\gamma\sqrt{L}$", ylim=(0.03, 10))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=9)
     figure.colorbar(image, ax=right, label="steps in which an error shrinks to a tenth")
-    _save(figure, "tuning-stability")
+    return figure
 
 
-def _shade(axes: Axes, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> Any:
-    stable = np.where(radius < 1, radius, np.nan)
+def _shade(axes: Axes, x: np.ndarray, radius: np.ndarray) -> Any:
+    steps = -1 / np.log10(np.where(radius < 1, radius, np.nan))
     axes.set_facecolor("0.82")
-    return axes.pcolormesh(
-        x, y, -1 / np.log10(stable), cmap="viridis_r", norm=LogNorm(1, 1000), rasterized=True
-    )
+    return axes.pcolormesh(x, x, steps, cmap="viridis_r", norm=LogNorm(1, 1000), rasterized=True)
 
 
-def radius() -> None:
+def radius() -> Figure:
     """How fast each curvature is learnt: β over the whole spectrum, and the optimum for one."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.4), layout="constrained")
+    figure = Figure(figsize=(11.5, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
     curvature = np.geomspace(1e-2, 1e3, 2000)
     for beta, colour in zip((0.05, 0.1, 0.2, 0.5, 1.0), COLOURS, strict=False):
         name = rf"$\beta$ = {beta:g}" + (": the heavy ball" if beta == 0.1 else "")
@@ -82,7 +72,7 @@ def radius() -> None:
     left.set(title=r"$\gamma$ = 0.1, $\alpha$ = 0.5", ylim=(0, 1.3))
     smallest, largest = 0.1, 10.0
     best = optimal_hyperparameters(smallest, largest)
-    lines: Iterable[tuple[str, tuple[float, float, float]]] = (
+    lines = (
         ("the optimum: a heavy ball", (best.lr, best.alpha, best.beta)),
         (r"$\beta$ twice as large", (best.lr, best.alpha, 2 * best.beta)),
         (r"$\gamma$ half as large", (best.lr / 2, best.alpha, best.beta)),
@@ -96,32 +86,20 @@ def radius() -> None:
         axes.axhline(1, color="k", linewidth=0.8)
         axes.set(xscale="log", xlabel="curvature L", ylabel="spectral radius: factor per step")
         axes.legend(fontsize=8.5)
-    _save(figure, "tuning-spectral-radius")
+    return figure
 
 
-def suggestions(rows: Rows) -> None:
+def suggestions(rows: Rows) -> Figure:
     """The final loss over the step size, in units of the limit."""
-    problems = _values(rows, "problem")
-    figure, panels = plt.subplots(
-        1, len(problems), figsize=(3.6 * len(problems), 4.0), layout="constrained", squeeze=False
-    )
-    for axes, problem in zip(panels[0], problems, strict=True):
-        mine = [row for row in rows if row["problem"] == problem]
-        pairs = list(dict.fromkeys((row["alpha"], row["beta"]) for row in mine))
-        for (alpha, beta), colour in zip(pairs, COLOURS, strict=False):
-            losses = _mean(
-                [row for row in mine if (row["alpha"], row["beta"]) == (alpha, beta)],
-                "part",
-                "train_loss",
-            )
-            axes.plot(
-                list(losses),
-                list(losses.values()),
-                "o-",
-                markersize=4,
-                color=colour,
-                label=rf"$\alpha$ = {alpha:g}, $\beta$ = {beta:g}",
-            )
+    problems = groups(rows, "problem")
+    figure = Figure(figsize=(3.6 * len(problems), 4.0), layout="constrained")
+    panels = figure.subplots(1, len(problems), squeeze=False)
+    for axes, ((problem,), mine) in zip(panels[0], problems, strict=True):
+        pairs = groups(mine, "alpha", "beta")
+        for ((alpha, beta), of_pair), colour in zip(pairs, COLOURS, strict=False):
+            losses = sorted(means(of_pair, "train_loss").items())
+            label = rf"$\alpha$ = {alpha:g}, $\beta$ = {beta:g}"
+            axes.plot(*zip(*losses, strict=True), "o-", markersize=4, color=colour, label=label)
         axes.axvline(SAFETY, color="0.4", linestyle="--", zorder=0)
         axes.set(xscale="log", yscale="log", xlabel=r"$\gamma$ / limit", title=problem)
         axes.set_xticks([1 / 8, 1 / 4, 1 / 2, 1, 2], ["1/8", "1/4", "1/2", "1", "2"])
@@ -129,19 +107,18 @@ def suggestions(rows: Rows) -> None:
         axes.grid(alpha=0.3, which="both")
     panels[0][0].set_ylabel("training loss at the end")
     panels[0][0].legend(fontsize=8)
-    _save(figure, "tuning-suggestions")
+    return figure
 
 
-def curvatures(rows: Rows) -> None:
+def curvatures(rows: Rows) -> Figure:
     """The curvature during training at the suggestion."""
-    figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
-    for problem, colour in zip(_values(rows, "problem"), COLOURS, strict=False):
-        mine = [row for row in rows if row["problem"] == problem]
+    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for ((problem,), mine), colour in zip(groups(rows, "problem"), COLOURS, strict=False):
         step = [row["step"] + 1 for row in mine]
         axes.plot(step, [row["whole"] for row in mine], "o-", color=colour, label=problem)
-        low, high = zip(
-            *((min(r["minibatches"]), max(r["minibatches"])) for r in mine), strict=True
-        )
+        batches = np.array([row["minibatches"] for row in mine])
+        low, high = batches.min(axis=1), batches.max(axis=1)
         axes.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.set(
         xscale="log",
@@ -152,12 +129,13 @@ def curvatures(rows: Rows) -> None:
     )
     axes.grid(alpha=0.3, which="both")
     axes.legend()
-    _save(figure, "tuning-curvatures")
+    return figure
 
 
-def traces(rows: Rows) -> None:
+def traces(rows: Rows) -> Figure:
     """Loss and energy of runs that go wrong, each for another reason."""
-    figure, (loss, energy) = plt.subplots(1, 2, figsize=(11.5, 4.4), layout="constrained")
+    figure = Figure(figsize=(11.5, 4.4), layout="constrained")
+    loss, energy = figure.subplots(1, 2)
     for row, colour in zip(rows, COLOURS, strict=False):
         steps = 2 * np.arange(len(row["loss"]))
         name = rf"{row['label']}: $\alpha$={row['alpha']:g}, $\beta$={row['beta']:g}, "
@@ -170,26 +148,4 @@ def traces(rows: Rows) -> None:
         axes.set_xlabel("step, with the gradient of 1000 samples")
         axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    _save(figure, "tuning-traces")
-
-
-def _values(rows: Rows, name: str) -> list[Any]:
-    return list(dict.fromkeys(row[name] for row in rows))
-
-
-def _mean(rows: Rows, by: str, name: str) -> dict[Any, float]:
-    """Return the mean of a column by the values of another; NaN where one is None."""
-    number: Callable[[Any], float] = lambda x: math.nan if x is None else x  # noqa: E731
-    return {
-        value: float(np.mean([number(row[name]) for row in rows if row[by] == value]))
-        for value in sorted(_values(rows, by))
-    }
-
-
-def _save(figure: Any, name: str) -> None:
-    figure.savefig(RESULTS / f"{name}.png", dpi=100, metadata={"Software": None})
-    plt.close(figure)
-
-
-if __name__ == "__main__":
-    main()
+    return figure

@@ -1,10 +1,11 @@
 """A function in a process of its own: its result, its steps, its environment and its failures."""
 
 import os
+import time
 
 import pytest
 
-from benchmarks.harness import apart
+from benchmarks.harness import apart, workers
 
 
 class Bar:
@@ -38,6 +39,25 @@ def test_the_result_comes_from_another_process_with_another_environment(monkeypa
     assert os.environ["COLOUR"] == "red"
 
 
+def one_of(job, processors):
+    if job < 0:
+        raise ValueError(job)
+    time.sleep(0.01 * job)
+    return tuple(processors)
+
+
+def test_several_jobs_share_the_processors_and_come_as_they_are_done():
+    found = list(apart.several(one_of, [30, 1, 2], 2))
+    assert [job for job, _ in found] == [1, 2, 30]
+    if hasattr(os, "sched_getaffinity"):
+        assert {one for _, share in found for one in share} <= os.sched_getaffinity(0)
+
+
+def test_a_job_that_fails_ends_the_others():
+    with pytest.raises(ValueError, match="-1"):
+        list(apart.several(one_of, [-1, *[1] * 1000], 1))
+
+
 def test_an_exception_is_reported_with_the_function():
     with pytest.raises(RuntimeError, match=r"test_apart\.fail: KeyError: 'no such thing'"):
         apart.call(fail, environment={}, bar=Bar())
@@ -48,9 +68,10 @@ def test_a_process_that_vanishes_is_reported():
         apart.call(vanish, environment={}, bar=Bar())
 
 
-def test_on_the_cpu_no_framework_sees_a_gpu_and_elsewhere_it_does():
-    cpu = apart.environment("keras", "cpu", "jax")
+def test_on_the_cpu_no_framework_sees_a_gpu_and_elsewhere_it_does(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    cpu = workers.environment("keras", "cpu")
     assert cpu["KERAS_BACKEND"] == "jax"
     assert (cpu["CUDA_VISIBLE_DEVICES"], cpu["JAX_PLATFORMS"]) == ("", "cpu")
-    cuda = apart.environment("torch", "cuda", "")
+    cuda = workers.environment("torch", "cuda")
     assert not {"KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"} & set(cuda)

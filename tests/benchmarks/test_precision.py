@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.harness import apart, networks
+from benchmarks.harness import apart, networks, workers
 from benchmarks.harness.data import minibatches
 from benchmarks.precision.forms import Rule, Variant, module, studies
 from indian_core.testing import ReferenceINDIAN
@@ -60,7 +60,7 @@ def test_both_forms_in_every_precision(name):
     """One test for all, since it is the trainings that take the time."""
     bar = Bar()
     # JAX spends its time in the compiler, for a second of computing.
-    environment = apart.environment(name, "cpu", "")
+    environment = workers.environment(name, "cpu")
     environment |= {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
     trained, rounding, outside = apart.call(measured, name, environment=environment, bar=bar)
     assert bar.steps == 400 * len(VARIANTS) + 2 * (60 + 20 * len(CHANGES))

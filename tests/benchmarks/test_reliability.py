@@ -35,7 +35,7 @@ def test_every_outcome_is_told_apart() -> None:
     state: list[int] = []
 
     def of(usable: bool | None, attempt: Any, expected: Any = None) -> str:
-        return outcome(Trial("", "", usable, ("alpha",), attempt, expected, lambda: state))[0]
+        return outcome(Trial("", "", attempt, usable, ("alpha",), expected, lambda: state))[0]
 
     assert of(True, lambda: 1) == "used"
     assert of(True, lambda: 1, lambda: 1) == "used"

@@ -59,7 +59,7 @@ def test_a_broken_file_of_step_sizes_is_refused(tmp_path):
 
 
 def test_an_unknown_framework_is_refused(tmp_path):
-    assert "Invalid framework: 'caffe'" in refused(tmp_path, "--frameworks", "caffe")
+    assert "invalid choice: 'caffe'" in refused(tmp_path, "--frameworks", "caffe")
 
 
 @pytest.mark.parametrize("epochs", ["0", "-1", "1.5", "many"])
@@ -102,14 +102,10 @@ def test_keras_runs_on_the_backend_that_was_chosen_or_is_installed(monkeypatch):
 class Bar:
     """Counts what a progress bar is told."""
 
-    def __init__(self):
-        self.steps, self.texts = 0, []
+    steps = 0
 
     def update(self, steps):
         self.steps += steps
-
-    def set_description(self, text):
-        self.texts.append(text)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -120,22 +116,21 @@ def test_a_worker_reports_every_step_and_gives_the_results(tmp_path, framework):
         for name, seed in [("one", 1), ("other", 2)]
     ]
     bar = Bar()
-    results = list(workers.train_all(runs, str(tmp_path), bar))
+    results = workers.train_all(runs, str(tmp_path), bar)
     assert [result.run for result in results] == runs
     assert bar.steps == 2 * 2 * (20 // 8)
-    assert bar.texts == [f"{framework} {word}" for word in ("starts", "one", "other")]
     assert [[record.epoch for record in result.records] for result in results] == [[0, 1, 2]] * 2
     assert results[0].records[0].train_loss != results[1].records[0].train_loss
     assert results[0].software.startswith(framework)
 
 
 def test_a_worker_that_fails_says_why(tmp_path):
-    with pytest.raises(RuntimeError, match=r"training in nope failed:(\n.*)+No module named.*nope"):
-        list(workers.train_all([run(framework="nope")], str(tmp_path), Bar()))
+    with pytest.raises(RuntimeError, match=r"workers\.make: .*No module named.*nope"):
+        workers.train_all([run(framework="nope")], str(tmp_path), Bar())
 
 
 @needs_a_framework
-def test_the_whole_demo_and_its_resumption(tmp_path):
+def test_the_whole_demo(tmp_path):
     pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
     data = tmp_path / "tiny"
     data.mkdir()
@@ -161,8 +156,3 @@ def test_the_whole_demo_and_its_resumption(tmp_path):
     for entry in content["runs"]:
         assert entry["train_loss"][0] == pytest.approx(starts[entry["run"]["seed"]], rel=1e-6)
     assert (tmp_path / "out" / "demo.png").stat().st_size > 10_000
-
-    again = demo(tmp_path, *arguments, "--resume")
-    assert again.returncode == 0, again.stderr
-    assert "15 of 15 runs are already in demo.json." in again.stdout
-    assert json.loads((tmp_path / "out" / "demo.json").read_text()) == content

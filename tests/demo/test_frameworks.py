@@ -18,6 +18,12 @@ def trainer(framework):
     return importlib.import_module(f"benchmarks.harness.on_{framework}").Trainer
 
 
+def records_of(one, images, on_steps=lambda _: None):
+    """Make a run, and return its record after each epoch."""
+    (records,) = zip(*runs.train([one], images, trainer(one.framework), on_steps), strict=True)
+    return records
+
+
 def by_hand(layers, weights, images):
     """The network in NumPy, in float64, from the definitions of its layers."""
     x, remaining = np.asarray(images, np.float64), iter(weights)
@@ -80,19 +86,21 @@ def agrees_with_by_hand(framework, words):
         for kernel, bias in networks.initial_weights(layers, seed=0)
     ]
     model = trainer(framework)(
-        run(framework=framework), layers, weights, images.train_images, images.train_labels
+        [run(framework=framework)], layers, [weights], images.train_images, images.train_labels
     )
     expected = by_hand(layers, weights, images.test_images)
-    np.testing.assert_allclose(model.logits(images.test_images), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        model.logits(images.test_images), expected[None], rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_run_learns_and_reports_every_step_and_epoch(framework):
     images, steps = dataset(), []
     tiny = run(framework=framework, epochs=8, lr=0.2)
-    records = list(runs.train(tiny, images, trainer(framework), lambda: steps.append(1)))
+    records = records_of(tiny, images, steps.append)
     assert [record.epoch for record in records] == list(range(9))
-    assert len(steps) == 8 * (40 // 8)
+    assert steps == 8 * [40 // 8]
     assert records[0].seconds == 0 < records[1].seconds < records[8].seconds
     assert records[8].train_loss < 0.5 * records[0].train_loss
     assert records[8].test_accuracy >= 0.8
@@ -102,7 +110,7 @@ def test_a_run_learns_and_reports_every_step_and_epoch(framework):
 def test_dropout_changes_training_and_depends_on_the_seed_alone(framework):
     def losses(words, seed=4):
         dropped = run(framework=framework, network=words, seed=seed)
-        return [record.train_loss for record in runs.train(dropped, dataset(), trainer(framework))]
+        return [record.train_loss for record in records_of(dropped, dataset())]
 
     words = ["dense 30", "dropout 50", "dense classes"]
     once = losses(words)
@@ -149,7 +157,7 @@ def test_the_optimizers_are_those_of_the_papers(framework, rule):
     # Keras takes the momentum of the steps, the others of the gradients: equal at constant γ.
     power = 0.0 if rule in ("sgd", "nesterov") else 0.5
     linear = run(framework=framework, rule=rule, network=["dense classes"], lr=lr, power=power)
-    records = list(runs.train(linear, images, trainer(framework)))
+    records = records_of(linear, images)
 
     layers = networks.layers(linear.network, images.train_images.shape[1:], images.classes)
     (kernel, _), *_ = networks.initial_weights(layers, linear.seed)
@@ -178,7 +186,7 @@ def test_the_frameworks_agree_on_a_convolutional_network():
     if len(INSTALLED) < 2:
         pytest.skip(f"it takes two frameworks to compare: {INSTALLED} installed")
     losses = [
-        [record.train_loss for record in runs.train(same, dataset(), trainer(same.framework))]
+        [record.train_loss for record in records_of(same, dataset())]
         for same in [run(framework=name) for name in INSTALLED]
     ]
     assert losses[0][0] != losses[0][-1]

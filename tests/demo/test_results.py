@@ -6,8 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.harness import grid, tables
+from benchmarks.demo import tables
+from benchmarks.harness import grid
 from benchmarks.harness.log import Log
+from benchmarks.harness.tables import step_size
 
 from .small import result, run
 
@@ -159,7 +161,7 @@ def test_the_agreement_is_the_largest_difference_of_each_pair():
 
 
 def test_a_constant_step_size_is_shown_as_a_number():
-    assert tables.step_size(0.3, 0) == "0.3"
+    assert step_size(0.3, 0) == "0.3"
     found = {"lr": 1, "power": 0, "hyperparameters": {"momentum": 0.9}, "loss": 0.25}
     text = tables.step_sizes({"SGD": found})
     assert text.splitlines()[-1].split() == ["SGD", "1", "momentum", "0.9", "0.25"]
@@ -167,11 +169,11 @@ def test_a_constant_step_size_is_shown_as_a_number():
 
 def test_the_picture_shows_every_curve(tmp_path):
     pytest.importorskip("matplotlib", reason="pictures need matplotlib")
-    from benchmarks.harness import figure as files
-    from benchmarks.harness import plots
+    from benchmarks.demo import picture
+    from benchmarks.harness import files
 
     results = three_frameworks()
-    figure = plots.curves(results, "digits", "INDIAN")
+    figure = picture.curves(results, "digits", "INDIAN")
     loss, accuracy, difference = figure.axes
     for axes, quantity in [(loss, lambda r: r.train_loss), (accuracy, lambda r: 50.0)]:
         drawn = [list(line.get_ydata()) for line in axes.get_lines()]
@@ -188,9 +190,9 @@ def test_the_picture_shows_every_curve(tmp_path):
 
 
 def test_the_spread_is_over_all_runs_of_one_optimizer():
-    pytest.importorskip("matplotlib", reason="plots needs matplotlib")
-    from benchmarks.harness import plots
+    pytest.importorskip("matplotlib", reason="the picture needs matplotlib")
+    from benchmarks.demo import picture
 
-    epochs, spread = plots.spread(three_frameworks(), "Adam")
+    epochs, spread = picture.spread(three_frameworks(), "Adam")
     np.testing.assert_array_equal(epochs, [0, 1, 2])
     np.testing.assert_array_equal(spread, [0, 0, 0])

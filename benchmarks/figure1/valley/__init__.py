@@ -1,6 +1,8 @@
 """The valley of the paper's Figure 1, J = 100 (θ_2 − |θ_1|)² + |1 − θ_1|, in each framework.
 
-A module `on_<framework>` has `VERSIONS`, what it computes with, and a class `Trajectories`. All
+A module `on_<framework>` has `VERSIONS`, what it computes with, and `trajectories(panels, lr,
+device)`, a trajectory for each panel, all at the start, with INDIAN at a constant step size: it
+returns `advance(steps)`, which makes so many steps and returns θ of each panel, (panels, 2). All
 compute in float64, and all but NumPy's take the gradient from their framework's autodiff.
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,18 +28,10 @@ class Panel(NamedTuple):
     beta: float
     initial_speed: float
 
-
-class Trajectories(Protocol):
-    """A trajectory for each panel, all at the start, with INDIAN at a constant step size.
-
-    Raises:
-        RuntimeError: If there is no such device.
-    """
-
-    def __init__(self, panels: Sequence[Panel], lr: float, device: str) -> None: ...
-
-    def advance(self, steps: int) -> np.ndarray:
-        """Make so many steps and return θ of each panel, (panels, 2), float64."""
+    @property
+    def hyperparameters(self) -> dict[str, float]:
+        """INDIAN's, by name."""
+        return {"alpha": self.alpha, "beta": self.beta, "initial_speed": self.initial_speed}
 
 
 def trace(
@@ -64,9 +58,9 @@ def trace(
         The versions, and θ without its start: (iterations // every, panels, 2).
     """
     module = importlib.import_module(f"{__name__}.on_{framework}")
-    trajectories: Trajectories = module.Trajectories(panels, lr, device)
+    advance = module.trajectories(panels, lr, device)
     points = []
     for _ in range(iterations // every):
-        points.append(trajectories.advance(every))
+        points.append(advance(every))
         on_steps(every)
     return module.VERSIONS, np.array(points)

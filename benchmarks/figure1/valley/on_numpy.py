@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,21 +13,16 @@ from . import PROBLEM, Panel
 VERSIONS = f"NumPy {np.__version__}"
 
 
-class Trajectories:
-    """See `valley.Trajectories`. The panels are side by side in arrays, (2, panels)."""
+def trajectories(panels: Sequence[Panel], lr: float, device: str) -> Callable[[int], np.ndarray]:
+    """See `valley`. The panels are side by side in arrays, (2, panels)."""
+    assert device == "cpu"  # NumPy knows no other
+    (start,) = PROBLEM.theta_0
+    _, *hyperparameters = (np.array(column) for column in zip(*panels, strict=True))
+    optimizer = ReferenceINDIAN([np.repeat(start[:, None], len(panels), axis=1)], *hyperparameters)
 
-    def __init__(self, panels: Sequence[Panel], lr: float, device: str) -> None:
-        assert device == "cpu"  # NumPy knows no other
-        self._lr = lr
-        (start,) = PROBLEM.theta_0
-        self._optimizer = ReferenceINDIAN(
-            [np.repeat(start[:, None], len(panels), axis=1)],
-            alpha=np.array([panel.alpha for panel in panels]),
-            beta=np.array([panel.beta for panel in panels]),
-            initial_speed=np.array([panel.initial_speed for panel in panels]),
-        )
-
-    def advance(self, steps: int) -> np.ndarray:
-        for point in closed_loop(self._optimizer, PROBLEM, [self._lr] * steps):
+    def advance(steps: int) -> np.ndarray:
+        for point in closed_loop(optimizer, PROBLEM, [lr] * steps):
             (theta,) = point.theta
         return theta.T
+
+    return advance

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from benchmarks.harness import on_torch
 from indian_torch import INDIAN
 
 from . import PROBLEM, Panel
 
-VERSIONS = f"torch {torch.__version__}"
+VERSIONS = on_torch.VERSIONS
 
 
-class Trajectories:
-    """See `valley.Trajectories`."""
+def trajectories(panels: Sequence[Panel], lr: float, device: str) -> Callable[[int], np.ndarray]:
+    """See `valley`."""
+    (start,) = PROBLEM.theta_0
+    thetas = [torch.nn.Parameter(torch.tensor(start, device=device)) for _ in panels]
+    groups = [
+        {"params": [theta]} | panel.hyperparameters
+        for theta, panel in zip(thetas, panels, strict=True)
+    ]
+    optimizer = INDIAN(groups, lr=lr)
 
-    def __init__(self, panels: Sequence[Panel], lr: float, device: str) -> None:
-        (start,) = PROBLEM.theta_0
-        self._thetas = [torch.nn.Parameter(torch.tensor(start, device=device)) for _ in panels]
-        groups = [
-            {
-                "params": [theta],
-                "alpha": panel.alpha,
-                "beta": panel.beta,
-                "initial_speed": panel.initial_speed,
-            }
-            for theta, panel in zip(self._thetas, panels, strict=True)
-        ]
-        self._optimizer = INDIAN(groups, lr=lr)
-
-    def advance(self, steps: int) -> np.ndarray:
+    def advance(steps: int) -> np.ndarray:
         for _ in range(steps):
-            self._optimizer.zero_grad()
+            optimizer.zero_grad()
             # A sum of losses, side by side: no panel's gradient knows of another panel.
-            theta = torch.stack(self._thetas, dim=1)
-            PROBLEM.loss([theta], (), torch).sum().backward()
-            self._optimizer.step()
-        return torch.stack(self._thetas).detach().cpu().numpy()
+            PROBLEM.loss([torch.stack(thetas, dim=1)], (), torch).sum().backward()
+            optimizer.step()
+        return torch.stack(thetas).detach().cpu().numpy()
+
+    return advance

@@ -27,31 +27,22 @@ class PhaseSpace(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:
-        for group in self.param_groups:
-            for param in group["params"]:
-                self._step(param, self.state[param], **group)
-
-    def _step(
-        self,
-        param: Tensor,
-        state: dict[str, Tensor],
-        lr: float,
-        rule: Rule,
-        dtype: torch.dtype,
-        **_: object,
-    ) -> None:
-        precision = torch.promote_types(torch.promote_types(param.dtype, dtype), torch.float32)
-        theta, v = param.to(precision), param.grad.to(precision)
-        if not state:
-            psi = phase_space.initial_psi(theta, v, rule.alpha, rule.beta, rule.initial_speed)
-            state["psi"] = psi.to(dtype)
-        psi = state["psi"].to(precision)
-        theta, psi = phase_space.step(theta, psi, v, lr, rule.alpha, rule.beta)
-        param.copy_(theta)
-        state["psi"].copy_(psi)
+        (group,) = self.param_groups
+        rule, dtype = group["rule"], group["dtype"]
+        for param in group["params"]:
+            state = self.state[param]
+            precision = torch.promote_types(torch.promote_types(param.dtype, dtype), torch.float32)
+            theta, v = param.to(precision), param.grad.to(precision)
+            if not state:
+                psi = phase_space.initial_psi(theta, v, rule.alpha, rule.beta, rule.initial_speed)
+                state["psi"] = psi.to(dtype)
+            psi = state["psi"].to(precision)
+            theta, psi = phase_space.step(theta, psi, v, group["lr"], rule.alpha, rule.beta)
+            param.copy_(theta)
+            state["psi"].copy_(psi)
 
 
-class Training:
+class Training(on_torch.Trainer):
     """See `forms.Training`."""
 
     def __init__(
@@ -66,53 +57,40 @@ class Training:
     ) -> None:
         torch.manual_seed(seed)
         dtype, state = getattr(torch, variant.parameters), getattr(torch, variant.state)
-        self._model = on_torch.network(layers, weights).to(dtype)
-        self._images, self._labels = (
-            on_torch.channels_first(images).to(dtype),
-            torch.from_numpy(labels),
-        )
-        self._optimizer: torch.optim.Optimizer
+        self.model = on_torch.network(layers, weights).to(dtype)
+        self.images = on_torch.channels_first(images).to(dtype)
+        self.labels = torch.from_numpy(labels)
+        params = self.model.parameters()
         if variant.form == "psi":
-            self._optimizer = PhaseSpace(self._model.parameters(), rule, state)
+            self.optimizer = PhaseSpace(params, rule, state)
         else:
-            self._optimizer = INDIAN(
-                self._model.parameters(),
-                rule.lr,
-                rule.alpha,
-                rule.beta,
-                rule.initial_speed,
+            self.optimizer = INDIAN(
+                params,
+                *(rule.lr, rule.alpha, rule.beta, rule.initial_speed),
                 momentum_dtype=state,
                 stochastic_rounding=variant.stochastic_rounding,
             )
-        self._scheduler = PowerDecayLR(self._optimizer, power=rule.power)
+        self.scheduler = PowerDecayLR(self.optimizer, power=rule.power)
 
     def train(self, batches: np.ndarray) -> None:
-        for batch in torch.from_numpy(batches):
-            self._optimizer.zero_grad()
-            logits = self._model(self._images[batch])
-            nn.functional.cross_entropy(logits, self._labels[batch]).backward()
-            self._optimizer.step()
-            self._scheduler.step()
+        super().train(batches[None])
 
     def coast(self, steps: int) -> None:
-        for param in self._model.parameters():
+        for param in self.model.parameters():
             param.grad = torch.zeros_like(param)
         for _ in range(steps):
-            self._optimizer.step()
-            self._scheduler.step()
+            self.optimizer.step()
+            self.scheduler.step()
 
     @property
     def theta(self) -> np.ndarray:
-        return nn.utils.parameters_to_vector(self._model.parameters()).detach().double().numpy()
+        return nn.utils.parameters_to_vector(self.model.parameters()).detach().double().numpy()
 
     @theta.setter
-    @torch.no_grad()
     def theta(self, theta: np.ndarray) -> None:
-        params = list(self._model.parameters())
-        parts = torch.from_numpy(theta).split([param.numel() for param in params])
-        for param, part in zip(params, parts, strict=True):
-            param.copy_(part.view_as(param))
+        flat = torch.tensor(theta, dtype=self.images.dtype)
+        nn.utils.vector_to_parameters(flat, self.model.parameters())
 
     @torch.no_grad()
     def logits(self, images: np.ndarray) -> np.ndarray:
-        return copy.deepcopy(self._model).double()(on_torch.channels_first(images).double()).numpy()
+        return copy.deepcopy(self.model).double()(on_torch.channels_first(images).double()).numpy()

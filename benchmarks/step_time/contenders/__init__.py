@@ -2,16 +2,16 @@
 
 A module `<framework>_contenders` has
 
-    def contenders(shapes, device, backend) -> Iterator[Contender]
+    def contenders(shapes, device) -> Iterator[Contender]
     BASELINES: tuple[str, ...]
 
-where ``shapes`` are those of the parameters (float32), ``device`` is "cpu" or "cuda", ``backend``
-is Keras's and None elsewhere, and `BASELINES` names the contenders that the table shows ratios to.
-A contender whose name begins with "INDIAN" or "INNAprop" gets such ratios.
+where ``shapes`` are those of the parameters (float32), ``device`` is "cpu" or "cuda", and
+`BASELINES` names the contenders that the table shows ratios to. A contender whose name begins with
+"INDIAN" or "INNAprop" gets such ratios.
 
 and, for whole training steps,
 
-    def training(widths, batch, device, backend) -> Iterator[Contender]
+    def training(widths, batch, device) -> Iterator[Contender]
     TRAINING_BASELINES: tuple[str, ...]
 
 of a perceptron of these widths, its inputs, hidden layers and classes, on batches of that size.

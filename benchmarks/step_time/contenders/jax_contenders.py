@@ -43,10 +43,7 @@ OPTIMIZERS: dict[str, optax.GradientTransformation] = {
 BASELINES = ("SGD Nesterov", "Adam", "AdamW")
 
 
-def contenders(
-    shapes: list[tuple[int, ...]], device: str, backend: str | None
-) -> Iterator[Contender]:
-    del backend  # Keras's
+def contenders(shapes: Sequence[tuple[int, ...]], device: str) -> Iterator[Contender]:
     place = jax.devices(device)[0]
     # The gradients are shared: they are not donated.
     keys = jax.random.split(jax.random.key(0), len(shapes))
@@ -77,10 +74,7 @@ TRAINED = ("INDIAN", "INNAprop (weight decay)", "SGD Nesterov", "AdamW")
 TRAINING_BASELINES = ("SGD Nesterov (donated)", "AdamW (donated)")
 
 
-def training(
-    widths: Sequence[int], batch: int, device: str, backend: str | None
-) -> Iterator[Contender]:
-    del backend  # Keras's
+def training(widths: Sequence[int], batch: int, device: str) -> Iterator[Contender]:
     place = jax.devices(device)[0]
     key, *keys = jax.random.split(jax.random.key(0), len(widths))
     inputs = jax.device_put(jax.random.normal(key, (batch, widths[0])), place)

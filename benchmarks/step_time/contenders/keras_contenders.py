@@ -25,34 +25,30 @@ elif BACKEND == "jax":
 else:
     import torch
 
-MODES = {
-    "tensorflow": ("jit", "compiled"),
-    "jax": ("jit",),
-    "torch": ("eager",),
-}[BACKEND]
+MODES = {"tensorflow": ("jit", "compiled"), "jax": ("jit",), "torch": ("eager",)}[BACKEND]
 
 # As in torch's: β/100, so that no run leaves the range of float32 however often it repeats.
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
-    "INDIAN": functools.partial(INDIAN, learning_rate=1e-3),
-    "INDIAN, lr = beta": functools.partial(INDIAN, learning_rate=0.1, beta=0.1),
-    "SGD Nesterov": functools.partial(
-        keras.optimizers.SGD, learning_rate=1e-3, momentum=0.9, nesterov=True
-    ),
+    "INDIAN": functools.partial(INDIAN, 1e-3),
+    "INDIAN, lr = beta": functools.partial(INDIAN, 0.1, beta=0.1),
+    "SGD Nesterov": functools.partial(keras.optimizers.SGD, 1e-3, momentum=0.9, nesterov=True),
     "INNAprop": INNAprop,
     "INNAprop, alpha beta = 1": functools.partial(INNAprop, alpha=1.0, beta=1.0),
-    "AdamW": functools.partial(keras.optimizers.AdamW, learning_rate=1e-3),
-    "Adam": functools.partial(keras.optimizers.Adam, learning_rate=1e-3),
-    "Lion": functools.partial(keras.optimizers.Lion, learning_rate=1e-3),
+    "AdamW": functools.partial(keras.optimizers.AdamW, 1e-3),
+    "Adam": functools.partial(keras.optimizers.Adam, 1e-3),
+    "Lion": functools.partial(keras.optimizers.Lion, 1e-3),
 }
 
 BASELINES = (f"SGD Nesterov ({MODES[0]})", f"Adam ({MODES[0]})", f"AdamW ({MODES[0]})")
 
 
-def contenders(
-    shapes: list[tuple[int, ...]], device: str, backend: str | None
-) -> Iterator[Contender]:
+def _place(device: str) -> str:
     # Keras, TensorFlow and JAX say "gpu" where PyTorch says "cuda".
-    place = "cpu:0" if device == "cpu" else "cuda:0" if backend == "torch" else "gpu:0"
+    return "cpu:0" if device == "cpu" else "cuda:0" if BACKEND == "torch" else "gpu:0"
+
+
+def contenders(shapes: Sequence[tuple[int, ...]], device: str) -> Iterator[Contender]:
+    place = _place(device)
     random = np.random.default_rng(0)
     with keras.device(place):
         grads = [
@@ -73,11 +69,9 @@ TRAINED = ("INDIAN", "INNAprop", "SGD Nesterov", "AdamW")
 TRAINING_BASELINES = ("SGD Nesterov", "AdamW")
 
 
-def training(
-    widths: Sequence[int], batch: int, device: str, backend: str | None
-) -> Iterator[Contender]:
+def training(widths: Sequence[int], batch: int, device: str) -> Iterator[Contender]:
     """As `fit` does it, metrics included; Keras chooses what it compiles."""
-    place = "cpu:0" if device == "cpu" else "cuda:0" if backend == "torch" else "gpu:0"
+    place = _place(device)
     random = np.random.default_rng(0)
     inputs = random.standard_normal((batch, widths[0]), np.float32)
     labels = np.arange(batch) % widths[-1]

@@ -12,53 +12,46 @@ import torch
 from benchmarks.step_time.contenders import Contender
 from indian_torch import INDIAN, INNAprop
 
-NESTEROV = functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True)
-ADAM = functools.partial(torch.optim.Adam, lr=1e-3)
-ADAMW = functools.partial(torch.optim.AdamW, lr=1e-3)
-# The learning rate is β/100, so that no run leaves the range of float32 however often it repeats;
-# "lr = beta" is a kernel call of its own kind.
-SMALL = functools.partial(INDIAN, lr=1e-3)
-
+MODES: dict[str, dict[str, bool]] = {
+    "fused": {"fused": True},
+    "foreach": {"foreach": True},
+    "for-loop": {"foreach": False},
+}
+# The learning rate is β/100, so that no run leaves the range of float32 however often it repeats.
+OURS = {"INDIAN": functools.partial(INDIAN, lr=1e-3), "INNAprop": INNAprop}
+THEIRS = {
+    "SGD Nesterov": functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True),
+    "Adam": functools.partial(torch.optim.Adam, lr=1e-3),
+    "AdamW": functools.partial(torch.optim.AdamW, lr=1e-3),
+}
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "INDIAN (fused)": functools.partial(SMALL, fused=True),
+    **{f"{name} (default)": make for name, make in OURS.items()},
+    **{
+        f"{name} ({mode})": functools.partial(make, **options)
+        for name, make in (OURS | THEIRS).items()
+        for mode, options in MODES.items()
+        if (name, mode) != ("Adam", "for-loop")
+    },
+    # Kernel calls of their own kind.
     "INDIAN (fused, lr = beta)": functools.partial(INDIAN, lr=0.1, beta=0.1, fused=True),
-    "INDIAN (default)": SMALL,
-    "INDIAN (foreach)": functools.partial(SMALL, foreach=True),
-    "INDIAN (for-loop)": functools.partial(SMALL, foreach=False),
-    "SGD Nesterov (fused)": functools.partial(NESTEROV, fused=True),
-    "SGD Nesterov (foreach)": functools.partial(NESTEROV, foreach=True),
-    "SGD Nesterov (for-loop)": functools.partial(NESTEROV, foreach=False),
-    "Adam (fused)": functools.partial(ADAM, fused=True),
-    "Adam (foreach)": functools.partial(ADAM, foreach=True),
-    "AdamW (fused)": functools.partial(ADAMW, fused=True),
-    "AdamW (foreach)": functools.partial(ADAMW, foreach=True),
-    "AdamW (for-loop)": functools.partial(ADAMW, foreach=False),
-    "INNAprop (fused)": functools.partial(INNAprop, fused=True),
     "INNAprop (fused, alpha beta = 1)": functools.partial(
         INNAprop, alpha=1.0, beta=1.0, fused=True
     ),
-    "INNAprop (default)": INNAprop,
-    "INNAprop (foreach)": functools.partial(INNAprop, foreach=True),
-    "INNAprop (for-loop)": functools.partial(INNAprop, foreach=False),
 }
 
 BASELINES = ("SGD Nesterov (fused)", "Adam (fused)", "AdamW (fused)")
 
 
-def contenders(
-    shapes: list[tuple[int, ...]], device: str, backend: str | None = None
-) -> Iterator[Contender]:
-    assert backend is None, "backends are Keras's"
+def contenders(shapes: Sequence[tuple[int, ...]], device: str) -> Iterator[Contender]:
     # The gradients are shared: no optimizer writes them.
     torch.manual_seed(0)
     grads = [1e-3 * torch.randn(shape, device=device) for shape in shapes]
-    wait = torch.cuda.synchronize if device == "cuda" else _no_wait
 
     targets = [torch.empty_like(grad) for grad in grads]
 
     def copy() -> None:
         torch._foreach_copy_(targets, grads)
-        wait()
+        _wait(device)
 
     yield Contender("copy", copy, 0)
 
@@ -70,7 +63,7 @@ def contenders(
 
         def step(optimizer: torch.optim.Optimizer = optimizer) -> None:
             optimizer.step()
-            wait()
+            _wait(device)
 
         step()  # makes the state, whose size is asked for
         yield Contender(name, step, _bytes(optimizer.state.values()))
@@ -88,14 +81,10 @@ TRAINED = (
 TRAINING_BASELINES = ("SGD Nesterov (fused)", "AdamW (fused)")
 
 
-def training(
-    widths: Sequence[int], batch: int, device: str, backend: str | None = None
-) -> Iterator[Contender]:
-    assert backend is None, "backends are Keras's"
+def training(widths: Sequence[int], batch: int, device: str) -> Iterator[Contender]:
     torch.manual_seed(0)
     inputs = torch.randn(batch, widths[0], device=device)
     labels = torch.randint(widths[-1], (batch,), device=device)
-    wait = torch.cuda.synchronize if device == "cuda" else _no_wait
     for name in ("gradient alone", *TRAINED):
         layers: list[torch.nn.Module] = []
         for into, out in itertools.pairwise(widths):
@@ -110,14 +99,15 @@ def training(
             torch.nn.functional.cross_entropy(model(inputs), labels).backward()
             if optimizer is not None:
                 optimizer.step()
-            wait()
+            _wait(device)
 
         step()  # makes the state, whose size is asked for
         yield Contender(name, step, _bytes(optimizer.state.values()) if optimizer else 0)
 
 
-def _no_wait() -> None:
-    pass
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 def _bytes(states: Any) -> int:

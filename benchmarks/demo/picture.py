@@ -1,18 +1,16 @@
-"""Curves of runs: one colour per optimizer, one line style per framework."""
+"""The demo's curves: one colour per optimizer, one line style per framework."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from .figure import COLOURS, LINES
-from .log import Result
-from .runs import Record
+from benchmarks.harness.figure import COLOURS, LINES, band
+from benchmarks.harness.log import Result
 
 
 def spread(results: Iterable[Result], optimizer: str) -> tuple[np.ndarray, np.ndarray]:
@@ -22,9 +20,14 @@ def spread(results: Iterable[Result], optimizer: str) -> tuple[np.ndarray, np.nd
         The epochs, and the largest loss minus the smallest one after each: absolute, in nats.
     """
     chosen = [result for result in results if result.run.optimizer == optimizer]
-    runs = [result.records for result in chosen if result.run.seed == chosen[0].run.seed]
-    loss = np.array([[record.train_loss for record in records] for records in runs])
-    return np.array([record.epoch for record in runs[0]]), np.ptp(loss, axis=0)
+    curves = [_curves(result) for result in chosen if result.run.seed == chosen[0].run.seed]
+    return curves[0][0], np.ptp([loss for _, loss, _ in curves], axis=0)
+
+
+def _curves(result: Result) -> np.ndarray:
+    """Return the epochs, the training losses and the test accuracies in percent, (3, epochs)."""
+    records = result.records
+    return np.array([(r.epoch, r.train_loss, 100 * r.test_accuracy) for r in records]).T
 
 
 def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
@@ -35,35 +38,32 @@ def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
         data: The name of the data, for the title.
         compared: The optimizer whose loss curves are compared between frameworks.
     """
+    first = results[0].run
     optimizers = list(dict.fromkeys(result.run.optimizer for result in results))
     software = {result.run.framework: result.software for result in results}
     colour = dict(zip(optimizers, COLOURS, strict=False))
     style = dict(zip(software, LINES, strict=False))
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     loss, accuracy, difference = figure.subplots(1, 3)
-    first_seed = results[0].run.seed
     for optimizer in optimizers:
-        seeds = [
-            result.records
-            for result in results
-            if (result.run.optimizer, result.run.framework) == (optimizer, results[0].run.framework)
-        ]
+        chosen = (optimizer, first.framework)
+        seeds = np.array(
+            [_curves(r) for r in results if (r.run.optimizer, r.run.framework) == chosen]
+        )
         if len(seeds) > 1:
-            _band(loss, seeds, lambda record: record.train_loss, colour[optimizer])
-            _band(accuracy, seeds, lambda record: 100 * record.test_accuracy, colour[optimizer])
+            for axes, quantity in ((loss, 1), (accuracy, 2)):
+                band(axes, seeds[0, 0], seeds[:, quantity], colour[optimizer])
     for result in results:
-        if result.run.seed != first_seed:
-            continue
-        line = {"color": colour[result.run.optimizer], **style[result.run.framework]}
-        epochs = [record.epoch for record in result.records]
-        loss.plot(epochs, [record.train_loss for record in result.records], **line)
-        accuracy.plot(epochs, [100 * record.test_accuracy for record in result.records], **line)
+        if result.run.seed == first.seed:
+            line = {"color": colour[result.run.optimizer], **style[result.run.framework]}
+            epochs, *both = _curves(result)
+            for axes, values in zip((loss, accuracy), both, strict=True):
+                axes.plot(epochs, values, **line)
     loss.set(yscale="log", ylabel="training loss", title="Training loss")
     # The first epochs, and diverged runs, would squeeze everything else into the top.
     worst = min(record.test_accuracy for result in results for record in result.records[1:])
-    accuracy.set(
-        ylabel="test accuracy, %", title="Test accuracy", ylim=(100 * max(worst, 0.85) - 1, 100.3)
-    )
+    limits = (100 * max(worst, 0.85) - 1, 100.3)
+    accuracy.set(ylabel="test accuracy, %", title="Test accuracy", ylim=limits)
     difference.plot(*spread(results, compared), "o-", color=colour[compared], markersize=4)
     difference.set(
         yscale="log",
@@ -84,20 +84,3 @@ def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
         f"The same convolutional network on {data}, from the same weights (bands: other seeds)"
     )
     return figure
-
-
-def _band(
-    axes: Any,
-    seeds: Sequence[Sequence[Record]],
-    value: Callable[[Record], float],
-    colour: str,
-) -> None:
-    values = np.array([[value(record) for record in records] for records in seeds])
-    axes.fill_between(
-        [record.epoch for record in seeds[0]],
-        values.min(axis=0),
-        values.max(axis=0),
-        color=colour,
-        alpha=0.15,
-        linewidth=0,
-    )
