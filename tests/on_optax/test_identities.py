@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
+from indian_core import BETA
 from indian_optax import energy, from_sgd, indian, inna, psi, with_psi
 from tests.on_optax.problem import assert_close, run, start
 
@@ -133,4 +134,4 @@ def test_inna_is_indian() -> None:
     assert inna is indian
     params = jnp.ones(2)
     updates, _ = inna(0.1).update(params, inna(0.1).init(params))
-    assert float(updates[0]) == pytest.approx(-0.05)
+    assert float(updates[0]) == pytest.approx(-0.1 * BETA)

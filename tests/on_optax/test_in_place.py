@@ -36,8 +36,8 @@ COSINE = optax.cosine_decay_schedule(0.1, 1000)
 IN_PLACE = {
     "number": indian(0.1),
     "lr = beta": indian(0.1, 0.5, 0.1, 0.1),
-    "alpha lr > 1": indian(4.0),
-    "alpha lr = 1": indian(2.0),
+    "alpha lr > 1": indian(4.0, 0.5, 0.5),
+    "alpha lr = 1": indian(2.0, 0.5, 0.5),
     "weight decay": indian(0.1, weight_decay=0.1),
     "power_decay": indian(power_decay(0.1), weight_decay=0.1),
     "schedule": indian(COSINE),
@@ -46,7 +46,7 @@ IN_PLACE = {
     "from_sgd, schedule": from_sgd(COSINE, 0.9, nesterov=True),
     "chain": optax.chain(optax.clip(1.0), indian(COSINE)),
     "injected": optax.inject_hyperparams(indian)(COSINE, alpha=COSINE),
-    "partition": optax.partition({"a": indian(COSINE), "b": indian(2.0)}, ["a", "b"]),
+    "partition": optax.partition({"a": indian(COSINE), "b": indian(2.0, 0.5, 0.5)}, ["a", "b"]),
 }
 
 
@@ -81,7 +81,7 @@ def test_without_params_only_what_is_known_is_in_place() -> None:
         pytest.skip("on CPUs only")
     assert temporary_bytes(without_params(indian(0.1))) < BYTES // 16
     assert temporary_bytes(without_params(indian(COSINE))) >= BYTES
-    assert temporary_bytes(without_params(indian(2.0))) >= BYTES
+    assert temporary_bytes(without_params(indian(2.0, 0.5, 0.5))) >= BYTES
 
 
 def without_params(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:

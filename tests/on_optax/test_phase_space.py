@@ -97,7 +97,7 @@ def test_masked_parameters_have_no_psi() -> None:
         state = optimizer.init(params)
         found = psi(state, params)
         assert found["b"] == {"c": optax.MaskedNode(), "d": optax.MaskedNode()}
-        assert_close(found["a"], jnp.full(2, 0.75), 1e-6)
+        assert_close(found["a"], jnp.full(2, 1 - ALPHA * BETA), 1e-6)
         for given in (found, {"a": jnp.ones(2), "b": params["b"]}):
             changed = with_psi(state, params, given)
             assert jax.tree.structure(changed) == jax.tree.structure(state)

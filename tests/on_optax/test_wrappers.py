@@ -14,6 +14,7 @@ import optax
 import pytest
 from optax import contrib
 
+from indian_core import ALPHA
 from indian_optax import IndianState, from_sgd, indian, power_decay, scale_by_indian
 from tests.on_optax.problem import STEPS, assert_close, assert_same_bits, loss, run, start
 
@@ -114,7 +115,7 @@ def test_injected_hyperparameters_set_by_hand(x64: None) -> None:
     actual, _ = run(optimizer, params, state, range(3, 6))
 
     params, state = run(indian(0.1), start(), steps=range(3))
-    expected, _ = run(indian(0.05, 0.5, 0.2), params, state, range(3, 6))
+    expected, _ = run(indian(0.05, ALPHA, 0.2), params, state, range(3, 6))
     assert_close(actual, expected)
 
 
