@@ -99,7 +99,7 @@ def oldest_series() -> Iterator[str]:
                 yield f"{requirement.name}=={specifier.version}.*"
 
 
-@nox.session(python=["3.11", "3.12", "3.13"])
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
 def pythons(session: nox.Session) -> None:
     """Run the core's tests on every supported Python that is installed."""
     packages, name, folder, backend = ADAPTERS["core"]
