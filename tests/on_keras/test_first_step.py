@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from indian_core import ALPHA
 from indian_keras import INDIAN, PowerDecay
 from tests.on_keras.runs import (
     BACKEND,
@@ -49,7 +50,7 @@ def test_the_default_is_a_start_from_rest_at_the_present_beta(beta: float) -> No
     optimizer.beta = beta
     for k in range(4):
         apply(optimizer, theta, gradients(k))
-    expected_theta, expected_psi = paper([0.25] * 4, 0.5, beta, beta)
+    expected_theta, expected_psi = paper([0.25] * 4, ALPHA, beta, beta)
     assert_close(theta, expected_theta, TOLERANCE)
     assert_close(psis(optimizer, theta), expected_psi, TOLERANCE)
 

@@ -104,7 +104,7 @@ def test_frozen_layers_stay_and_their_w_with_them() -> None:
     np.testing.assert_array_equal(array(theta[0]), frozen)
     np.testing.assert_array_equal(array(optimizer.momentums[0]), w)
     apply(optimizer, theta, gradients(2))
-    expected = frozen - 0.25 * (w + 0.5 * gradients(2)[0])
+    expected = frozen - 0.25 * (w + BETA * gradients(2)[0])
     assert_close([theta[0]], [expected], 1e-6)
 
 
