@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from benchmarks.harness.runs import Run
 
 SETTINGS = Path(__file__).with_name("settings.json")
 COMPARED = "INDIAN"
+_DIGITS = 4  # of a loss in the file
 
 
 @command.in_words()
@@ -39,18 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def demo(settings: dict[str, Any], options: argparse.Namespace, dataset: data.Dataset) -> None:
-    name = dataset.name
-    step_sizes = _read_step_sizes(options.step_sizes, settings["optimizers"])
-    if step_sizes["data"] != name:
-        print(f"The step sizes were found on {step_sizes['data']}: --tune finds them for {name}.")
+    name, seeds = dataset.name, settings["seeds"]
+    found, chosen = _read_step_sizes(options.step_sizes, settings["optimizers"])
+    if found != name:
+        print(f"The step sizes were found on {found}: --tune finds them for {name}.")
     runs = [
-        run
+        _run(settings, options, optimizer, framework=framework, lr=lr, seed=seed)
         for framework in options.frameworks
-        for optimizer in settings["optimizers"]
-        for run in grid.with_seeds(
-            _run(settings, options, framework, optimizer, step_sizes["optimizers"][optimizer]),
-            settings["seeds"] if framework == options.frameworks[0] else settings["seeds"][:1],
-        )
+        for optimizer, lr in chosen.items()
+        for seed in (seeds if framework == options.frameworks[0] else seeds[:1])
     ]
     results = _made(runs, options, dataset)
     Log(options.output / "demo.json", name).add(*results)
@@ -62,27 +60,22 @@ def demo(settings: dict[str, Any], options: argparse.Namespace, dataset: data.Da
 
 
 def tune(settings: dict[str, Any], options: argparse.Namespace, dataset: data.Dataset) -> None:
-    search = settings["grid"]
     runs = [
-        run
-        for optimizer in settings["optimizers"]
-        for point in grid.points(
-            settings["optimizers"][optimizer]["lr"],
-            search["power"],
-            settings["optimizers"][optimizer]["choices"],
-        )
-        for run in grid.with_seeds(
-            _run(settings, options, options.frameworks[0], optimizer, point.as_dict()),
-            search["seeds"],
-        )
+        _run(settings, options, optimizer, framework=options.frameworks[0], lr=lr, seed=seed)
+        for optimizer, content in settings["optimizers"].items()
+        for lr in content["lr"]
+        for seed in settings["grid seeds"]
     ]
     results = _made(runs, options, dataset)
-    found = {optimizer: grid.as_dict(table) for optimizer, table in grid.losses(results).items()}
+    found = {
+        optimizer: _found(settings["optimizers"][optimizer], losses)
+        for optimizer, losses in grid.losses(results).items()
+    }
     content = {
         "made by": f"python -m benchmarks.demo --tune --frameworks {options.frameworks[0]}",
         "data": dataset.name,
         "epochs": runs[0].epochs,
-        "seeds": search["seeds"],
+        "seeds": settings["grid seeds"],
         "software": results[0].software,
         "optimizers": found,
     }
@@ -91,25 +84,26 @@ def tune(settings: dict[str, Any], options: argparse.Namespace, dataset: data.Da
     print(f"Written to {options.step_sizes}")
 
 
+def _found(settings: dict[str, Any], losses: dict[float, float]) -> dict[str, Any]:
+    """Return an optimizer's best step size and its grid, as JSON holds them."""
+    lr, h, power = grid.best(losses), settings["hyperparameters"], settings["power"]
+    found = {
+        "lr": lr,
+        "power": power,
+        "hyperparameters": h,
+        "loss": losses[lr],
+        "columns": [*h, "lr", "power", "loss"],
+        "grid": [[*h.values(), each, power, loss] for each, loss in losses.items()],
+    }
+    return files.rounded(found, _DIGITS)
+
+
 def _run(
-    settings: dict[str, Any],
-    options: argparse.Namespace,
-    framework: str,
-    optimizer: str,
-    found: dict[str, Any],
+    settings: dict[str, Any], options: argparse.Namespace, optimizer: str, **fields: Any
 ) -> Run:
-    return Run(
-        framework=framework,
-        optimizer=optimizer,
-        rule=settings["optimizers"][optimizer]["rule"],
-        hyperparameters=found["hyperparameters"],
-        lr=found["lr"],
-        power=found["power"],
-        network=settings["network"],
-        batch_size=settings["batch_size"],
-        epochs=options.epochs or settings["epochs"],
-        seed=settings["seeds"][0],
-    )
+    fields["epochs"] = options.epochs or settings["epochs"]
+    fields |= {name: settings[name] for name in ("network", "batch_size")}
+    return grid.run(optimizer, settings["optimizers"][optimizer], **fields)
 
 
 def _made(runs: Sequence[Run], options: argparse.Namespace, dataset: data.Dataset) -> list[Result]:
@@ -123,19 +117,16 @@ def _made(runs: Sequence[Run], options: argparse.Namespace, dataset: data.Datase
     return results
 
 
-def _read_step_sizes(path: Path, optimizers: dict[str, Any]) -> dict[str, Any]:
+def _read_step_sizes(path: Path, optimizers: Iterable[str]) -> tuple[str, dict[str, float]]:
+    """Return the data that the step sizes were found on, and those of the optimizers."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-        for optimizer in optimizers:
-            for number in ("lr", "power"):
-                float(content["optimizers"][optimizer][number])
-            dict(content["optimizers"][optimizer]["hyperparameters"])
-        str(content["data"])
+        content = json.loads(path.read_text())
+        lrs = {name: float(content["optimizers"][name]["lr"]) for name in optimizers}
+        return content["data"], lrs
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"Invalid step_sizes: {str(path)!r} (not a file that --tune made: {error!r})"
         ) from error
-    return content
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -45,10 +45,9 @@ def _trajectory(axes: Axes, panel: dict[str, Any], colour: str) -> None:
         f"{panel['swings along']} × along it",
         xlabel=r"$\theta_1$",
         ylabel=r"$\theta_2$",
-        xlim=LIMITS[0],
-        ylim=LIMITS[1],
         aspect="equal",
     )
+    axes.axis([*LIMITS[0], *LIMITS[1]])
 
 
 def _title(panel: dict[str, Any]) -> str:
@@ -59,13 +58,8 @@ def _losses(
     axes: Axes, content: dict[str, Any], panels: list[dict[str, Any]], colour: dict[str, str]
 ) -> None:
     for panel in panels:
-        axes.plot(
-            content["iteration"],
-            panel["loss"],
-            color=colour[panel["name"]],
-            linewidth=1.6,
-            label=_title(panel),
-        )
+        line = {"color": colour[panel["name"]], "linewidth": 1.6, "label": _title(panel)}
+        axes.plot(content["iteration"], panel["loss"], **line)
     axes.set(yscale="log", xlabel="iteration", ylabel=r"$J(\theta_1, \theta_2)$", title="Loss")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
@@ -80,12 +74,8 @@ def _differences(
         for panel in panels:
             # The start has no difference, which a logarithm cannot show.
             distance = np.array(panel["difference"][framework])
-            axes.plot(
-                content["iteration"],
-                np.where(distance > 0, distance, np.nan),
-                color=colour[panel["name"]],
-                **line,
-            )
+            distance[distance == 0] = np.nan
+            axes.plot(content["iteration"], distance, color=colour[panel["name"]], **line)
         axes.plot([], [], color="0.3", label=content["software"][framework], **line)
     axes.set(
         yscale="log",

@@ -9,20 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Any, Protocol
-
-
-class Bar(Protocol):
-    """What is needed of a tqdm progress bar."""
-
-    def update(self, steps: int) -> Any: ...
+from typing import Any
 
 
 def call(
     function: Callable[..., Any],
     *arguments: Any,
     environment: Mapping[str, str],
-    bar: Bar,
+    bar: Any,
     processors: Sequence[int] = (),
 ) -> Any:
     """Return ``function(*arguments, on_steps)``, computed in a new Python process.
@@ -32,7 +26,7 @@ def call(
             number of steps made since the last time.
         arguments: What it takes before that; they and the result must pickle.
         environment: Variables that the process has beside its parent's.
-        bar: A progress bar, updated by the steps made.
+        bar: A progress bar, such as tqdm's, updated by the steps made.
         processors: Those that it may use, by number; all by default.
 
     Raises:

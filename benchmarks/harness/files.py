@@ -49,7 +49,7 @@ def write(path: Path, content: Any) -> None:
 
 
 def leave(folder: Path, stem: str, content: Any, picture: Any) -> None:
-    """Write a study's JSON file and its picture, which depends on nothing but the figure."""
+    """Write a study's JSON file and its picture, and say where."""
     write(folder / f"{stem}.json", content)
     save(picture, folder / f"{stem}.png")
     print(f"\n{folder / stem}.json and .png")

@@ -37,13 +37,14 @@ class Log:
         self._path, self._data = path, data
         self._results: dict[str, Result] = {}
         if resume and path.exists():
-            content = _read(path)
-            if content["data"] != data:
-                raise ValueError(
-                    f"Invalid log to resume: {str(path)!r} (it is of {content['data']}, not {data})"
-                )
-            for result in map(_result, content["runs"]):
-                self._results[_key(result.run)] = result
+            try:
+                content = json.loads(path.read_text())
+                found, results = content["data"], [_result(entry) for entry in content["runs"]]
+            except (ValueError, TypeError, KeyError) as error:
+                raise _invalid(path, f"not one of ours: {error!r}") from error
+            if found != data:
+                raise _invalid(path, f"it is of {found}, not {data}")
+            self._results = {_key(result.run): result for result in results}
 
     def __contains__(self, run: Run) -> bool:
         return _key(run) in self._results
@@ -79,13 +80,5 @@ def _result(entry: dict[str, Any]) -> Result:
     return Result(Run(**entry["run"]), entry["software"], records)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-        for entry in content["runs"]:
-            _result(entry)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"Invalid log to resume: {str(path)!r} (not one of ours: {error!r})"
-        ) from error
-    return content
+def _invalid(path: Path, why: str) -> ValueError:
+    return ValueError(f"Invalid log to resume: {str(path)!r} ({why})")

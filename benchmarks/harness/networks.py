@@ -27,16 +27,12 @@ import numpy as np
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
+# How many numbers may follow each word.
 _ARGUMENTS = {
-    "pad-to": (1,),
-    "conv": (2,),
-    "valid-conv": (2,),
-    "max-pool": (1, 2),
-    "mean-pool": (1, 2),
-    "dropout": (1,),
-    "relu": (0,),
-    "tanh": (0,),
-    "dense": (1,),
+    **dict.fromkeys(("pad-to", "dropout", "dense"), (1,)),
+    **dict.fromkeys(("conv", "valid-conv"), (2,)),
+    **dict.fromkeys(("max-pool", "mean-pool"), (1, 2)),
+    **dict.fromkeys(("relu", "tanh"), (0,)),
 }
 
 

@@ -21,7 +21,7 @@ VERSIONS = f"jax {jax.__version__}, optax {optax.__version__}"
 
 
 class Trainer:
-    """See `runs.Trainer`. The networks are side by side: an axis of runs comes first everywhere.
+    """See `runs`. The networks are side by side: an axis of runs comes first everywhere.
 
     Each makes the steps that it would make alone, to rounding.
     """

@@ -18,7 +18,7 @@ VERSIONS = f"keras {keras.__version__} on {keras.backend.backend()}"
 
 
 class Trainer:
-    """See `runs.Trainer`."""
+    """See `runs`."""
 
     def __init__(
         self,

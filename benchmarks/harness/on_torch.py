@@ -20,7 +20,7 @@ VERSIONS = f"torch {torch.__version__}"
 
 
 class Trainer:
-    """See `runs.Trainer`."""
+    """See `runs`."""
 
     def __init__(
         self,

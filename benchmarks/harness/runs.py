@@ -2,7 +2,12 @@
 
 `train` holds what is common to all frameworks: the order of the minibatches, and the loss and
 the accuracy, computed here from the frameworks' logits in float64. The `on_*` modules hold the
-rest, each as a class `Trainer`.
+rest, each as a class `Trainer`, the networks and optimizers of some runs, and the training images:
+
+* ``Trainer(runs, layers, weights, images, labels)``: PyTorch's and Keras's take one run, JAX's any
+  number, each with weights of its own;
+* ``train(batches)`` makes one optimizer step on each minibatch, (runs, steps, batch_size);
+* ``logits(images)`` returns the networks' outputs, (runs, n, classes).
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -89,32 +94,10 @@ class Record(NamedTuple):
     seconds: float  # spent in training so far, the framework's compilation included
 
 
-class Trainer(Protocol):
-    """One framework's half of some runs: their networks and optimizers, and the training images.
-
-    PyTorch's and Keras's take one run, JAX's takes any number.
-    """
-
-    def __init__(
-        self,
-        runs: Sequence[Run],
-        layers: Sequence[networks.Layer],
-        weights: Sequence[networks.Weights],
-        images: np.ndarray,
-        labels: np.ndarray,
-    ) -> None: ...
-
-    def train(self, batches: np.ndarray) -> None:
-        """Make one optimizer step on each minibatch, (runs, steps, batch_size)."""
-
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return the networks' outputs on images, (runs, n, classes)."""
-
-
 def train(
     runs: Sequence[Run],
     dataset: Dataset,
-    trainer: Callable[..., Trainer],
+    trainer: Callable[..., Any],
     on_steps: Callable[[int], None] = lambda _: None,
 ) -> Iterator[list[Record]]:
     """Make the runs in the trainer's framework, and yield the records of all after each epoch.
@@ -150,7 +133,7 @@ def train(
 
 
 def evaluate(
-    model: Trainer, images: np.ndarray, labels: np.ndarray, chunk: int = 1000
+    model: Any, images: np.ndarray, labels: np.ndarray, chunk: int = 1000
 ) -> tuple[Any, Any]:
     """Return the mean cross-entropy and the accuracy of the model on these images.
 

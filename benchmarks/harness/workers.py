@@ -74,7 +74,7 @@ def environment(framework: str, device: str) -> dict[str, str]:
 def train_all(
     runs: Sequence[Run],
     folder: str | None,
-    bar: apart.Bar,
+    bar: Any,
     device: str = "cpu",
     processors: Sequence[int] = (),
 ) -> list[Result]:

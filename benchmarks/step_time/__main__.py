@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.harness import command, files, tables
 from benchmarks.step_time.contenders import Contender
-from benchmarks.step_time.shapes import BATCHES, SHAPES, WIDTHS, Shape, numbers, perceptron
+from benchmarks.step_time.shapes import BATCHES, SHAPES, WIDTHS, numbers, perceptron
 
 DISTRIBUTIONS = {
     "torch": ("torch",),
@@ -51,21 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     module = importlib.import_module(
         f"benchmarks.step_time.contenders.{options.framework}_contenders"
     )
-    made: dict[str, tuple[list[Shape], Callable[[], Iterable[Contender]]]]
-    if options.training:
-        what, baselines = "whole-step", module.TRAINING_BASELINES
-        made = {
-            name: (perceptron(), functools.partial(module.training, WIDTHS, batch, options.device))
-            for name, batch in BATCHES.items()
-        }
-    else:
-        what, baselines = "step-time", module.BASELINES
-        made = {
-            name: (SHAPES[name], functools.partial(module.contenders, SHAPES[name], options.device))
-            for name in options.shapes
-        }
     sets = {}
-    for name, (shapes, make) in made.items():
+    for name in BATCHES if options.training else options.shapes:
+        if options.training:
+            what, baselines, shapes = "whole-step", module.TRAINING_BASELINES, perceptron()
+            make = functools.partial(module.training, WIDTHS, BATCHES[name], options.device)
+        else:
+            what, baselines, shapes = "step-time", module.BASELINES, SHAPES[name]
+            make = functools.partial(module.contenders, shapes, options.device)
         sets[name] = {
             "numbers": numbers(shapes),
             "tensors": len(shapes),

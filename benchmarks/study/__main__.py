@@ -42,16 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(options: argparse.Namespace) -> None:
     """Make the cells that the files do not hold yet."""
     methods = options.methods + (SETTINGS["sweeps"]["methods"] if options.sweeps else [])
-    wanted = [(workload, method) for workload in options.workloads for method in methods]
-    files = {
-        name: cells.File(options.output, name, options.seeds, SETTINGS)
-        for name in options.workloads
-    }
-    jobs = []
-    for workload, method in wanted:
-        plan = files[workload].plan(method, options.trials, options.schedules)
-        if plan:
-            jobs.append({"workload": workload, "method": method, "data": options.data} | plan)
+    files, jobs = {}, []
+    for workload in options.workloads:
+        files[workload] = cells.File(options.output, workload, options.seeds, SETTINGS)
+        for method in methods:
+            plan = files[workload].plan(method, options.trials, options.schedules)
+            if plan:
+                jobs.append({"workload": workload, "method": method, "data": options.data} | plan)
     runs = sum(job["trials"] * len(job["schedules"]) for job in jobs)
     with tqdm(total=runs, unit="trial", smoothing=0.02) as bar:
 

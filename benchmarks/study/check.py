@@ -8,6 +8,7 @@ in Keras on torch, and prints how far the loss curves are apart. ReLUs amplify r
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -56,8 +57,9 @@ def compare(seed: int) -> dict[str, dict[str, np.ndarray]]:
         curve = np.asarray(runner.run({"lr": lr}, "cosine", seed)[0])
         # (The study's lr of SGD is that of the step size at m = .9: lr/(1 − m) is the same.)
         rate = lr * 10 * (1 - numbers["momentum"]) if translation == "from_sgd" else lr
+        of = {"lr": rate, "translation": translation, "numbers": numbers}
         found[name] = {
-            framework: np.abs(_curve(runner, make, rate, translation, numbers, seed) - curve)
+            framework: np.abs(_curve(runner, functools.partial(make, **of), seed) - curve)
             for framework, make in (("torch", _torch), ("keras", _keras))
         }
     return found
@@ -100,14 +102,7 @@ def _keras(theta: Any, lr: float, translation: str, numbers: Any) -> Callable[[f
     return step
 
 
-def _curve(
-    runner: Any,
-    make: Callable[..., Callable[[float], None]],
-    lr: float,
-    translation: str,
-    numbers: Mapping[str, float],
-    seed: int,
-) -> np.ndarray:
+def _curve(runner: Any, optimizer: Callable[..., Callable[[float], None]], seed: int) -> np.ndarray:
     """Return the losses at the points of a run in PyTorch's autograd."""
     import torch  # noqa: PLC0415
 
@@ -123,7 +118,7 @@ def _curve(
             x = (torch.relu(x) if i else x) @ theta[i] + theta[i + 1]
         return torch.nn.functional.cross_entropy(x, torch.tensor(np.asarray(labels)).long())
 
-    step = make(theta, lr, translation, numbers)
+    step = optimizer(theta)
     images, labels = workload.train
     seen = [np.asarray(array)[: workload.seen // 4] for array in runner._seen]
     batches, factor = workload.batches(seed), factors("cosine", workload)

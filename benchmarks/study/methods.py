@@ -127,15 +127,11 @@ def _family(
 
 
 def _schedule_free(v: Values, _factor: optax.Schedule) -> optax.GradientTransformation:
-    return optax.contrib.schedule_free_adamw(v["lr"], weight_decay=WEIGHT_DECAY)
+    return optax.contrib.schedule_free_adamw(v["lr"], **_DECAY)
 
 
 def _muon(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
-    return optax.contrib.muon(lambda k: v["lr"] * factor(k), weight_decay=WEIGHT_DECAY)
-
-
-def _lion(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
-    return optax.lion(lambda k: v["lr"] * factor(k), weight_decay=WEIGHT_DECAY)
+    return optax.contrib.muon(lambda k: v["lr"] * factor(k), **_DECAY)
 
 
 _DECAY = {"weight_decay": WEIGHT_DECAY}
@@ -170,7 +166,7 @@ _ALL = [
         "INNAprop (lr, m, d)", "Adam", (ADAM_LR, MOMENTUM, EXPONENT), _translated(None, None, True)
     ),
     Method("schedule-free AdamW", "other", (ADAM_LR,), _schedule_free, ("constant",)),
-    Method("Lion", "other", (Scale(1e-5, 1e-2),), _lion),
+    Method("Lion", "other", (Scale(1e-5, 1e-2),), _adam(optax.lion, 0.9, **_DECAY)),
     Method("Muon", "other", (Scale(1e-3, 1.0),), _muon),
 ]
 METHODS = {method.name: method for method in _ALL}

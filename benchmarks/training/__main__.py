@@ -58,17 +58,14 @@ def study(
     searched = options.grid_epochs or options.epochs
     grid_seeds = options.grid_seeds or options.seeds
 
+    shared = {
+        "framework": options.framework,
+        "network": settings["networks"][options.network],
+        "batch_size": settings["batch_size"],
+    }
+
     def run(cell: str, lr: float, epochs: int, seed: int) -> Run:
-        return Run(
-            framework=options.framework,
-            optimizer=cell,
-            **{name: cells[cell][name] for name in ("rule", "hyperparameters", "power")},
-            lr=lr,
-            network=settings["networks"][options.network],
-            batch_size=settings["batch_size"],
-            epochs=epochs,
-            seed=seed,
-        )
+        return grid.run(cell, cells[cell], lr=lr, epochs=epochs, seed=seed, **shared)
 
     # A cell's step sizes, for each seed.
     grids = {
@@ -84,11 +81,9 @@ def study(
     epochs = searched * sum(map(len, searches)) + options.epochs * len(made) * len(cells)
     with tqdm(total=epochs * steps, unit="step", smoothing=0.02) as bar:
         _make(searches, log, options, bar, steps)
-        losses = {}
-        for cell, of_cell in grids.items():
-            (losses[cell],) = grid.losses(log[one] for runs in of_cell for one in runs).values()
+        losses = grid.losses(log[one] for runs in searches for one in runs)
         chosen = {
-            cell: run(cell, grid.best(table).lr, options.epochs, options.seeds[0])
+            cell: run(cell, grid.best(table), options.epochs, options.seeds[0])
             for cell, table in losses.items()
         }
         _make([grid.with_seeds(one, made) for one in chosen.values()], log, options, bar, steps)
@@ -134,14 +129,14 @@ def _make(
         log.add(*results)
 
 
-def _summary(log: Log, losses: dict[grid.Point, float], final: Sequence[Run]) -> dict[str, Any]:
+def _summary(log: Log, losses: dict[float, float], final: Sequence[Run]) -> dict[str, Any]:
     records = [log[run].records for run in final]
     content = {
         "rule": final[0].rule,
         "hyperparameters": final[0].hyperparameters,
         "power": final[0].power,
         "lr": final[0].lr,
-        "grid": [[point.lr, loss] for point, loss in losses.items()],
+        "grid": [[lr, loss] for lr, loss in losses.items()],
         "training loss": [[record.train_loss for record in run] for run in records],
         "test accuracy": [[record.test_accuracy for record in run] for run in records],
     }

@@ -30,8 +30,14 @@ def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
         for cell, colour in zip(cells, COLOURS, strict=False):
             content = result["cells"][cell]
             label = f"{cell}, {content['lr']:g}"
-            _band(loss, content["training loss"], 1.0, colour, label)
-            _band(accuracy, content["test accuracy"], 100.0, colour, label)
+            for axes, name, factor in (
+                (loss, "training loss", 1),
+                (accuracy, "test accuracy", 100),
+            ):
+                curves = factor * np.array(content[name], float)[:, 1:]
+                epochs = np.arange(curves.shape[1]) + 1
+                axes.plot(epochs, curves.mean(axis=0), color=colour, label=label)
+                band(axes, epochs, curves, colour)
         loss.set(yscale="log", ylabel="training loss", title=figures[number]["title"])
         accuracy.set(ylabel="test accuracy, %")
         finals = [
@@ -53,12 +59,3 @@ def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
     seeds = len(result["seeds"])
     figure.suptitle(f"{result['network']} on {result['data']}: {seeds} seeds, {result['software']}")
     return figure
-
-
-def _band(
-    axes: Any, curves: list[list[float | None]], factor: float, colour: str, label: str
-) -> None:
-    values = factor * np.array(curves, float)[:, 1:]
-    epochs = np.arange(values.shape[1]) + 1
-    axes.plot(epochs, values.mean(axis=0), color=colour, label=label)
-    band(axes, epochs, values, colour)

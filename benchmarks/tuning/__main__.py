@@ -48,10 +48,12 @@ class Problem(NamedTuple):
     epochs: int
     seeds: tuple[int, ...]
 
-    def model(self, seed: int) -> nn.Module:
+    def start(self, seed: int) -> tuple[nn.Module, Callable[[], Tensor]]:
+        """Return the network at its start, and its loss over the samples."""
         images = self.dataset.train_images
         layers = networks.layers(self.network, images.shape[1:], self.dataset.classes)
-        return on_torch.network(layers, networks.initial_weights(layers, seed))
+        model = on_torch.network(layers, networks.initial_weights(layers, seed))
+        return model, loss_of(model, *self.samples(slice(SAMPLES)))
 
     def samples(self, which: slice) -> tuple[Tensor, Tensor]:
         images, labels = self.dataset.train_images[which], self.dataset.train_labels[which]
@@ -103,8 +105,7 @@ def final(problem: Problem, seed: int, lr: float, **rule: float) -> tuple[float,
 def suggestions(problem: Problem) -> Iterator[dict[str, Any]]:
     """Runs at parts of the limit: the suggestion at every safety, and the grid around it."""
     for seed in problem.seeds:
-        model = problem.model(seed)
-        whole = loss_of(model, *problem.samples(slice(SAMPLES)))
+        model, whole = problem.start(seed)
         curvature = largest_curvature(whole, model.parameters())
         for alpha, beta in DAMPINGS:
             for part in PARTS:
@@ -112,7 +113,6 @@ def suggestions(problem: Problem) -> Iterator[dict[str, Any]]:
                 rule = {"alpha": alpha, "beta": beta, "initial_speed": found.initial_speed}
                 loss, accuracy = final(problem, seed, found.lr, **rule)
                 yield rule | {
-                    "problem": problem.name,
                     "seed": seed,
                     "curvature": curvature,
                     "limit": found.limit,
@@ -124,8 +124,7 @@ def suggestions(problem: Problem) -> Iterator[dict[str, Any]]:
 
 def curvatures(problem: Problem, alpha: float = 0.5, beta: float = 0.1) -> Iterator[dict[str, Any]]:
     """The curvature of the loss and of minibatches while a network is trained as suggested."""
-    model = problem.model(seed=0)
-    whole = loss_of(model, *problem.samples(slice(SAMPLES)))
+    model, whole = problem.start(seed=0)
     found = suggest_lr(whole, model.parameters(), alpha, beta)
     optimizer = INDIAN(model.parameters(), found.lr, alpha, beta, found.initial_speed)
     images, labels = problem.samples(slice(None))
@@ -140,7 +139,6 @@ def curvatures(problem: Problem, alpha: float = 0.5, beta: float = 0.1) -> Itera
             parts = (problem.samples(slice(i, i + BATCH)) for i in range(0, 8 * BATCH, BATCH))
             losses = (loss_of(model, *part) for part in parts)
             yield {
-                "problem": problem.name,
                 "step": k,
                 "whole": largest_curvature(whole, model.parameters()),
                 "minibatches": [largest_curvature(one, model.parameters()) for one in losses],
@@ -157,19 +155,16 @@ def first_steps(
 ) -> Iterator[dict[str, Any]]:
     """The paper's start against rest, at the same suggested step size: after 1 step and at last."""
     for seed in problem.seeds:
-        model = problem.model(seed)
-        images, labels = problem.samples(slice(SAMPLES))
-        found = suggest_lr(loss_of(model, images, labels), model.parameters(), alpha, beta)
+        model, whole = problem.start(seed)
+        found = suggest_lr(whole, model.parameters(), alpha, beta)
         for speed in (1.0, beta):
-            model = problem.model(seed)
-            whole = loss_of(model, images, labels)
+            model, whole = problem.start(seed)
             optimizer = INDIAN(model.parameters(), found.lr, alpha, beta, speed)
             before = whole()
             before.backward()
             optimizer.step()
             loss, _ = final(problem, seed, found.lr, alpha=alpha, beta=beta, initial_speed=speed)
             yield {
-                "problem": problem.name,
                 "seed": seed,
                 "lr_times_curvature": found.lr * found.curvature,
                 "suggested_speed": found.initial_speed,
@@ -193,8 +188,7 @@ TRACES = (
 def traces(problem: Problem, steps: int = 600) -> Iterator[dict[str, Any]]:
     """Loss and energy at every step with the gradient of the whole loss."""
     for trace in TRACES:
-        model = problem.model(seed=0)
-        whole = loss_of(model, *problem.samples(slice(SAMPLES)))
+        model, whole = problem.start(seed=0)
         alpha, beta = trace["alpha"], trace["beta"]
         curvature = largest_curvature(whole, model.parameters())
         found = from_curvature(curvature, alpha, beta, trace["part"])
@@ -208,19 +202,13 @@ def traces(problem: Problem, steps: int = 600) -> Iterator[dict[str, Any]]:
             energies.append(energy(optimizer, loss).item())
             optimizer.step()
         yield trace | {
-            "problem": problem.name,
             "lr": found.lr,
             "loss": losses[::2],
             "energy": energies[::2],
         }
 
 
-STUDIES = {
-    "suggestions": suggestions,
-    "curvatures": curvatures,
-    "first_steps": first_steps,
-    "traces": traces,
-}
+STUDIES = {study.__name__: study for study in (suggestions, curvatures, first_steps, traces)}
 
 
 def measure(fashion: str | None, names: Sequence[str]) -> None:
@@ -234,7 +222,8 @@ def measure(fashion: str | None, names: Sequence[str]) -> None:
         for problem in problems(fashion):
             if name == "traces" and problem.name != "digits, MLP":
                 continue  # enough to see the point of a recipe
-            rows += files.rounded(list(STUDIES[name](problem)), 5)
+            found = ({"problem": problem.name} | row for row in STUDIES[name](problem))
+            rows += files.rounded(list(found), 5)
             print(f"{name}: {problem.name}", flush=True)
         content[name] = rows
         files.write(RESULTS, content)

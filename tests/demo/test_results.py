@@ -2,16 +2,21 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.demo import tables
+from benchmarks.demo.__main__ import main
 from benchmarks.harness import grid
 from benchmarks.harness.log import Log
 from benchmarks.harness.tables import step_size
 
-from .small import result, run
+from .idx import write_folder
+from .small import INSTALLED, result, run
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_run_survives_json():
@@ -85,15 +90,14 @@ def test_a_log_of_other_data_is_not_resumed(tmp_path):
         Log(tmp_path / "log.json", "MNIST", resume=True)
 
 
-def test_the_grid_is_every_combination_with_every_seed():
-    choices = [{"momentum": 0.5}, {"momentum": 0.9}]
-    runs = [
-        seeded
-        for point in grid.points([0.1, 1], [0, 0.25, 0.5], choices)
-        for seeded in grid.with_seeds(run(rule="sgd", **point.as_dict()), [3, 4])
-    ]
-    seen = {(one.hyperparameters["momentum"], one.lr, one.power, one.seed) for one in runs}
-    assert len(seen) == len(runs) == 24
+def test_a_run_of_the_settings_with_every_seed():
+    settings = {"rule": "sgd", "hyperparameters": {"momentum": 0.5}, "power": 0.25, "lr": [1]}
+    rest = run().as_dict()
+    for field in ("optimizer", *settings.keys() - {"lr"}):
+        del rest[field]
+    one, other = grid.with_seeds(grid.run("SGD", settings, **rest), [3, 4])
+    assert one.as_dict() == rest | settings | {"optimizer": "SGD", "seed": 3, "lr": rest["lr"]}
+    assert other.as_dict() == one.as_dict() | {"seed": 4}
 
 
 def test_the_grid_takes_the_smallest_mean_over_seeds_and_never_a_diverged_one():
@@ -104,28 +108,32 @@ def test_the_grid_takes_the_smallest_mean_over_seeds_and_never_a_diverged_one():
     ]
     results.append(result((2.0, 0.01), lr=0.3, optimizer="another"))
     losses = grid.losses(results)
-    best = grid.Point.of(results[2].run)
-    assert losses["INDIAN"][best] == pytest.approx(0.45)
-    assert grid.best(losses["INDIAN"]) == grid.best(losses["another"]) == best
-    assert best[:2] == (0.3, 0.25)
-    others = {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0}
-    assert grid.as_dict(losses["INDIAN"]) == {
-        "lr": 0.3,
-        "power": 0.25,
-        "hyperparameters": others,
-        "loss": 0.45,
-        "columns": [*others, "lr", "power", "loss"],
-        "grid": [
-            [*others.values(), 0.1, 0.25, 0.5],
-            [*others.values(), 0.3, 0.25, 0.45],
-            [*others.values(), 1.0, 0.25, None],
-        ],
-    }
+    assert losses["INDIAN"] == pytest.approx({0.1: 0.5, 0.3: 0.45, 1.0: math.nan}, nan_ok=True)
+    assert grid.best(losses["INDIAN"]) == grid.best(losses["another"]) == 0.3
 
 
 def test_a_grid_that_diverged_everywhere_has_no_best_point():
     with pytest.raises(ValueError, match="all runs of the grid diverged"):
-        grid.best({grid.Point(1.0, 0.0, ()): math.nan})
+        grid.best({1.0: math.nan})
+
+
+@pytest.mark.skipif(not INSTALLED, reason="no framework installed")
+def test_tuning_leaves_the_step_sizes_that_the_demo_reads(tmp_path):
+    """The file has the committed one's form."""
+    pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
+    data = write_folder(tmp_path, samples=(40, 10), size=(8, 8)) and tmp_path
+    file, arguments = tmp_path / "sizes.json", ("--epochs", "1", "--frameworks", INSTALLED[0])
+    main(["--data", str(data), "--tune", "--step-sizes", str(file), *arguments])
+    made = json.loads(file.read_text())
+    committed = json.loads((ROOT / "docs" / "results" / "demo-step-sizes.json").read_text())
+    assert made.keys() == committed.keys()
+    for name, entry in made["optimizers"].items():
+        theirs = committed["optimizers"][name]
+        assert entry.keys() == theirs.keys()
+        for field in ("hyperparameters", "power", "columns"):
+            assert entry[field] == theirs[field]
+        assert [row[:-1] for row in entry["grid"]] == [row[:-1] for row in theirs["grid"]]
+        assert entry["loss"] == min(row[-1] for row in entry["grid"] if row[-1] is not None)
 
 
 def three_frameworks():

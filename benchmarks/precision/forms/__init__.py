@@ -1,6 +1,14 @@
 """INDIAN in its two forms, (θ, ψ) and (θ, w), with each variable in a precision of its own.
 
-A module `on_<framework>` has `VERSIONS` and a class `Training`. The momentum form is the adapter's
+A module `on_<framework>` has `VERSIONS` and a class `Training`, a network that is being trained:
+
+* ``Training(variant, rule, layers, weights, images, labels, seed)``;
+* ``train(batches)`` makes one step on each row of (steps, batch_size) indices of images;
+* ``coast(steps)`` makes so many steps with zero gradients;
+* ``theta``, all parameters, flat, in float64: assigned as an outsider would, no state changes;
+* ``logits(images)``, the network's outputs, computed in float64.
+
+The momentum form is the adapter's
 own; the phase-space form is `indian_core.phase_space` on the framework's tensors, since no adapter
 runs it. That one computes a step in the larger precision of θ and ψ, at least in float32, and
 rounds each of them once, as the adapters do where θ or w has 16 bits.
@@ -9,13 +17,8 @@ rounds each of them once, as the adapters do where θ or w has 16 bits.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-
-from benchmarks.harness.networks import Layer, Weights
+from typing import Any
 
 FRAMEWORKS = ("torch", "jax")
 
@@ -57,37 +60,6 @@ class Rule:
     alpha: float
     beta: float
     initial_speed: float
-
-
-class Training(Protocol):
-    """A network that is being trained."""
-
-    def __init__(
-        self,
-        variant: Variant,
-        rule: Rule,
-        layers: Sequence[Layer],
-        weights: Weights,
-        images: np.ndarray,
-        labels: np.ndarray,
-        seed: int,
-    ) -> None: ...
-
-    def train(self, batches: np.ndarray) -> None:
-        """Make one step on each row of `batches`, (steps, batch_size) indices of images."""
-
-    def coast(self, steps: int) -> None:
-        """Make so many steps with zero gradients."""
-
-    @property
-    def theta(self) -> np.ndarray:
-        """All parameters, flat, in float64. Assign them as an outsider would: no state changes."""
-
-    @theta.setter
-    def theta(self, theta: np.ndarray) -> None: ...
-
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return the network's outputs, computed in float64."""
 
 
 def module(framework: str) -> Any:

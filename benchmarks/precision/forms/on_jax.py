@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.flatten_util
@@ -25,17 +25,11 @@ VERSIONS = on_jax.VERSIONS
 jax.config.update("jax_enable_x64", True)
 
 
-class PhaseSpaceState(NamedTuple):
-    """The number of steps made, and ψ, a tree like the parameters."""
-
-    count: jax.Array
-    psi: Any
-
-
 def scale_by_phase_space(rule: Rule, dtype: Any) -> optax.GradientTransformation:
     """Return equation (11) of the paper, letter for letter, with ψ in a dtype of its own.
 
-    Its updates are in the precision that the step is computed in.
+    Its updates are in the precision that the step is computed in; its state is the number of steps
+    made, and ψ, a tree like the parameters.
     """
     alpha, beta, schedule = rule.alpha, rule.beta, power_decay(rule.lr, power=rule.power)
 
@@ -48,21 +42,21 @@ def scale_by_phase_space(rule: Rule, dtype: Any) -> optax.GradientTransformation
         new_theta, new_psi = phase_space.step(theta, psi, v, lr, alpha, beta)
         return new_theta - theta, new_psi.astype(dtype)
 
-    def init(params: Any) -> PhaseSpaceState:
-        psi = jax.tree.map(lambda theta: jnp.zeros_like(theta, dtype), params)
-        return PhaseSpaceState(jnp.zeros([], jnp.int32), psi)
+    def init(params: Any) -> Any:
+        return jnp.zeros([], jnp.int32), jax.tree.map(lambda x: jnp.zeros_like(x, dtype), params)
 
-    def update(updates: Any, state: PhaseSpaceState, params: Any) -> Any:
-        step = functools.partial(leaf, count=state.count)
-        pairs = jax.tree.map(step, params, state.psi, updates)
+    def update(updates: Any, state: Any, params: Any) -> Any:
+        count, psi = state
+        step = functools.partial(leaf, count=count)
+        pairs = jax.tree.map(step, params, psi, updates)
         updates, psi = jax.tree.transpose(jax.tree.structure(params), None, pairs)
-        return updates, PhaseSpaceState(state.count + 1, psi)
+        return updates, (count + 1, psi)
 
     return optax.GradientTransformation(init, update)
 
 
 class Training:
-    """See `forms.Training`."""
+    """See `forms`."""
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ class PhaseSpace(torch.optim.Optimizer):
 
 
 class Training(on_torch.Trainer):
-    """See `forms.Training`."""
+    """See `forms`."""
 
     def __init__(
         self,

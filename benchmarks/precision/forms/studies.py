@@ -12,7 +12,7 @@ from benchmarks.harness import networks
 from benchmarks.harness.data import Dataset, minibatches
 from benchmarks.harness.runs import evaluate
 
-from . import Rule, Training, Variant, module
+from . import Rule, Variant, module
 
 CHUNK = 100  # steps between two reports
 OnSteps = Callable[[int], None]
@@ -26,14 +26,12 @@ class Study(NamedTuple):
     network: tuple[str, ...]
     batch_size: int
 
-    def training(self, variant: Variant, rule: Rule, seed: int) -> Training:
+    def training(self, variant: Variant, rule: Rule, seed: int) -> Any:
         images = self.dataset.train_images
         layers = networks.layers(self.network, images.shape[1:], self.dataset.classes)
         weights = networks.initial_weights(layers, seed)
-        found: Training = module(self.framework).Training(
-            variant, rule, layers, weights, images, self.dataset.train_labels, seed
-        )
-        return found
+        data = images, self.dataset.train_labels
+        return module(self.framework).Training(variant, rule, layers, weights, *data, seed)
 
     def batches(self, steps: int, seed: int) -> np.ndarray:
         """Return the first minibatches of the epochs 1, 2, …: (steps, batch_size)."""
@@ -42,7 +40,7 @@ class Study(NamedTuple):
         every = [minibatches(samples, self.batch_size, seed, 1 + epoch) for epoch in range(epochs)]
         return np.concatenate(every)[:steps]
 
-    def loss(self, training: Training) -> float:
+    def loss(self, training: Any) -> float:
         """Return the mean cross-entropy over the training images, in float64."""
         loss, _ = evaluate(training, self.dataset.train_images, self.dataset.train_labels)
         return loss
@@ -69,14 +67,21 @@ def rounding(
     reference = None
     for variant in variants:
         training = study.training(variant, rule, seed)
-        for start in range(0, steps, CHUNK):
-            chunk = batches[start : start + CHUNK]
-            training.train(chunk)
-            on_steps(len(chunk))
+        for _ in _train(training, batches, CHUNK, on_steps):
+            pass
         if reference is None:
             reference = training.theta
         error = np.linalg.norm(training.theta - reference) / np.linalg.norm(reference)
         yield {"error": float(error), "loss": study.loss(training)}
+
+
+def _train(training: Any, batches: np.ndarray, every: int, on_steps: OnSteps) -> Iterator[None]:
+    """Train on the minibatches, and stop after so many of them each time."""
+    for start in range(0, len(batches), every):
+        chunk = batches[start : start + every]
+        training.train(chunk)
+        on_steps(len(chunk))
+        yield
 
 
 def outside(
@@ -112,15 +117,10 @@ def outside(
     batches = study.batches(plan["steps"] + plan["follow"], seed)
     every = plan["every"]
 
-    def train(training: Training, start: int, stop: int) -> Iterator[np.ndarray]:
-        for k in range(start, stop, every):
-            chunk = batches[k : min(k + every, stop)]
-            training.train(chunk)
-            on_steps(len(chunk))
-            yield training.theta
-
     training = study.training(Variant(form, "float64", "float64"), rule, seed)
-    thetas = [training.theta, *train(training, 0, plan["steps"])]
+    thetas = [training.theta]
+    for _ in _train(training, batches[: plan["steps"]], every, on_steps):
+        thetas.append(training.theta)
     undisturbed = copy.deepcopy(training)
     undisturbed.coast(plan["coast"])
     for change in changes:
@@ -131,7 +131,7 @@ def outside(
         coasting.coast(plan["coast"])
         spurious = coasting.theta - undisturbed.theta - delta
         losses = [study.loss(one)]
-        for _ in train(one, plan["steps"], plan["steps"] + plan["follow"]):
+        for _ in _train(one, batches[plan["steps"] :], every, on_steps):
             losses.append(study.loss(one))
         yield {
             "size": float(np.linalg.norm(delta) / np.linalg.norm(training.theta)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -66,8 +66,9 @@ def contenders(shapes: Sequence[tuple[int, ...]], device: str) -> Iterator[Conte
 
     yield Contender("copy", copy_step, 0)
 
+    params = [jnp.zeros_like(gradient) for gradient in gradients]
     for name, optimizer in OPTIMIZERS.items():
-        yield _contender(name, optimizer, gradients)
+        yield _contender(name, optimizer, params, lambda _, gradients: gradients, (gradients,))
 
 
 TRAINED = ("INDIAN", "INNAprop (weight decay)", "SGD Nesterov", "AdamW")
@@ -100,42 +101,32 @@ def training(widths: Sequence[int], batch: int, device: str) -> Iterator[Contend
     yield Contender("gradient alone", alone, 0)
     for name in TRAINED:
         for donated in (True, False):
-            yield _training(name, loss, weights, (inputs, labels), donated)
+            label = f"{name} ({'donated' if donated else 'not donated'})"
+            of, data = OPTIMIZERS[name], (inputs, labels)
+            yield _contender(label, of, weights, jax.grad(loss), data, donated)
 
 
-def _training(name: str, loss: Any, weights: Any, data: Any, donated: bool) -> Contender:
-    optimizer = OPTIMIZERS[name]
+def _contender(
+    name: str,
+    optimizer: optax.GradientTransformation,
+    weights: Any,
+    gradient: Callable[..., Any],
+    data: Any,
+    donated: bool = True,
+) -> Contender:
+    """Return the contender whose gradients are ``gradient(params, *data)``."""
     params = jax.tree.map(jnp.copy, weights)
     state = optimizer.init(params)
 
-    def train(params: Any, state: Any, *data: Any) -> tuple[Any, Any]:
-        updates, state = optimizer.update(jax.grad(loss)(params, *data), state, params)
+    def update(params: Any, state: Any, *data: Any) -> tuple[Any, Any]:
+        updates, state = optimizer.update(gradient(params, *data), state, params)
         return optax.apply_updates(params, updates), state
 
-    compiled = jax.jit(train, donate_argnums=(0, 1) if donated else ())
+    jitted = jax.jit(update, donate_argnums=(0, 1) if donated else ())
+    compiled = jitted.lower(params, state, *data).compile()
 
     def step() -> None:
         nonlocal params, state
         params, state = jax.block_until_ready(compiled(params, state, *data))
-
-    size = sum(x.nbytes for x in jax.tree.leaves(state))
-    return Contender(f"{name} ({'donated' if donated else 'not donated'})", step, size)
-
-
-def _contender(
-    name: str, optimizer: optax.GradientTransformation, gradients: list[jax.Array]
-) -> Contender:
-    params: Any = [jnp.zeros_like(gradient) for gradient in gradients]
-    state = optimizer.init(params)
-
-    def update(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
-        updates, state = optimizer.update(gradients, state, params)
-        return optax.apply_updates(params, updates), state
-
-    compiled = jax.jit(update, donate_argnums=(0, 1)).lower(params, state, gradients).compile()
-
-    def step() -> None:
-        nonlocal params, state
-        params, state = jax.block_until_ready(compiled(params, state, gradients))
 
     return Contender(name, step, sum(x.nbytes for x in jax.tree.leaves(state)))

@@ -107,45 +107,35 @@ def _bytes(optimizer: keras.optimizers.Optimizer) -> int:
 
 def _copy(grads: list[Any]) -> Callable[[], None]:
     """Return the bandwidth reference: a copy of everything into buffers that exist."""
+    targets = [ops.zeros_like(grad) for grad in grads]
     if BACKEND == "torch":
-        targets = [torch.empty_like(grad) for grad in grads]
-
-        def copy() -> None:
-            torch._foreach_copy_(targets, grads)
-            _wait_for_torch()
-
-        return copy
+        return lambda: _wait_for_torch(torch._foreach_copy_(targets, grads))
     if BACKEND == "jax":
         # Negated, or XLA would hand back the input itself; the buffers of the last copy are reused.
         program = jax.jit(lambda _, new: [-x for x in new], donate_argnums=0, keep_unused=True)
-        state = [ops.zeros_like(grad) for grad in grads]
 
         def copy() -> None:
-            state[:] = program(list(state), grads)
-            jax.block_until_ready(state)
+            targets[:] = program(list(targets), grads)
+            jax.block_until_ready(targets)
 
         return copy
-    variables = [tf.Variable(tf.zeros_like(grad)) for grad in grads]
+    variables = [tf.Variable(target) for target in targets]
 
     @tf.function(jit_compile=True)
-    def program() -> None:
+    def assign() -> None:
         for variable, grad in zip(variables, grads, strict=True):
             variable.assign(-grad)
 
-    return functools.partial(_run_on_tensorflow, program)
+    return functools.partial(_run_on_tensorflow, assign)
 
 
 def _torch_step(
     optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], _mode: str
 ) -> Callable[[], None]:
-    def step() -> None:
-        optimizer.apply(grads, variables)
-        _wait_for_torch()
-
-    return step
+    return lambda: _wait_for_torch(optimizer.apply(grads, variables))
 
 
-def _wait_for_torch() -> None:
+def _wait_for_torch(_: None) -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
@@ -159,10 +149,7 @@ def _jax_step(
         donate_argnums=(0, 1),
     )
     # Copies: the variables themselves stay as they are.
-    run = [
-        [ops.copy(v.value) for v in variables],
-        [ops.copy(v.value) for v in optimizer.variables],
-    ]
+    run = [[ops.copy(v.value) for v in group] for group in (variables, optimizer.variables)]
 
     def jit() -> None:
         run[:] = program(*run, grads)
@@ -178,12 +165,11 @@ def _tensorflow_step(
     def compiled(grads: list[Any]) -> None:
         optimizer.apply(grads, variables)
 
-    program = functools.partial(compiled, grads)
-    return functools.partial(_run_on_tensorflow, program)
+    return functools.partial(_run_on_tensorflow, compiled, grads)
 
 
-def _run_on_tensorflow(program: Callable[[], Any]) -> None:
-    program()
+def _run_on_tensorflow(program: Callable[..., Any], *arguments: Any) -> None:
+    program(*arguments)
     if tf.config.list_physical_devices("GPU"):
         tf.test.experimental.sync_devices()
 
