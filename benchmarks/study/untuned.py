@@ -21,7 +21,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import RESULTS, command, files, tables
+from benchmarks.harness import command, files, tables
 from benchmarks.study.summary import Estimate
 from indian_core import METHODS as DEFAULTS
 
@@ -53,7 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--data", metavar="DIR", help="folder of Fashion-MNIST's IDX files")
     add("--workloads", nargs="+", choices=workloads, default=workloads, metavar="NAME")
     add("--draw", action="store_true", help="make no runs")
-    add("--output", type=Path, default=RESULTS, metavar="DIR", help="(%(default)s)")
     options = parser.parse_args(arguments)
     path = options.output / "untuned.json"
     if not options.draw:
