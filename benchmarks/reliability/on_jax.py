@@ -159,11 +159,8 @@ class _Run:
             gradients = curvature * (params - target)
             if injected:
                 state.hyperparams["learning_rate"] = lr
-                updates, state = self._optimizer.update(gradients, state, params)
-            else:
-                updates, state = indian(lr, **drift.HYPERPARAMETERS).update(
-                    gradients, state, params
-                )
+            made = optimizer if injected else indian(lr, **drift.HYPERPARAMETERS)
+            updates, state = made.update(gradients, state, params)
             return (optax.apply_updates(params, updates), state), None
 
         factory = optax.inject_hyperparams(indian) if injected else indian
