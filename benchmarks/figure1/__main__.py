@@ -67,10 +67,7 @@ def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[
 
 
 def summary(
-    settings: dict[str, Any],
-    options: argparse.Namespace,
-    software: dict[str, str],
-    paths: Paths,
+    settings: dict[str, Any], options: argparse.Namespace, software: dict[str, str], paths: Paths
 ) -> dict[str, Any]:
     """Return what the file holds: the settings, and for each panel its curve and its measures."""
     every = settings["every"]

@@ -17,6 +17,7 @@ from keras import ops
 from benchmarks.step_time.contenders import Contender
 from indian_keras import INDIAN, INNAprop
 
+Step = Callable[[], None]
 BACKEND = keras.backend.backend()
 if BACKEND == "tensorflow":
     import tensorflow as tf
@@ -89,7 +90,7 @@ def training(widths: Sequence[int], batch: int, device: str) -> Iterator[Contend
             yield Contender(name, _placed(step, place), _bytes(optimizer))
 
 
-def _placed(step: Callable[[], None], place: str) -> Callable[[], None]:
+def _placed(step: Step, place: str) -> Step:
     def placed() -> None:
         with keras.device(place):
             step()
@@ -105,7 +106,7 @@ def _bytes(optimizer: keras.optimizers.Optimizer) -> int:
     )
 
 
-def _copy(grads: list[Any]) -> Callable[[], None]:
+def _copy(grads: list[Any]) -> Step:
     """Return the bandwidth reference: a copy of everything into buffers that exist."""
     targets = [ops.zeros_like(grad) for grad in grads]
     if BACKEND == "torch":
@@ -129,9 +130,7 @@ def _copy(grads: list[Any]) -> Callable[[], None]:
     return functools.partial(_run_on_tensorflow, assign)
 
 
-def _torch_step(
-    optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], _mode: str
-) -> Callable[[], None]:
+def _torch_step(optimizer: Any, variables: list[Any], grads: list[Any], _mode: str) -> Step:
     return lambda: _wait_for_torch(optimizer.apply(grads, variables))
 
 
@@ -140,9 +139,7 @@ def _wait_for_torch(_: None) -> None:
         torch.cuda.synchronize()
 
 
-def _jax_step(
-    optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], _mode: str
-) -> Callable[[], None]:
+def _jax_step(optimizer: Any, variables: list[Any], grads: list[Any], _mode: str) -> Step:
     # The gradients are arguments, or XLA would take their values into the program.
     program = jax.jit(
         lambda theta, state, grads: optimizer.stateless_apply(state, grads, theta),
@@ -158,9 +155,7 @@ def _jax_step(
     return jit
 
 
-def _tensorflow_step(
-    optimizer: keras.optimizers.Optimizer, variables: list[Any], grads: list[Any], mode: str
-) -> Callable[[], None]:
+def _tensorflow_step(optimizer: Any, variables: list[Any], grads: list[Any], mode: str) -> Step:
     @tf.function(jit_compile=mode == "jit")
     def compiled(grads: list[Any]) -> None:
         optimizer.apply(grads, variables)
