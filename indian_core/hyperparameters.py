@@ -37,7 +37,7 @@ class Hyperparameter(NamedTuple):
 
 METHODS = {
     "INDIAN": {
-        "lr": Hyperparameter(0.05, "γ"),
+        "lr": Hyperparameter(0.1, "γ"),
         "alpha": Hyperparameter(0.1, "α"),
         "beta": Hyperparameter(2.0, "β", positive=True),
         "initial_speed": Hyperparameter(None, "s"),  # None: β, from rest
