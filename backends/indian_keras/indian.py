@@ -45,8 +45,9 @@ class INDIAN(Optimizer):
     Args:
         learning_rate: γ: a float ≥ 0, a `keras.optimizers.schedules.LearningRateSchedule` (the
             paper's own is `PowerDecay`), or a callable without arguments. Defaults to 0.1.
-        alpha: α ≥ 0, the viscous damping. Defaults to 0.5.
-        beta: β > 0, the Newton damping. Defaults to 0.5.
+        alpha: α ≥ 0, the viscous damping. Defaults to 0.1, with which the learning rate is SGD's
+            at momentum 0.9: the step size in the end, γ/α, is SGD's lr/(1 − m).
+        beta: β > 0, the Newton damping. Defaults to 2.
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. Defaults to None,
             which is the β of the first step, a start from rest. The paper's own is 1.
         weight_decay: λ ≥ 0: each step starts with θ ← (1 − γλ) θ, decoupled from the gradient.

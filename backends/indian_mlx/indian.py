@@ -21,7 +21,8 @@ class INDIAN(Base):
 
     Args:
         learning_rate: γ ≥ 0: a number, or a function of the step.
-        alpha: α ≥ 0, the viscous damping.
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, the learning rate is SGD's at
+            momentum 0.9: the step size in the end, γ/α, is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
             from rest.

@@ -65,7 +65,8 @@ def indian(
         learning_rate: γ ≥ 0, the step size: a scalar, or a schedule of the step count, such as the
             paper's `power_decay`. On smooth losses of curvature at most L steps are stable below
             about 2/(βL).
-        alpha: α ≥ 0, the viscous damping.
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, the learning rate is SGD's at
+            momentum 0.9: the step size in the end, γ/α, is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0: the initial velocity is $-s v_0$. None is β, a start from rest, and 1
             the paper's: see ``indian_core.PAPER``.

@@ -44,7 +44,8 @@ class INDIAN(InertialOptimizer):
         params: Parameters, named parameters, or dicts that define parameter groups.
         lr: γ ≥ 0, the learning rate. It, α, β and λ are numbers, or tensors with one element, which
             may be changed in place: a captured or compiled graph sees it.
-        alpha: α ≥ 0, the viscous damping.
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, lr is SGD's at momentum 0.9: the
+            step size in the end, γ/α, is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0: the first step moves θ by −γ s v_0. None is the group's β, a start
             from rest; the paper has s = 1 (``**indian_core.PAPER``).
@@ -92,8 +93,8 @@ class INDIAN(InertialOptimizer):
 
     Source:
         Castera, Bolte, Févotte, Pauwels, *An Inertial Newton Algorithm for Deep Learning*,
-        arXiv:1905.12278, JMLR 22(134), 2021: equation (11), section 5.2 for ψ_0 and the defaults
-        of α and β, the proof of Theorem 14 for w.
+        arXiv:1905.12278, JMLR 22(134), 2021: equation (11), section 5.2 for ψ_0, the
+        proof of Theorem 14 for w.
     """
 
     fields = Fields("INDIAN", decoupled_weight_decay=True)
