@@ -77,8 +77,8 @@ def axes(kind: str, source: str, target: str) -> tuple[int, ...] | None:
             raise ValueError(
                 f"Invalid framework: {name!r} (it must be one of {list(ORDERS[kind])})"
             )
-    found = tuple(ORDERS[kind][source].index(axis) for axis in ORDERS[kind][target])
-    return None if found == tuple(range(len(found))) else found
+    axes = tuple(ORDERS[kind][source].index(axis) for axis in ORDERS[kind][target])
+    return None if axes == tuple(range(len(axes))) else axes
 
 
 def paired(

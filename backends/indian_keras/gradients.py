@@ -34,16 +34,16 @@ def _checked(gradient: Any, variable: Any) -> Any:
         if isinstance(gradient, list | tuple):
             gradient = np.asarray(gradient)  # (Keras would round it to floatx.)
         gradient = ops.convert_to_tensor(gradient)
-    found, expected = gradient.shape, variable.shape
+    shape, expected = gradient.shape, variable.shape
     # (On TensorFlow a shape may be partly unknown in a graph. And its AutoGraph knows no :=.)
-    if hasattr(found, "is_compatible_with"):
-        fits = found.is_compatible_with(expected)
+    if hasattr(shape, "is_compatible_with"):
+        fits = shape.is_compatible_with(expected)
     else:
-        found = tuple(found)
-        fits = found == tuple(expected)
+        shape = tuple(shape)
+        fits = shape == tuple(expected)
     if not fits:
         raise ValueError(
-            f"Invalid gradient: its shape is {found}, but that of the variable "
+            f"Invalid gradient: its shape is {shape}, but that of the variable "
             f"{path_of(variable)!r} is {tuple(expected)}"
         )
     refuse_complex("gradient", gradient, variable)

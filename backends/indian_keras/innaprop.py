@@ -173,8 +173,8 @@ class INNAprop(Optimizer):
         betas = [checked(f"beta_{i}", beta, below=1) for i, beta in ((1, beta_1), (2, beta_2))]
         epsilon = checked("epsilon", epsilon)
         known = 1.0 if keep_momentum else learning_rate
-        found = from_adam(known, betas, epsilon, weight_decay, damping, keep_momentum)
-        numbers: dict[str, Any] = found._asdict()
+        translated = from_adam(known, betas, epsilon, weight_decay, damping, keep_momentum)
+        numbers: dict[str, Any] = translated._asdict()
         numbers["learning_rate"], numbers["epsilon"] = numbers.pop("lr"), numbers.pop("eps")
         if keep_momentum:
             numbers["learning_rate"] = learning_rate

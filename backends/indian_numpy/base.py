@@ -129,10 +129,10 @@ class Optimizer:
             ValueError: If it is not one of this method and these parameters. Nothing has been
                 changed then.
         """
-        own = self.state_dict()
+        current = self.state_dict()
         shapes = [theta.shape for theta in self.params]
-        if state.keys() != own.keys():
-            raise ValueError(f"Invalid state: it holds {sorted(state)}, not {sorted(own)}")
+        if state.keys() != current.keys():
+            raise ValueError(f"Invalid state: it holds {sorted(state)}, not {sorted(current)}")
         for name in self.buffers:
             if [np.shape(array) for array in state[name]] != shapes:
                 raise ValueError(f"Invalid state: the shapes of its {name} are not the parameters'")

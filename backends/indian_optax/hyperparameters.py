@@ -72,14 +72,14 @@ def at_count(name: str, value: ScalarOrSchedule, count: jax.Array) -> Scalar:
     """
     if not callable(value):
         return value
-    found = value(count)
+    rate = value(count)
     try:
-        found = jnp.asarray(found)
+        rate = jnp.asarray(rate)
     except TypeError:
-        raise TypeError(f"Invalid {name}: the schedule returned {found!r}, not a number") from None
-    if found.shape:
-        raise ValueError(f"Invalid {name}: the schedule returned shape {found.shape}, not a scalar")
-    return found
+        raise TypeError(f"Invalid {name}: the schedule returned {rate!r}, not a number") from None
+    if rate.shape:
+        raise ValueError(f"Invalid {name}: the schedule returned shape {rate.shape}, not a scalar")
+    return rate
 
 
 def cast(dtype: Any, *values: Scalar) -> list[Scalar]:

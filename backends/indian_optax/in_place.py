@@ -55,7 +55,7 @@ def varies_as(array: jax.Array, other: jax.Array) -> bool:
     """
 
     def axes(x: jax.Array) -> frozenset[Any]:
-        found: frozenset[Any] = getattr(getattr(x, "aval", None), "vma", frozenset())
-        return found
+        varying: frozenset[Any] = getattr(getattr(x, "aval", None), "vma", frozenset())
+        return varying
 
     return axes(array) <= axes(other)

@@ -57,14 +57,14 @@ def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
         >>> [entry.kind for entry in layout(params)]
         ['bias', 'dense kernel']
     """
-    found: list[Entry] = []
+    entries: list[Entry] = []
     nodes = jax.tree_util.tree_leaves_with_path(params, is_leaf=_is_equinox_layer)
     for path, node in nodes:
         if _is_equinox_layer(node):
-            found += _of_equinox(_name(path), node)
+            entries += _of_equinox(_name(path), node)
         elif hasattr(node, "shape"):
-            found.append(_of_flax(_name(path), node))
-    names = list(dict.fromkeys(entry.layer for entry in found))
+            entries.append(_of_flax(_name(path), node))
+    names = list(dict.fromkeys(entry.layer for entry in entries))
     if layers is None:
         if not any(_is_equinox_layer(node) for _, node in nodes):
             names = _in_order(names)
@@ -72,7 +72,7 @@ def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
         raise ValueError(f"Invalid layers: {list(layers)} (the tree has {names})")
     else:
         names = list(layers)
-    return sorted(found, key=lambda entry: names.index(entry.layer))
+    return sorted(entries, key=lambda entry: names.index(entry.layer))
 
 
 def _in_order(names: list[str]) -> list[str]:

@@ -110,10 +110,10 @@ class LeafStep:
         # A first step's and a later one's are both made, so that what is a float now is worked out
         # in double precision and rounded once.
         def scalars(first: bool) -> Scalars:
-            found = self._given(dtype, first)
-            if self._from_new and isinstance(found.step, Coefficients):
-                return found._replace(step=from_new_momentum(found.step))
-            return found
+            given = self._given(dtype, first)
+            if self._from_new and isinstance(given.step, Coefficients):
+                return given._replace(step=from_new_momentum(given.step))
+            return given
 
         def select(x: Any, y: Any) -> jax.Array:
             return jnp.where(self._first, jnp.asarray(x, dtype), jnp.asarray(y, dtype))

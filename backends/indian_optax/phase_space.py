@@ -51,13 +51,13 @@ def psi(state: optax.OptState, params: optax.Params) -> optax.Params:
     """
     treedef: Any
     theta, treedef = jax.tree.flatten(params)
-    found: list[Any] = [optax.MaskedNode()] * len(theta)
+    psis: list[Any] = [optax.MaskedNode()] * len(theta)
     for indian_state in states_with_these_params(state):
         for i, w in enumerate(momentum_leaves(indian_state, params)):
             if not is_masked(w):
                 a, b, p = _in_precision(w, indian_state, theta[i])
-                found[i] = psi_from_momentum(p, w.astype(p.dtype), a, b)
-    return treedef.unflatten(found)
+                psis[i] = psi_from_momentum(p, w.astype(p.dtype), a, b)
+    return treedef.unflatten(psis)
 
 
 @standard_promotion
@@ -149,10 +149,10 @@ def momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
     """Return w for each leaf of the parameters, MaskedNode where there is none."""
     treedef: Any
     theta, treedef = jax.tree.flatten(params)
-    found = _matched(treedef, state.momentum, params)
-    wanted = [None if is_masked(w) else p for w, p in zip(found, theta, strict=True)]
-    leaves_like(treedef, wanted, treedef.unflatten(found), "parameters", "the momentum")
-    return found
+    momenta = _matched(treedef, state.momentum, params)
+    wanted = [None if is_masked(w) else p for w, p in zip(momenta, theta, strict=True)]
+    leaves_like(treedef, wanted, treedef.unflatten(momenta), "parameters", "the momentum")
+    return momenta
 
 
 def _matched(treedef: Any, momentum: optax.Updates, params: optax.Params) -> list[Any]:

@@ -204,17 +204,17 @@ def _is_injected(node: Any) -> bool:
 
 def _states_of(state: optax.OptState) -> tuple[IndianState, InnapropState | None]:
     """Return the one state of the family in a state, and that of the scaling around it, if any."""
-    found = states_with_these_params(state)
-    if len(found) > 1:
+    states = states_with_these_params(state)
+    if len(states) > 1:
         raise ValueError(
-            f"Invalid state: it holds {len(found)} states of indian or innaprop, a run one"
+            f"Invalid state: it holds {len(states)} states of indian or innaprop, a run one"
         )
 
     def is_scaling(node: Any) -> bool:
         return isinstance(node, InnapropState)
 
     nodes = jax.tree.leaves(state, is_leaf=is_scaling)
-    return found[0], next(filter(is_scaling, nodes), None)
+    return states[0], next(filter(is_scaling, nodes), None)
 
 
 def _members(params: Any, inner: IndianState, scaling: InnapropState | None) -> Members:

@@ -21,12 +21,12 @@ def indian_states(state: optax.OptState, what: str) -> list[IndianState]:
     Raises:
         ValueError: If there is none, and so not what was asked for.
     """
-    found = [node for node in jax.tree.leaves(state, is_leaf=is_indian) if is_indian(node)]
-    if not found:
+    states = [node for node in jax.tree.leaves(state, is_leaf=is_indian) if is_indian(node)]
+    if not states:
         raise ValueError(
             f"The state holds no IndianState, so there is no {what}: {jax.tree.structure(state)}"
         )
-    return found
+    return states
 
 
 def states_with_these_params(state: optax.OptState) -> list[IndianState]:

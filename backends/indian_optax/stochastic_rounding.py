@@ -95,13 +95,13 @@ def stochastic_rounding(
                 f"The state must be a StochasticRoundingState, not {type(state).__name__}"
             )
         treedef: Any
-        found, inner_state = inner.update(
+        steps, inner_state = inner.update(
             jax.tree.map(_widened, updates),
             state.inner_state,
             jax.tree.map(_widened, params),
             **extra_args,
         )
-        leaves, treedef = jax.tree.flatten(found, is_leaf=is_none)
+        leaves, treedef = jax.tree.flatten(steps, is_leaf=is_none)
         theta = leaves_like(treedef, leaves, params, "updates", "the parameters")
         rng_key, step_key = jax.random.split(
             jax.random.wrap_key_data(state.rng_key, impl=implementation)
@@ -145,10 +145,10 @@ def _rounded(update: jax.Array | None, theta: jax.Array, key: jax.Array) -> jax.
     lost = (start - (total - rounded_update)) + (update - rounded_update)
     nearest = total.astype(theta.dtype)
     near = nearest.astype(jnp.float32)
-    rest = (total - near) + lost
-    towards = jnp.where(rest > 0, jnp.inf, -jnp.inf).astype(theta.dtype)
+    remainder = (total - near) + lost
+    towards = jnp.where(remainder > 0, jnp.inf, -jnp.inf).astype(theta.dtype)
     far = jnp.nextafter(nearest, towards).astype(jnp.float32)
-    chance = rest / (far - near)
+    chance = remainder / (far - near)
     # (Of 32 bits, where `jax.random.uniform` has 23: small chances are kept too.)
     draw = (jax.random.bits(key, total.shape, jnp.uint32).astype(jnp.float32) + 0.5) * 2.0**-32
     # Written so that a NaN chance, of what is not finite, leaves the nearest.

@@ -137,12 +137,12 @@ class InertialOptimizer(Optimizer):
 
         torch.compile calls this by its name, outside of the graph.
         """
-        found = [param for param in group["params"] if param.grad is not None]
-        self._make_states(group, found, on_device=True)
-        params += found
-        grads += [param.grad for param in found]
+        with_grad = [param for param in group["params"] if param.grad is not None]
+        self._make_states(group, with_grad, on_device=True)
+        params += with_grad
+        grads += [param.grad for param in with_grad]
         for column, name in zip(columns, self._column_names(), strict=True):
-            column += [self.state[param][name] for param in found]
+            column += [self.state[param][name] for param in with_grad]
 
     def _make_states(self, group: dict[str, Any], params: list[Tensor], on_device: bool) -> None:
         """Make the missing states, and their numbers what the implementation needs.

@@ -140,9 +140,9 @@ def check_number(where: str, name: str, value: Any) -> None:
 
 
 def _any(tensor: Tensor) -> bool:
-    found: Any = tensor.any()
+    anywhere: Any = tensor.any()
     # The shards of one parameter must agree.
-    return bool(found.full_tensor() if hasattr(found, "full_tensor") else found)
+    return bool(anywhere.full_tensor() if hasattr(anywhere, "full_tensor") else anywhere)
 
 
 @torch.no_grad()

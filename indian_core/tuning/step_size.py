@@ -153,23 +153,23 @@ def from_loss(
     """
     alpha, beta = checked("alpha", alpha), checked("beta", beta)
     safety = checked("safety", safety, positive=True)
-    here = gradient(np.zeros(size))
-    if not np.isfinite(here).all():
+    gradient_here = gradient(np.zeros(size))
+    if not np.isfinite(gradient_here).all():
         raise ValueError("Invalid loss: its gradient is NaN or infinite")
-    found = from_curvature(largest_eigenvalue(product, size), alpha, beta, safety)
-    step = -found.lr * found.initial_speed * here
+    suggestion = from_curvature(largest_eigenvalue(product, size), alpha, beta, safety)
+    step = -suggestion.lr * suggestion.initial_speed * gradient_here
     squared = float(step @ step)
     if squared > 0:
-        along = float((gradient(step) - here) @ step) / squared
+        along = float((gradient(step) - gradient_here) @ step) / squared
         # Where the step leaves the loss's domain there is nothing to learn from it.
         if np.isfinite(along):
             of_stretch = from_curvature(along, alpha, beta, safety)
-            if of_stretch.limit < found.limit / 2:
-                text = _kinked(found.curvature, along)
-                found = StepSize(**vars(of_stretch) | {"warnings": (text,)})
-    for text in found.warnings:
+            if of_stretch.limit < suggestion.limit / 2:
+                text = _kinked(suggestion.curvature, along)
+                suggestion = StepSize(**vars(of_stretch) | {"warnings": (text,)})
+    for text in suggestion.warnings:
         warnings.warn(text, UserWarning, stacklevel=3)
-    return found
+    return suggestion
 
 
 def _flat(curvature: float, alpha: float) -> str:

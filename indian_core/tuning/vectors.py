@@ -39,13 +39,13 @@ def split(
         >>> split(np.arange(4.0), [(2,), (1,)], [False, True])
         [array([0., 1.]), array([2.+3.j])]
     """
-    found = []
+    arrays = []
     for shape, is_complex in zip(shapes, are_complex or [False] * len(shapes), strict=True):
         count = math.prod(shape) * (2 if is_complex else 1)
         part, vector = vector[:count], vector[count:]
         part = np.ascontiguousarray(part).view(np.complex128) if is_complex else part
-        found.append(part.reshape(shape))
-    return found
+        arrays.append(part.reshape(shape))
+    return arrays
 
 
 def _reals(numbers: npt.NDArray[Any]) -> Array:

@@ -130,18 +130,18 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, w: Tensors) -> 
     With the new w, the step is w ← C w + D v and θ ← θ + (A/C) w + R v. The heavy ball leaves out
     R v. Nesterov's makes all of θ's update, for R < 0, that is β > γ, and leaves σ w for w.
     """
-    rest = from_new_momentum(step).theta_gradient
+    gradient_share = from_new_momentum(step).theta_gradient
     ball = heavy_ball(step)
     # What is zero at β = γ; the learning rate may be of w's precision.
     rounding = max(ROUNDING, torch.finfo(w[0].dtype).eps)
-    if abs(rest) <= rounding * abs(step.theta_gradient):
+    if abs(gradient_share) <= rounding * abs(step.theta_gradient):
         _sgd(ball, theta, w, v)
         return
     # For R > 0 the buffer would have to be negated first, which is more work than R v.
     nesterov = None
     # (Where C rounds to 1, σ w and 1/σ would each round all of w at every step.)
     dtype = _NUMPY[w[0].dtype]
-    if rest < 0 and dtype(step.momentum_momentum) != 1:
+    if gradient_share < 0 and dtype(step.momentum_momentum) != 1:
         nesterov = as_nesterov_sgd(step, scale=1.0, dtype=dtype)
     for some_theta, some_w, some_v in _groups(theta, w, v):
         if nesterov is not None:
@@ -149,7 +149,7 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, w: Tensors) -> 
             torch._foreach_mul_(some_w, 1 / nesterov.scale)
         else:
             _sgd(ball, some_theta, some_w, some_v)
-            torch._foreach_add_(some_theta, some_v, alpha=rest)
+            torch._foreach_add_(some_theta, some_v, alpha=gradient_share)
 
 
 def _sgd(call: NesterovSGD, theta: Tensors, w: Tensors, v: Tensors) -> None:

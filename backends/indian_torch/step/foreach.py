@@ -24,12 +24,12 @@ def _multi_tensor_indian(part: Part) -> None:
         numbers = [None if isinstance(n, Tensor) else n for n in (part.scales[i], counts[i])]
         buckets[param.device, param.dtype, buffer.dtype, *numbers].append(i)
     for indices in buckets.values():
-        some = part.subset(indices)
-        _step_on_alike(some)
-        for i, scale in zip(indices, some.scales, strict=True):
+        bucket = part.subset(indices)
+        _step_on_alike(bucket)
+        for i, scale in zip(indices, bucket.scales, strict=True):
             part.scales[i] = scale
-        if part.counts is not None and some.counts is not None:
-            for i, count in zip(indices, some.counts, strict=True):
+        if part.counts is not None and bucket.counts is not None:
+            for i, count in zip(indices, bucket.counts, strict=True):
                 part.counts[i] = count
 
 
