@@ -205,7 +205,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def figures(session: nox.Session) -> None:
-    """Remake the pictures in benchmarks/results that take minutes, not hours."""
+    """Remake the pictures in docs/results that take minutes, not hours."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     for study in ("figure1", "precision"):
         session.run("python", "-m", f"benchmarks.{study}", *session.posargs)

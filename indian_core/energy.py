@@ -63,7 +63,7 @@ def check_loss(shape: Sequence[int], dtype: Any, *, is_real: bool) -> None:
     Args:
         shape: Its shape.
         dtype: Its dtype, for the error text.
-        is_real: Whether that is one of real floating-point numbers.
+        is_real: Whether that is one of real numbers.
 
     Raises:
         ValueError: If it is not, or there is more or less than one number.
@@ -73,5 +73,5 @@ def check_loss(shape: Sequence[int], dtype: Any, *, is_real: bool) -> None:
         Traceback (most recent call last):
         ValueError: Invalid loss: shape (2,), float32 (it must be a real scalar)
     """
-    if math.prod(shape) != 1 or not is_real:
+    if None in shape or math.prod(shape) != 1 or not is_real:
         raise ValueError(f"Invalid loss: shape {tuple(shape)}, {dtype} (it must be a real scalar)")

@@ -48,13 +48,17 @@ def suggest_lr(
     you train it, say of a compiled model
 
         found = suggest_lr(
-            lambda: model.compute_loss(x, y, model(x, training=True)), model.trainable_variables
+            lambda: model.compute_loss(x, y, model(x, training=True)),
+            model.trainable_variables,
+            alpha=0.5,
+            beta=0.5,
         )
-        model.compile(INDIAN(found.lr, initial_speed=found.initial_speed), loss=...)
+        model.compile(INDIAN(found.lr, 0.5, 0.5, found.initial_speed), loss=...)
 
-    docs/tuning.md says what to expect. It costs some thirty gradients and
-    `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double precision. All variables
-    are left as they are, those of metrics, BatchNorm and random seeds included.
+    docs/tuning.md says what to expect: its suggestions were best at α = β = 0.5. It costs some
+    thirty gradients and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double
+    precision. All variables are left as they are, those of metrics, BatchNorm and random seeds
+    included.
 
     Args:
         loss_fn: Evaluates the loss, a scalar tensor, at the variables' current values. On the JAX
@@ -71,7 +75,7 @@ def suggest_lr(
         also raised as UserWarning.
 
     Raises:
-        TypeError: If the loss is not a tensor or the variables are not Keras variables.
+        TypeError: If the loss is not a tensor or the variables are not real Keras variables.
         ValueError: If there are no variables, the loss is not a real scalar, or is NaN or
             infinite; or if nothing limits the step (α = 0 and no positive curvature).
         ImportError: If SciPy is missing.
@@ -99,6 +103,8 @@ def _trainable(variables: Iterable[Any]) -> tuple[list[Any], int]:
                 f"Invalid variables: {type(variable).__name__} (they must be Keras variables)"
             )
     variables = [variable for variable in variables if variable.trainable]
+    if any("complex" in variable.dtype for variable in variables):
+        raise TypeError("Invalid variables: one is complex (they must be real)")
     size = sum(int(np.prod(variable.shape, dtype=int)) for variable in variables)
     if size == 0:
         raise ValueError("Invalid variables: there are none that are trainable, or all are empty")

@@ -190,7 +190,7 @@ class _OnTensorFlow(_Point):
 
 
 def _check_finite(loss: Any) -> None:
-    value = float(ops.convert_to_numpy(loss))
+    value = float(ops.convert_to_numpy(ops.cast(loss, "float64")))
     if not np.isfinite(value):
         raise ValueError(f"Invalid loss: {value}")
 

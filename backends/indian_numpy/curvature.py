@@ -43,9 +43,10 @@ def suggest_lr(
         0.0206
     """
     start, shapes = join(params), list(map(np.shape, params))
+    are_complex = list(map(np.iscomplexobj, params))
 
     def at(displacement: Array) -> Array:
-        return join(gradient(split(start + displacement, shapes)))
+        return join(gradient(split(start + displacement, shapes, are_complex)))
 
     def product(vector: Array) -> Array:
         eps = float(np.finfo(np.float64).eps)

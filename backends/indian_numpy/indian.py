@@ -20,7 +20,8 @@ class INDIAN(Optimizer):
     Args:
         params: θ, arrays of float32 or float64.
         lr: γ ≥ 0, the step size; assign it for a schedule.
-        alpha: α ≥ 0, the viscous damping.
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, lr is SGD's at momentum 0.9: the
+            step size in the end, γ/α, is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
             from rest.

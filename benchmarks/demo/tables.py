@@ -61,7 +61,7 @@ def agreement(all_results: Sequence[Result], optimizer: str) -> str:
 
 
 def step_sizes(found: Mapping[str, Any]) -> str:
-    """Return a row per optimizer: the best point of its grid, as `grid.as_dict` gives it."""
+    """Return a row per optimizer: the best point of its grid."""
     return table(
         [
             {

@@ -1,4 +1,4 @@
-"""The harness that the demo and the paper's studies share: data, networks, runs, logs, plots.
+"""The harness that the demo and the paper's studies share: data, networks, runs, logs.
 
 What is trained is data: a `runs.Run` says everything about a training run, and the three
 `on_*` modules, one per framework, make the same run of it.

@@ -1,4 +1,4 @@
-"""Collects the step times that step_time.py has measured into one picture over the frameworks.
+"""Collects the step times that were measured into one picture over the frameworks.
 
     python -m benchmarks.step_time.picture
 

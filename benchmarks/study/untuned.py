@@ -47,6 +47,7 @@ RATES: Mapping[str, Mapping[float, str]] = {
 }
 
 
+@command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = command.parser("study.untuned", __doc__)
     add, workloads = parser.add_argument, SETTINGS["workloads"]
@@ -56,7 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     path = options.output / "untuned.json"
     if not options.draw:
-        files.write(path, measure(options))
+        content = measure(options)
+        if path.exists():  # of the workloads that were not asked for
+            losses = json.loads(path.read_text())["training losses"]
+            content["training losses"] = losses | content["training losses"]
+        files.write(path, content)
     for schedule in SCHEDULES:
         print(table(json.loads(path.read_text()), schedule), end="\n\n")
 
@@ -68,9 +73,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.study.workloads import load  # noqa: PLC0415
 
     losses: dict[str, dict[str, dict[str, list[float | None]]]] = {}
+    cold = {
+        name: dataclasses.replace(load(name, options.data), warmup=0.0)
+        for name in options.workloads
+    }
     for workload, method in tqdm(list(itertools.product(options.workloads, RATES))):
-        cold = dataclasses.replace(load(workload, options.data), warmup=0.0)
-        run = Runner(cold, METHODS[method])
+        run = Runner(cold[workload], METHODS[method])
         of_workload = losses.setdefault(workload, {schedule: {} for schedule in SCHEDULES})
         for schedule, (lr, name) in itertools.product(SCHEDULES, RATES[method].items()):
             records = [run({"lr": lr}, schedule, seed) for seed in SEEDS]

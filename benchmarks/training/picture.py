@@ -16,8 +16,8 @@ def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
     """Return mean curves over the seeds in a band from best to worst, as the paper does.
 
     Args:
-        result: What training.py writes as JSON.
-        figures: The figures of training.json; cells that the result lacks are left out.
+        result: What the study writes as JSON.
+        figures: The figures of its settings; cells that the result lacks are left out.
     """
     shown = {
         number: [cell for cell in content["cells"] if cell in result["cells"]]

@@ -244,6 +244,7 @@ assert failing[-1] > 1
 # ## So
 #
 # Here INNAprop with d = 0.3 ended below AdamW wherever the two learnt. INDIAN with d = 0.3 ended
-# near SGD, and cared less about the momentum than with Nesterov's damping. So begin with d = 0.3.
+# near SGD, and cared less about the momentum than with Nesterov's damping. So begin with d = 0.3
+# for INNAprop, and for INDIAN with that or its default, d = 0.2.
 # This is one small problem. [When should I use it?](../when.md) has others, measured at equal
 # budgets, and says where d = 0.3 is not the best.

@@ -35,16 +35,22 @@ def split(
         shapes: The shape of each array.
         are_complex: Whether each is complex. Nothing: none is.
 
+    Raises:
+        ValueError: If there are more or fewer numbers.
+
     Examples:
         >>> split(np.arange(4.0), [(2,), (1,)], [False, True])
         [array([0., 1.]), array([2.+3.j])]
     """
     arrays = []
-    for shape, is_complex in zip(shapes, are_complex or [False] * len(shapes), strict=True):
+    kinds = are_complex if len(are_complex) else [False] * len(shapes)
+    for shape, is_complex in zip(shapes, kinds, strict=True):
         count = math.prod(shape) * (2 if is_complex else 1)
         part, vector = vector[:count], vector[count:]
         part = np.ascontiguousarray(part).view(np.complex128) if is_complex else part
         arrays.append(part.reshape(shape))
+    if vector.size:
+        raise ValueError(f"Invalid vector: {vector.size} numbers too many for {list(shapes)}")
     return arrays
 
 

@@ -1,7 +1,7 @@
 """The step on lists of tensors: PyTorch's fused kernels, and multi-tensor operations.
 
 The linear step is one call of the fused SGD kernel, which makes one pass over memory. It has three
-scalars and a step of INDIAN four. With β = γ, as by default, three are enough; otherwise one
+scalars and a step of INDIAN four. With β = γ three are enough; otherwise one
 multi-tensor operation makes up for the fourth, on tensors that the kernel has just left in the
 processor's cache. The scaled gradient is a call of the fused Adam kernel without momentum, on zeros
 in the place of parameters.

@@ -28,7 +28,7 @@ else:
 
 MODES = {"tensorflow": ("jit", "compiled"), "jax": ("jit",), "torch": ("eager",)}[BACKEND]
 
-# As in torch's: β/100, so that no run leaves the range of float32 however often it repeats.
+# As in torch's: small, so that no run leaves the range of float32 however often it repeats.
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "INDIAN": functools.partial(INDIAN, 1e-3),
     "INDIAN, lr = beta": functools.partial(INDIAN, 0.1, beta=0.1),

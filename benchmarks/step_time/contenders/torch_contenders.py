@@ -17,7 +17,7 @@ MODES: dict[str, dict[str, bool]] = {
     "foreach": {"foreach": True},
     "for-loop": {"foreach": False},
 }
-# The learning rate is β/100, so that no run leaves the range of float32 however often it repeats.
+# The learning rate is small, so that no run leaves the range of float32 however often it repeats.
 OURS = {"INDIAN": functools.partial(INDIAN, lr=1e-3), "INNAprop": INNAprop}
 THEIRS = {
     "SGD Nesterov": functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True),
