@@ -190,9 +190,8 @@ class _OnTensorFlow(_Point):
 
 
 def _check_finite(loss: Any) -> None:
-    value = float(ops.convert_to_numpy(ops.cast(loss, "float64")))
-    if not np.isfinite(value):
-        raise ValueError(f"Invalid loss: {value}")
+    if not bool(ops.isfinite(loss)):
+        raise ValueError(f"Invalid loss: {float(ops.cast(loss, 'float32'))}")
 
 
 def _flat(tensors: Sequence[Any]) -> Array:

@@ -129,6 +129,7 @@ def test_bad_losses_are_refused(loss: Any, error: type[Exception], message: str)
         (lambda: [keras.Variable(1.0, trainable=False)], ValueError, "none that are trainable"),
         (lambda: [keras.Variable(np.ones((0, 3)))], ValueError, "or all are empty"),
         (lambda: [np.ones(3)], TypeError, "Invalid variables: ndarray"),
+        (lambda: [keras.Variable([1j], dtype="complex64")], TypeError, "one is complex"),
     ],
 )
 def test_bad_variables_are_refused(make: Any, error: type[Exception], message: str) -> None:
