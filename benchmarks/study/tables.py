@@ -35,7 +35,7 @@ def summary_table(
 ) -> str:
     """Return a Markdown table: a number of each method, a column for each workload.
 
-    A method that is run without a schedule is shown with a constant rate.
+    A method that is run without a schedule is shown with a constant rate. Without any it is "".
     """
     rows = []
     for method in methods:
@@ -49,7 +49,7 @@ def summary_table(
             )
         if any(list(row.values())[1:]):
             rows.append(row)
-    return table(rows, markdown=True)
+    return table(rows, markdown=True) if rows else ""
 
 
 def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
