@@ -191,7 +191,8 @@ class _OnTensorFlow(_Point):
 
 def _check_finite(loss: Any) -> None:
     if not bool(ops.isfinite(loss)):
-        raise ValueError(f"Invalid loss: {float(ops.cast(loss, 'float32'))}")
+        value = ops.convert_to_numpy(ops.cast(loss, "float32"))
+        raise ValueError(f"Invalid loss: {float(value)}")
 
 
 def _flat(tensors: Sequence[Any]) -> Array:

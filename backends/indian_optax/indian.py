@@ -99,7 +99,7 @@ def indian(
         >>> import jax.numpy as jnp
         >>> from indian_optax import indian
         >>> def f(x): return jnp.sum(x ** 2)  # simple quadratic function
-        >>> solver = indian(learning_rate=0.2)
+        >>> solver = indian(learning_rate=0.1)
         >>> params = jnp.array([1., 2., 3.])
         >>> print('Objective function: ', f(params))
         Objective function:  14.0
@@ -109,11 +109,11 @@ def indian(
         ...     updates, opt_state = solver.update(grad, opt_state, params)
         ...     params = optax.apply_updates(params, updates)
         ...     print('Objective function: {:.2E}'.format(f(params)))
-        Objective function: 8.96E+00
-        Objective function: 4.71E+00
-        Objective function: 1.83E+00
-        Objective function: 3.72E-01
-        Objective function: 3.87E-04
+        Objective function: 5.04E+00
+        Objective function: 1.66E+00
+        Objective function: 4.58E-01
+        Objective function: 8.49E-02
+        Objective function: 2.53E-03
 
     Source: Castera et al., [An Inertial Newton Algorithm for Deep
     Learning](https://jmlr.org/papers/v22/19-1024.html), 2021.
