@@ -7,18 +7,24 @@ from torch.nn.parallel import DistributedDataParallel
 
 from indian_torch import INDIAN
 
-dist.init_process_group("gloo")
-torch.manual_seed(0)  # the same weights everywhere
-model = DistributedDataParallel(nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1)))
-optimizer = INDIAN.from_sgd(model.parameters(), lr=0.003, momentum=0.95, damping=0.3)
-torch.manual_seed(1 + dist.get_rank())  # other samples on each
 
-for _ in range(200):
-    x = torch.randn(32, 8)
-    loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+def train() -> float:
+    torch.manual_seed(0)  # the same weights everywhere
+    model = DistributedDataParallel(nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1)))
+    optimizer = INDIAN.from_sgd(model.parameters(), lr=0.003, momentum=0.95, damping=0.3)
+    torch.manual_seed(1 + dist.get_rank())  # other samples on each
+    for _ in range(200):
+        x = torch.randn(32, 8)
+        loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+dist.init_process_group("gloo")
+loss = train()
 if dist.get_rank() == 0:
-    print(f"loss {loss.item():.3f}")
+    print(f"loss {loss:.3f}")
+dist.barrier()  # and the model is gone: what holds on to the group may abort the process at its end
 dist.destroy_process_group()

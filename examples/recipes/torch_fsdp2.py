@@ -8,20 +8,26 @@ from torch.distributed.fsdp import fully_shard
 
 from indian_torch import INNAprop
 
-dist.init_process_group("gloo")
-mesh = init_device_mesh("cpu", (dist.get_world_size(),))
-torch.manual_seed(0)
-model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
-fully_shard(model, mesh=mesh)
-optimizer = INNAprop.from_adam(model.parameters(), lr=1e-2)  # after the weights are sharded
-torch.manual_seed(1 + dist.get_rank())
 
-for _ in range(200):
-    x = torch.randn(32, 8)
-    loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+def train() -> float:
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+    fully_shard(model, mesh=mesh)
+    optimizer = INNAprop.from_adam(model.parameters(), lr=1e-2)  # after the weights are sharded
+    torch.manual_seed(1 + dist.get_rank())
+    for _ in range(200):
+        x = torch.randn(32, 8)
+        loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+dist.init_process_group("gloo")
+loss = train()
 if dist.get_rank() == 0:
-    print(f"loss {loss.item():.3f}")
+    print(f"loss {loss:.3f}")
+dist.barrier()  # and the model is gone: what holds on to the group may abort the process at its end
 dist.destroy_process_group()

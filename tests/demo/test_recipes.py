@@ -25,6 +25,9 @@ NEEDS = {
     "torch_lightning": ("lightning",),
     "torch_timm": ("timm",),
 }
+# On a busy machine gloo's threads abort one process in some ten at its end, when all is done:
+# PyTorch has reports of it.
+GLOOS_END, ATTEMPTS = "terminate called without an active exception", 4
 
 
 def installed(name: str) -> bool:
@@ -42,15 +45,18 @@ def run(recipe: Path) -> str:
     command = [sys.executable]
     if "torchrun" in recipe.read_text():
         command += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    process = subprocess.run(
-        [*command, str(recipe)],
-        env=os.environ
-        | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    for _ in range(ATTEMPTS):
+        process = subprocess.run(
+            [*command, str(recipe)],
+            env=os.environ
+            | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "jax"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if GLOOS_END not in process.stderr:
+            break
     assert process.returncode == 0, process.stderr
     return process.stdout
 
