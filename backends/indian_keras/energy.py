@@ -55,8 +55,8 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
     # (None: a variable that Keras overwrites with its gradient.)
     momentums = [w for w in optimizer.momentums if w is not None]
     loss = ops.convert_to_tensor(loss)
-    dtype = keras.backend.standardize_dtype(loss.dtype)
-    check_loss(tuple(loss.shape), dtype, is_real="complex" not in dtype)
+    name = keras.backend.standardize_dtype(loss.dtype)
+    check_loss(tuple(loss.shape), name, is_real="complex" not in name)
     # (Keras's own promotion of types ends at float32.)
     double = any(keras.backend.standardize_dtype(t.dtype) == "float64" for t in (loss, *momentums))
     dtype = "float64" if double else "float32"

@@ -33,6 +33,7 @@ def suggest_lr(
         The suggestion, with the curvature and the limit that it comes from.
 
     Raises:
+        TypeError: If a parameter is complex.
         ValueError: If there is nothing to go by: see `indian_core.tuning.from_loss`.
 
     Examples:
@@ -44,6 +45,8 @@ def suggest_lr(
         0.0206
     """
     names, start = zip(*tree_flatten(parameters), strict=True)
+    if any(theta.dtype == mx.complex64 for theta in start):
+        raise TypeError("Invalid parameters: one is complex (they must be real)")
     shapes = [theta.shape for theta in start]
 
     def arrays(vector: Array) -> list[mx.array]:

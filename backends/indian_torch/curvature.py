@@ -72,9 +72,9 @@ def suggest_lr(
 
     with γ_max of `indian_core.tuning.max_lr`. Give it a loss over as many samples as fit, in
     the mode that you train in; docs/tuning.md says what to expect: its suggestions were best at
-    α = β = 0.5. It speaks of the loss's own
-    curvature, which INNAprop's scaled gradient does not follow. It costs some thirty
-    gradients and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double precision.
+    α = β = 0.5. It speaks of the loss's own curvature, which INNAprop's scaled gradient does not
+    follow. It costs some thirty gradients and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's
+    size in double precision.
 
     The parameters, their gradients and torch's random number generators (of the CPU and of the
     parameters' devices) are left as they are. What ``loss_fn`` itself changes is not ours: a
@@ -271,6 +271,7 @@ def _size(params: list[Tensor]) -> int:
 
 
 def _flat(tensors: Iterable[Tensor]) -> Array:
+    """Return tensors as one vector."""
     # PyTorch has zeros without storage, where NumPy would see what lies in memory: copies have it.
     dense = (t.to_dense() for t in tensors)
     wide = (t.to(torch.complex128 if t.is_complex() else torch.float64, copy=True) for t in dense)

@@ -62,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             losses = json.loads(path.read_text())["training losses"]
             content["training losses"] = losses | content["training losses"]
         files.write(path, content)
+    made = json.loads(path.read_text())
     for schedule in SCHEDULES:
-        print(table(json.loads(path.read_text()), schedule), end="\n\n")
+        print(table(made, schedule), end="\n\n")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:

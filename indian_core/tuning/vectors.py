@@ -42,16 +42,18 @@ def split(
         >>> split(np.arange(4.0), [(2,), (1,)], [False, True])
         [array([0., 1.]), array([2.+3.j])]
     """
-    arrays = []
     kinds = are_complex if len(are_complex) else [False] * len(shapes)
-    for shape, is_complex in zip(shapes, kinds, strict=True):
-        count = math.prod(shape) * (2 if is_complex else 1)
-        part, vector = vector[:count], vector[count:]
-        part = np.ascontiguousarray(part).view(np.complex128) if is_complex else part
-        arrays.append(part.reshape(shape))
-    if vector.size:
-        raise ValueError(f"Invalid vector: {vector.size} numbers too many for {list(shapes)}")
-    return arrays
+    counts = [
+        math.prod(shape) * (2 if is_complex else 1)
+        for shape, is_complex in zip(shapes, kinds, strict=True)
+    ]
+    if sum(counts) != vector.size:
+        raise ValueError(f"Invalid vector: {vector.size} numbers (they must be {sum(counts)})")
+    parts = np.split(np.ascontiguousarray(vector), np.cumsum(counts, dtype=int))[:-1]
+    return [
+        (part.view(np.complex128) if is_complex else part).reshape(shape)
+        for part, shape, is_complex in zip(parts, shapes, kinds, strict=True)
+    ]
 
 
 def _reals(numbers: npt.NDArray[Any]) -> Array:
