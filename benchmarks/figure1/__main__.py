@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.figure1 import picture, tables, valley
-from benchmarks.figure1.valley import Panel, measures
+from benchmarks.figure1.valley import Panel
 from benchmarks.harness import apart, command, workers
 from benchmarks.harness.files import leave, rounded
 
@@ -51,7 +51,7 @@ def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[
     (start,) = valley.PROBLEM.theta_0
     software: dict[str, str] = {}
     paths: Paths = {}
-    with tqdm(total=len(options.framework) * options.iterations, unit="step") as bar:
+    with tqdm(total=len(options.framework) * len(panels) * options.iterations, unit="step") as bar:
         for framework in options.framework:
             bar.set_description(framework)
             # NumPy, to which all is compared, has but one device.
@@ -59,7 +59,7 @@ def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[
             software[framework], path = apart.call(
                 valley.trace,
                 *(framework, panels, settings["lr"], options.iterations, settings["every"], device),
-                environment=workers.environment(framework, device),
+                environment=workers.environment(framework, device) | {"JAX_ENABLE_X64": "1"},
                 bar=bar,
             )
             paths[framework] = np.concatenate([np.tile(start, (1, len(panels), 1)), path])
@@ -82,17 +82,17 @@ def summary(
             for framework, other in paths.items()
             if framework != "numpy"
         }
-        across, along = measures.across(path), path[:, 0]
+        across, along = valley.across(path), path[:, 0]
         farthest = int(np.abs(path).max(axis=1).argmax())
         found = {
-            "swings across": measures.swings(across, SWING),
-            "travel across": measures.travel(across),
-            "swings along": measures.swings(along, SWING),
-            "travel along": measures.travel(along),
+            "swings across": valley.swings(across, SWING),
+            "travel across": valley.travel(across),
+            "swings along": valley.swings(along, SWING),
+            "travel along": valley.travel(along),
             "farthest point": path[farthest],
             "reached at": int(iterations[farthest]),
             "loss at marks": {
-                framework: measures.losses(other[[mark // every for mark in marks], i])
+                framework: valley.losses(other[[mark // every for mark in marks], i])
                 for framework, other in paths.items()
             },
         }
@@ -100,7 +100,7 @@ def summary(
         if "expected" in panel:  # it is one of the figure's own
             curve = path[thin]
             found |= dict(zip(("theta_1", "theta_2"), curve.T, strict=True))
-            found["loss"] = measures.losses(curve)
+            found["loss"] = valley.losses(curve)
             differences["difference"] = {name: d[thin] for name, d in distance.items()}
         panels.append(panel | rounded(found, 6) | rounded(differences, 3))
     return {

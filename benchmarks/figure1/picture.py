@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.figure1.valley import measures
+from benchmarks.figure1 import valley
 from benchmarks.harness.figure import COLOURS, LINES
 
 # Where the valley is, and where the level sets are drawn.
@@ -36,7 +36,7 @@ def picture(content: dict[str, Any]) -> Figure:
 def _trajectory(axes: Axes, panel: dict[str, Any], colour: str) -> None:
     x, y = (np.linspace(*limits, 400) for limits in LIMITS)
     points = np.stack(np.meshgrid(x, y), axis=-1)
-    axes.contour(x, y, measures.losses(points), LEVELS, colors="0.75", linewidths=0.7)
+    axes.contour(x, y, valley.losses(points), LEVELS, colors="0.75", linewidths=0.7)
     axes.plot(panel["theta_1"], panel["theta_2"], color=colour, linewidth=1.6)
     axes.plot(panel["theta_1"][0], panel["theta_2"][0], "kx", markersize=9, markeredgewidth=2)
     axes.plot(1, 1, "k*", markersize=10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -62,6 +62,40 @@ class Trainer:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         return np.asarray(self._forward(self._moving[1], images))
+
+
+def device() -> str:
+    """Return "cpu" or "cuda": where runs are made."""
+    return "cpu" if jax.default_backend() == "cpu" else "cuda"
+
+
+class Trajectory:
+    """See `runs`; the steps of a call are one program."""
+
+    def __init__(
+        self,
+        start: np.ndarray,
+        gradient: Callable[..., Any],
+        hyperparameters: Mapping[str, float],
+        dtype: str = "float64",
+        optimizer: Callable[..., optax.GradientTransformation] = indian,
+    ) -> None:
+        def step(run: Any, row: Any) -> Any:
+            theta, state = run
+            lr, *given = row
+            transformation = optimizer(lr, **hyperparameters)
+            updates, state = transformation.update(gradient(jnp, theta, *given), state, theta)
+            return (optax.apply_updates(theta, updates), state), None
+
+        theta = jnp.asarray(start, dtype)
+        self._dtype = dtype
+        self._run = theta, optimizer(1.0, **hyperparameters).init(theta)
+        self._steps = jax.jit(lambda run, rows: jax.lax.scan(step, run, rows)[0])
+
+    def go_on(self, *columns: np.ndarray) -> np.ndarray:
+        rows = [jnp.asarray(column, self._dtype) for column in columns]
+        self._run = self._steps(self._run, rows)
+        return np.asarray(self._run[0], np.float64)
 
 
 RULES: dict[str, Callable[..., optax.GradientTransformation]] = {

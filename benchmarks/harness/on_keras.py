@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from indian_keras import INDIAN, INNAprop, PowerDecay
 
@@ -42,6 +43,41 @@ class Trainer:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         return self.model.predict_on_batch(images)[None]
+
+
+def device() -> str:
+    """Return "cpu" or "cuda": where runs are made. Keras takes a GPU wherever there is one."""
+    return "cpu" if "cpu" in str(ops.zeros(()).device).lower() else "cuda"
+
+
+class Trajectory:
+    """See `runs`; the steps of a call are one program where Keras compiles."""
+
+    def __init__(
+        self,
+        start: np.ndarray,
+        gradient: Callable[..., Any],
+        hyperparameters: Mapping[str, float],
+        dtype: str = "float64",
+    ) -> None:
+        # (A learning rate has Keras's float type.)
+        before = keras.config.floatx()
+        keras.config.set_floatx(dtype)
+        theta = self._theta = keras.Variable(start, dtype=dtype)
+        optimizer = INDIAN(1.0, **hyperparameters)
+        optimizer.build([theta])
+        keras.config.set_floatx(before)
+
+        def step(lr: Any, *given: Any) -> None:
+            optimizer._learning_rate.assign(lr)
+            value = ops.convert_to_tensor(theta)
+            optimizer.apply([gradient(ops, value, *given)], [theta])
+
+        self._steps = _repeated(step, [theta, *optimizer.variables])
+
+    def go_on(self, *columns: np.ndarray) -> np.ndarray:
+        self._steps(*(ops.convert_to_tensor(column, self._theta.dtype) for column in columns))
+        return np.array(ops.convert_to_numpy(self._theta.value), np.float64)
 
 
 RULES: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
@@ -91,7 +127,7 @@ def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
     return model
 
 
-def repeated(step: Callable[..., None], variables: Sequence[Any]) -> Callable[..., None]:
+def _repeated(step: Callable[..., None], variables: Sequence[Any]) -> Callable[..., None]:
     """Return a function that calls ``step(*row)`` for the rows of some columns.
 
     It is one program where Keras compiles.

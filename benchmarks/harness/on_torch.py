@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,38 @@ class Trainer:
     def logits(self, images: np.ndarray) -> np.ndarray:
         self.model.eval()
         return self.model(channels_first(images)).cpu().numpy()[None]
+
+
+def device() -> str:
+    """Return "cpu" or "cuda": where runs are made."""
+    return DEVICE.type
+
+
+class Trajectory:
+    """See `runs`; the options are those of `INDIAN`."""
+
+    def __init__(
+        self,
+        start: np.ndarray,
+        gradient: Callable[..., Any],
+        hyperparameters: Mapping[str, float],
+        dtype: str = "float64",
+        device: torch.device | str = DEVICE,
+        **options: Any,
+    ) -> None:
+        self._gradient = gradient
+        self._theta = nn.Parameter(torch.tensor(start, dtype=getattr(torch, dtype), device=device))
+        self._optimizer = INDIAN([self._theta], lr=1.0, **hyperparameters, **options)
+
+    def go_on(self, lrs: np.ndarray, *columns: np.ndarray) -> np.ndarray:
+        theta, optimizer = self._theta, self._optimizer
+        (group,) = optimizer.param_groups
+        native = [torch.tensor(column).to(theta) for column in columns]
+        for lr, *given in zip(lrs.tolist(), *native, strict=True):
+            theta.grad = self._gradient(torch, theta.detach(), *given)
+            group["lr"] = lr
+            optimizer.step()
+        return theta.detach().cpu().numpy().astype(np.float64)
 
 
 RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {

@@ -8,6 +8,15 @@ rest, each as a class `Trainer`, the networks and optimizers of some runs, and t
   number, each with weights of its own;
 * ``train(batches)`` makes one optimizer step on each minibatch, (runs, steps, batch_size);
 * ``logits(images)`` returns the networks' outputs, (runs, n, classes).
+
+And a class `Trajectory`, INDIAN on gradients that are given as a formula:
+
+* ``Trajectory(start, gradient, hyperparameters, dtype)``: the gradient is ``gradient(xp, theta,
+  *row)``, written over a namespace ``xp`` with NumPy's names;
+* ``go_on(lrs, *columns)`` makes a step with each rate, on the gradient with each row of the
+  columns, and returns θ.
+
+`device` returns where all this is computed, "cpu" or "cuda".
 """
 
 from __future__ import annotations

@@ -71,6 +71,18 @@ def environment(framework: str, device: str) -> dict[str, str]:
     return variables | DEVICES[device]
 
 
+def module_of(framework: str, device: str) -> Any:
+    """Return the framework's module of the harness, in a process of its own.
+
+    Raises:
+        RuntimeError: If it does not run on this device.
+    """
+    module = importlib.import_module(f"{__package__}.on_{framework}")
+    if module.device() != device:
+        raise RuntimeError(f"{module.VERSIONS} runs on {module.device()}, not on {device}")
+    return module
+
+
 def train_all(
     runs: Sequence[Run],
     folder: str | None,
@@ -93,7 +105,7 @@ def train_all(
     framework = runs[0].framework
     software, records = apart.call(
         make,
-        *(framework, runs, folder),
+        *(framework, runs, folder, device),
         environment=environment(framework, device),
         bar=bar,
         processors=processors,
@@ -102,10 +114,14 @@ def train_all(
 
 
 def make(
-    framework: str, runs: Sequence[Run], folder: str | None, on_steps: Callable[[int], None]
+    framework: str,
+    runs: Sequence[Run],
+    folder: str | None,
+    device: str,
+    on_steps: Callable[[int], None],
 ) -> tuple[str, list[Any]]:
     """Return the framework's versions and the records of all runs: a process's own function."""
-    module = importlib.import_module(f"{__package__}.on_{framework}")
+    module = module_of(framework, device)
     dataset = data.load(folder)
     groups = [[run] for run in runs]
     if framework == "jax":  # which makes runs at once

@@ -37,6 +37,11 @@ def targets(first: int, last: int) -> np.ndarray:
     return np.sin(np.arange(first, last) * 1e-3)
 
 
+def gradient(_xp: Any, theta: Any, target: Any, curvature: Any) -> Any:
+    """Return the gradient of the quadratic about a minimum."""
+    return curvature * (theta - target)
+
+
 class Reference:
     """The same run in NumPy's widest float."""
 
@@ -59,7 +64,7 @@ def measure(adapter: Any, options: Any) -> tuple[dict[str, Any], bool]:
     """Run all implementations of an adapter beside the reference, and print the table."""
     steps = options.steps
     runs = {
-        f"{name}, {dtype}": start(START, dtype)
+        f"{name}, {dtype}": start(START, gradient, HYPERPARAMETERS, dtype)
         for dtype in ("float64", "float32")
         for name, start in adapter.variants().items()
     }
@@ -71,11 +76,12 @@ def measure(adapter: Any, options: Any) -> tuple[dict[str, Any], bool]:
     for first in tqdm(range(0, steps, part), disable=None):
         last = min(first + part, steps)
         given = rates(first, last), targets(first, last)
+        curvatures = np.broadcast_to(CURVATURE, (last - first, len(CURVATURE)))
         expected = reference.go_on(*given)
         size = max(size, float(np.abs(expected).max()))
         mark = next(m for m in marks if last <= m)
         for name, run in runs.items():
-            error = float(np.abs(run.go_on(*given) - expected).max()) / size
+            error = float(np.abs(run.go_on(*given, curvatures) - expected).max()) / size
             errors[name][mark] = max(errors[name][mark], error)
     failed = []
     print(f"{'largest error of θ up to step':32}" + "".join(f"{m:>12,}" for m in marks))

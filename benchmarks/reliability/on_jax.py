@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks.harness import on_jax
 from indian_optax import from_sgd, indian, power_decay, scale_by_indian, suggest_lr
 
 from . import drift, killed
@@ -144,41 +145,22 @@ def _states() -> Iterator[Trial]:
         yield Trial("params", what, functools.partial(update, PARAMS, params=other), False)
 
 
-def variants() -> dict[str, Callable[[np.ndarray, str], Any]]:
-    """Return the implementations by name: each starts a run of `drift`."""
-    return {"scheduled": _Run, "injected": lambda theta, dtype: _Run(theta, dtype, injected=True)}
+def variants() -> dict[str, Callable[..., Any]]:
+    """Return the implementations by name: each starts a trajectory for `drift`."""
+    injected = functools.partial(on_jax.Trajectory, optimizer=_with_injected_rate)
+    return {"scheduled": on_jax.Trajectory, "injected": injected}
 
 
-class _Run:
-    def __init__(self, theta: np.ndarray, dtype: str, *, injected: bool = False) -> None:
-        curvature = jnp.array(drift.CURVATURE, dtype)
+def _with_injected_rate(lr: Any, **hyperparameters: float) -> optax.GradientTransformation:
+    dtype = getattr(lr, "dtype", None)
+    factory = optax.inject_hyperparams(indian, hyperparam_dtype=dtype)
+    optimizer = factory(drift.LOWEST, **hyperparameters)
 
-        def step(carry: Any, given: Any) -> Any:
-            params, state = carry
-            lr, target = given
-            gradients = curvature * (params - target)
-            if injected:
-                state.hyperparams["learning_rate"] = lr
-            made = optimizer if injected else indian(lr, **drift.HYPERPARAMETERS)
-            updates, state = made.update(gradients, state, params)
-            return (optax.apply_updates(params, updates), state), None
+    def update(gradients: Any, state: Any, params: Any) -> Any:
+        hyperparams = state.hyperparams | {"learning_rate": lr}
+        return optimizer.update(gradients, state._replace(hyperparams=hyperparams), params)
 
-        factory = optax.inject_hyperparams(indian) if injected else indian
-        optimizer = factory(drift.LOWEST, **drift.HYPERPARAMETERS)
-        params = jnp.array(theta, dtype)
-        self._carry: Any = params, optimizer.init(params)
-        if injected:
-            # At a rate in double precision, as the other variant has it.
-            hyperparams = {k: jnp.asarray(v, dtype) for k, v in self._carry[1].hyperparams.items()}
-            self._carry = params, self._carry[1]._replace(hyperparams=hyperparams)
-        self._steps = jax.jit(lambda carry, given: jax.lax.scan(step, carry, given)[0])
-        self._dtype = dtype
-
-    def go_on(self, lrs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Make a step for each rate, and return θ."""
-        given = jnp.array(lrs, self._dtype), jnp.array(targets, self._dtype)
-        self._carry = self._steps(self._carry, given)
-        return np.asarray(self._carry[0], np.float64)
+    return optax.GradientTransformation(optimizer.init, update)
 
 
 def train(folder: Path, steps: int, announce: Callable[[], None]) -> bytes:

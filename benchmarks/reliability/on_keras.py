@@ -15,7 +15,7 @@ from keras import ops
 from benchmarks.harness import on_keras
 from indian_keras import INDIAN, PowerDecay, suggest_lr
 
-from . import drift, killed
+from . import killed
 from .refusals import Trial, followed, given, mangled
 from .values import Value, general, usable
 
@@ -170,32 +170,9 @@ def _files() -> Iterator[Trial]:
         )
 
 
-def variants() -> dict[str, Callable[[np.ndarray, str], Any]]:
-    """Return the implementations by name: each starts a run of `drift`."""
-    return {"eager" if BACKEND == "torch" else "compiled": _Run}
-
-
-class _Run:
-    def __init__(self, theta: np.ndarray, dtype: str) -> None:
-        keras.config.set_floatx(dtype)
-        self._theta = keras.Variable(theta, dtype=dtype)
-        optimizer = INDIAN(drift.LOWEST, **drift.HYPERPARAMETERS)
-        optimizer.build([self._theta])
-        curvature = ops.convert_to_tensor(drift.CURVATURE, dtype)
-        keras.config.set_floatx("float64")
-
-        def step(lr: Any, target: Any) -> None:
-            gradient = curvature * (ops.convert_to_tensor(self._theta) - target)
-            optimizer._learning_rate.assign(lr)
-            optimizer.apply([gradient], [self._theta])
-
-        self._steps = on_keras.repeated(step, [self._theta, *optimizer.variables])
-        self._dtype = dtype
-
-    def go_on(self, lrs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Make a step for each rate, and return θ."""
-        self._steps(*(ops.convert_to_tensor(x, self._dtype) for x in (lrs, targets)))
-        return _array(self._theta).astype(np.float64)
+def variants() -> dict[str, Callable[..., Any]]:
+    """Return the implementations by name: each starts a trajectory for `drift`."""
+    return {"eager" if BACKEND == "torch" else "compiled": on_keras.Trajectory}
 
 
 def train(folder: Path, steps: int, announce: Callable[[], None]) -> bytes:

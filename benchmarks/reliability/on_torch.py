@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.harness import on_torch
 from indian_core import METHODS as TABLE
 from indian_torch import INDIAN, INNAprop, PowerDecayLR, load_authors_state_dict, suggest_lr
 from indian_torch.groups import TENSORS
 
-from . import drift, killed
+from . import killed
 from .refusals import Trial, followed, given, mangled
 from .values import Value, general, usable
 
@@ -235,30 +236,14 @@ def _authors_state_dicts() -> Iterator[Trial]:
             yield Trial(where, what, attempt, watched=_watched(optimizer))
 
 
-def variants() -> dict[str, Callable[[np.ndarray, str], Any]]:
-    """Return the implementations by name: each starts a run of `drift`."""
+def variants() -> dict[str, Callable[..., Any]]:
+    """Return the implementations by name: each starts a trajectory for `drift`."""
     names = ("default", "foreach", "for-loop", "fused")
-    runs = [functools.partial(_Run, options=options) for options in IMPLEMENTATIONS]
-    return dict(zip(names, runs, strict=True))
-
-
-class _Run:
-    def __init__(self, theta: np.ndarray, dtype: str, options: dict[str, Any]) -> None:
-        self._param = torch.nn.Parameter(torch.tensor(theta, dtype=getattr(torch, dtype)))
-        self._param.grad = torch.zeros_like(self._param)
-        options = drift.HYPERPARAMETERS | options
-        self._optimizer = INDIAN([self._param], lr=drift.rates(0, 1)[0], **options)
-
-    def go_on(self, lrs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Make a step for each rate, and return θ."""
-        param, optimizer = self._param, self._optimizer
-        (group,) = optimizer.param_groups
-        curvature = torch.tensor(drift.CURVATURE, dtype=param.dtype)
-        for lr, target in zip(lrs.tolist(), targets.tolist(), strict=True):
-            torch.sub(param.detach(), target, out=param.grad).mul_(curvature)
-            group["lr"] = lr
-            optimizer.step()
-        return param.detach().numpy().astype(np.float64)
+    starts = [
+        functools.partial(on_torch.Trajectory, device="cpu", **options)
+        for options in IMPLEMENTATIONS
+    ]
+    return dict(zip(names, starts, strict=True))
 
 
 def train(folder: Path, steps: int, announce: Callable[[], None]) -> bytes:

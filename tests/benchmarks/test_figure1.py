@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.figure1 import valley
-from benchmarks.figure1.valley import Panel, measures
+from benchmarks.figure1.valley import Panel
 from indian_core import coefficients
 
 from . import commands
@@ -29,25 +29,25 @@ def test_a_damped_oscillation_turns_back_as_often_as_it_is_large():
     # Extremes near t = 0, 1/2, 1, …, of sizes near exp(−t): the ways between them are
     # exp(−t) (1 + exp(−1/2)), more than 0.01 up to t = 5; the start is no turn.
     ways = [math.exp(-k / 2) * (1 + math.exp(-1 / 2)) for k in range(20)]
-    assert measures.swings(wave, 0.01) == sum(way > 0.01 for way in ways) - 1
-    assert measures.swings(wave, 0.0) > measures.swings(wave, 0.01) > measures.swings(wave, 0.1)
+    assert valley.swings(wave, 0.01) == sum(way > 0.01 for way in ways) - 1
+    assert valley.swings(wave, 0.0) > valley.swings(wave, 0.01) > valley.swings(wave, 0.1)
 
 
 @pytest.mark.parametrize("path", [np.exp(-np.arange(0, 5, 0.1)), np.zeros(9), np.arange(9.0)])
 def test_a_way_that_never_turns_has_no_swings(path):
-    assert measures.swings(path, 0.001) == 0
-    assert measures.travel(path) == pytest.approx(abs(path[-1] - path[0]))
+    assert valley.swings(path, 0.001) == 0
+    assert valley.travel(path) == pytest.approx(abs(path[-1] - path[0]))
 
 
 def test_the_way_counts_there_and_back():
-    assert measures.travel(np.array([0.0, 1.0, -1.0, 0.5])) == 4.5
+    assert valley.travel(np.array([0.0, 1.0, -1.0, 0.5])) == 4.5
 
 
 def test_the_valleys_floor_and_loss():
     path = np.array([[-1.0, 1.5], [-0.5, 0.5], [1.0, 1.0], [2.0, 1.0]])
-    np.testing.assert_array_equal(measures.across(path), [0.5, 0, 0, -1])
-    np.testing.assert_array_equal(measures.losses(path), [27, 1.5, 0, 101])
-    np.testing.assert_array_equal(measures.losses(path.reshape(2, 2, 2)), [[27, 1.5], [0, 101]])
+    np.testing.assert_array_equal(valley.across(path), [0.5, 0, 0, -1])
+    np.testing.assert_array_equal(valley.losses(path), [27, 1.5, 0, 101])
+    np.testing.assert_array_equal(valley.losses(path.reshape(2, 2, 2)), [[27, 1.5], [0, 101]])
 
 
 def test_numpys_path_is_the_momentum_forms():

@@ -83,9 +83,9 @@ class Drifting:
         self._by = by
 
     def variants(self) -> dict[str, Any]:
-        return {"only": lambda theta, dtype: self}
+        return {"only": lambda *_: self}
 
-    def go_on(self, lrs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def go_on(self, lrs: np.ndarray, targets: np.ndarray, _curvatures: np.ndarray) -> np.ndarray:
         self._reference = getattr(self, "_reference", None) or drift.Reference()
         self._off = getattr(self, "_off", 0.0) + self._by
         return self._reference.go_on(lrs, targets) + self._off
@@ -96,7 +96,7 @@ def test_drift_is_noticed(by: float, fails: bool) -> None:
     class Adapter:
         @staticmethod
         def variants() -> dict[str, Any]:
-            return {"only": lambda theta, dtype: Drifting(by)}
+            return {"only": lambda *_: Drifting(by)}
 
     _, failed = drift.measure(Adapter, argparse.Namespace(steps=400))
     assert failed == fails

@@ -1,0 +1,132 @@
+"""The valley of the paper's Figure 1, J = 100 (θ_2 − |θ_1|)² + |1 − θ_1|: paths and their measures.
+
+NumPy's path is equation (11) of the paper, letter for letter; the others are the adapters'. All are
+in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.harness import workers
+from indian_core.testing import ReferenceINDIAN, problems
+
+PROBLEM = problems.valley()
+FRAMEWORKS = ("numpy", *workers.FRAMEWORKS)
+
+
+class Panel(NamedTuple):
+    """One trajectory: what the figure calls it, and its hyperparameters."""
+
+    name: str
+    alpha: float
+    beta: float
+    initial_speed: float
+
+    @property
+    def hyperparameters(self) -> dict[str, float]:
+        """INDIAN's, by name."""
+        return {"alpha": self.alpha, "beta": self.beta, "initial_speed": self.initial_speed}
+
+
+def gradient(xp: Any, theta: Any) -> Any:
+    """Return the gradient of J at a point, in a framework's namespace; the sign of 0 is 0."""
+    ridge = theta[1] - xp.abs(theta[0])
+    along = -200 * ridge * xp.sign(theta[0]) - xp.sign(1 - theta[0])
+    return xp.stack([along, 200 * ridge])
+
+
+class _Reference:
+    """A trajectory (see `benchmarks.harness.runs`) in NumPy."""
+
+    def __init__(
+        self, start: np.ndarray, gradient: Callable[..., Any], hyperparameters: Mapping[str, float]
+    ) -> None:
+        self._gradient = gradient
+        self._optimizer = ReferenceINDIAN([start], **hyperparameters)
+
+    def go_on(self, lrs: np.ndarray) -> np.ndarray:
+        for lr in lrs:
+            (theta,) = self._optimizer.theta
+            self._optimizer.step([self._gradient(np, theta)], lr)
+        return self._optimizer.theta[0].copy()
+
+
+def trace(
+    framework: str,
+    panels: Sequence[Panel],
+    lr: float,
+    iterations: int,
+    every: int,
+    device: str,
+    on_steps: Callable[[int], None] = lambda _: None,
+) -> tuple[str, np.ndarray]:
+    """Return what it was computed with, and θ at intervals.
+
+    Args:
+        framework: One of `FRAMEWORKS`; Keras's backend is KERAS_BACKEND.
+        panels: The trajectories.
+        lr: γ, the constant step size.
+        iterations: The number of steps of each.
+        every: θ is recorded after each this many of them.
+        device: "cpu" or "cuda".
+        on_steps: Called with the number of steps made since the last time.
+
+    Returns:
+        The versions, and θ without its start: (iterations // every, panels, 2).
+    """
+    make: Callable[..., Any] = _Reference
+    versions = f"NumPy {np.__version__}"
+    if framework != "numpy":
+        module = workers.module_of(framework, device)
+        make, versions = module.Trajectory, module.VERSIONS
+    (start,) = PROBLEM.theta_0
+    paths = []
+    for panel in panels:
+        run = make(start, gradient, panel.hyperparameters)
+        path = []
+        for _ in range(iterations // every):
+            path.append(run.go_on(np.full(every, lr)))
+            on_steps(every)
+        paths.append(path)
+    return versions, np.stack(paths, axis=1)
+
+
+def losses(path: np.ndarray) -> np.ndarray:
+    """Return J at every point; the path may have more dimensions before the last."""
+    values: np.ndarray = PROBLEM.loss([np.moveaxis(path, -1, 0)], ())
+    return values
+
+
+def across(path: np.ndarray) -> np.ndarray:
+    """Return θ_2 − |θ_1| at every point: where it stands across the valley, whose floor is 0."""
+    return path[:, 1] - np.abs(path[:, 0])
+
+
+def travel(coordinate: np.ndarray) -> float:
+    """Return the way made in a coordinate, there and back: the sum of its absolute changes."""
+    return float(np.abs(np.diff(coordinate)).sum())
+
+
+def swings(coordinate: np.ndarray, least: float) -> int:
+    """Return how often a coordinate turns back, by turns of more than `least`.
+
+    A parasite oscillation is such turns: an overdamped way to the floor has none.
+
+    Args:
+        coordinate: Its values along the path.
+        least: Between two turns that are counted it changes by more than this.
+    """
+    turns, direction, extreme = 0, 0, coordinate[0]
+    for value in coordinate[1:]:
+        if direction == 0:
+            if abs(value - extreme) > least:
+                direction, extreme = np.sign(value - extreme), value
+        elif direction * (value - extreme) > 0:
+            extreme = value
+        elif direction * (extreme - value) > least:
+            turns, direction, extreme = turns + 1, -direction, value
+    return turns
