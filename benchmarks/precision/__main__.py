@@ -1,15 +1,14 @@
 """Why the adapters store a momentum: what rounding does to each form of INDIAN, measured.
 
-    python -m benchmarks.precision                      # on scikit-learn's digits, in JAX
-    python -m benchmarks.precision --framework torch --seeds 1
-    python -m benchmarks.precision --data FOLDER        # four IDX files, of MNIST's format
+    python -m benchmarks.precision                  # on scikit-learn's digits
+    python -m benchmarks.precision --data FOLDER    # four IDX files, of MNIST's format
 
 The paper's form stores ψ, which is about as large as θ; the adapters store the momentum w, with
 ψ = (1 − αβ) θ + β w. In exact arithmetic they are the same. A perceptron is trained in both, with
 each variable in a precision of its own, from the same weights on the same minibatches; and θ is
-changed from outside in mid-run, as by a decay, a projection or a swap. All of it on the CPU, where
-products of float32 are in float32. The settings are in settings.json. Prints tables, and leaves
-precision.png and precision.json in the output folder.
+changed from outside in mid-run, as by a decay, a projection or a swap. In JAX on the CPU.
+The settings are in settings.json. Prints tables, and leaves precision.png and precision.json in the
+output folder.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 from tqdm import tqdm
 
-from benchmarks.harness import command, data, workers
+from benchmarks.harness import command, data, on_jax
 from benchmarks.harness.files import leave, rounded
-from benchmarks.precision import forms, picture, tables
-from benchmarks.precision.forms import Rule, Variant, studies
+from benchmarks.precision import picture, studies, tables
+from benchmarks.precision.forms import Rule, Variant
 
 SETTINGS = Path(__file__).with_name("settings.json")
 
@@ -37,15 +36,14 @@ Row = dict[str, Any]
 @command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
-    os.environ |= workers.environment(options.framework, "cpu")
     settings = json.loads(options.settings.read_text())
-    workers.check_installed([options.framework])
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_platforms", "cpu")  # where products of float32 are in float32
     dataset = data.load(options.data)
-    shared = tuple(settings["network"]), settings["batch_size"]
-    study = studies.Study(options.framework, dataset, *shared)
+    study = studies.Study(dataset, tuple(settings["network"]), settings["batch_size"])
     content = {
-        "made by": f"python -m benchmarks.precision --framework {options.framework}",
-        "software": forms.module(options.framework).VERSIONS,
+        "made by": "python -m benchmarks.precision",
+        "software": on_jax.VERSIONS,
         "data": dataset.name,
         "settings": settings,
         "seeds": options.seeds,
@@ -114,7 +112,6 @@ def _rules(settings: dict[str, Any], study: str) -> list[Rule]:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = command.parser("precision", __doc__)
     add = parser.add_argument
-    add("--framework", choices=forms.FRAMEWORKS, default="jax", help="(%(default)s)")
     add("--data", metavar="DIR", help="folder of IDX files (default: scikit-learn's digits)")
     add("--seeds", type=command.positive, default=5, metavar="N", help="(%(default)s)")
     add("--settings", type=Path, default=SETTINGS, metavar="FILE", help="(settings.json)")

@@ -8,15 +8,18 @@ import pytest
 
 from benchmarks.harness import apart, networks, workers
 from benchmarks.harness.data import minibatches
-from benchmarks.precision.forms import Rule, Variant, module, studies
 from indian_core.testing import ReferenceINDIAN
 from tests.demo.small import dataset
 
 from . import commands
-from .commands import framework
 from .test_apart import Bar
 
-FRAMEWORKS = [framework("torch", "torch"), framework("jax", "jax", "optax")]
+pytest.importorskip("optax", reason="the study runs in JAX")
+import jax
+
+from benchmarks.precision import studies
+from benchmarks.precision.forms import Rule, Variant
+
 NETWORK = ("dense 6", "tanh", "dense classes")
 RULE = Rule(lr=0.2, power=0.5, alpha=0.5, beta=0.1, initial_speed=1.0)
 STILL = Rule(lr=0.2, power=0.0, alpha=0.5, beta=0.1, initial_speed=1.0)
@@ -38,10 +41,11 @@ CHANGES = [
 PLAN = {"steps": 60, "every": 10, "coast": 200, "follow": 20}
 
 
-def measured(name, on_steps):
+def measured(on_steps):
     """Return what the tests below look at: run in its own process, for JAX's x64 is global."""
-    study = studies.Study(name, dataset(), NETWORK, 8)
-    linear = studies.Study(name, dataset(), ("dense classes",), 8)
+    jax.config.update("jax_enable_x64", True)
+    study = studies.Study(dataset(), NETWORK, 8)
+    linear = studies.Study(dataset(), ("dense classes",), 8)
     trained = {}
     for form in ("psi", "momentum"):
         training = linear.training(Variant(form, "float64", "float64"), RULE, 3)
@@ -55,14 +59,14 @@ def measured(name, on_steps):
     return trained, dict(zip(VARIANTS, rounding, strict=True)), outside
 
 
-@pytest.mark.parametrize("name", FRAMEWORKS)
-def test_both_forms_in_every_precision(name):
+def test_both_forms_in_every_precision():
     """One test for all, since it is the trainings that take the time."""
     bar = Bar()
     # JAX spends its time in the compiler, for a second of computing.
-    environment = workers.environment(name, "cpu")
-    environment |= {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    trained, rounding, outside = apart.call(measured, name, environment=environment, bar=bar)
+    environment = workers.environment("jax", "cpu") | {
+        "XLA_FLAGS": "--xla_backend_optimization_level=0"
+    }
+    trained, rounding, outside = apart.call(measured, environment=environment, bar=bar)
     assert bar.steps == 400 * len(VARIANTS) + 2 * (60 + 20 * len(CHANGES))
     for theta, logits in trained.values():
         is_the_reference_optimizers(theta, logits)
@@ -148,14 +152,9 @@ def test_a_variant_that_there_is_not_is_refused(fields, words):
         Variant(**{"parameters": "bfloat16", "state": "float32"} | fields)
 
 
-def test_an_unknown_framework_has_no_module():
-    with pytest.raises(ImportError, match="on_nope"):
-        module("nope")
-
-
 @pytest.mark.skipif(
-    not commands.installed("torch", "matplotlib", "tqdm", "sklearn"),
-    reason="no torch, matplotlib, tqdm or scikit-learn installed",
+    not commands.installed("matplotlib", "tqdm", "sklearn"),
+    reason="no matplotlib, tqdm or scikit-learn installed",
 )
 def test_the_command_measures_what_the_settings_say(tmp_path):
     settings = json.loads((commands.BENCHMARKS / "precision" / "settings.json").read_text())
@@ -165,7 +164,7 @@ def test_the_command_measures_what_the_settings_say(tmp_path):
     settings["outside"] |= {"lr": 0.4, "steps": 20, "coast": 100, "follow": 10}
     file = tmp_path / "small.json"
     file.write_text(json.dumps(settings))
-    arguments = ("--framework", "torch", "--settings", file, "--seeds", 2)
+    arguments = ("--settings", file, "--seeds", 2)
     content, text = commands.made("precision", tmp_path, *arguments)
     assert content["settings"] == settings
     assert content["data"] == "digits"

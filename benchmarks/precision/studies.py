@@ -11,8 +11,7 @@ import numpy as np
 from benchmarks.harness import networks
 from benchmarks.harness.data import Dataset, minibatches
 from benchmarks.harness.runs import evaluate
-
-from . import Rule, Variant, module
+from benchmarks.precision.forms import Rule, Training, Variant
 
 CHUNK = 100  # steps between two reports
 OnSteps = Callable[[int], None]
@@ -21,17 +20,16 @@ OnSteps = Callable[[int], None]
 class Study(NamedTuple):
     """What all trainings of a study share."""
 
-    framework: str
     dataset: Dataset
     network: tuple[str, ...]
     batch_size: int
 
-    def training(self, variant: Variant, rule: Rule, seed: int) -> Any:
+    def training(self, variant: Variant, rule: Rule, seed: int) -> Training:
         images = self.dataset.train_images
         layers = networks.layers(self.network, images.shape[1:], self.dataset.classes)
         weights = networks.initial_weights(layers, seed)
         data = images, self.dataset.train_labels
-        return module(self.framework).Training(variant, rule, layers, weights, *data, seed)
+        return Training(variant, rule, layers, weights, *data, seed)
 
     def batches(self, steps: int, seed: int) -> np.ndarray:
         """Return the first minibatches of the epochs 1, 2, …: (steps, batch_size)."""
@@ -40,7 +38,7 @@ class Study(NamedTuple):
         every = [minibatches(samples, self.batch_size, seed, 1 + epoch) for epoch in range(epochs)]
         return np.concatenate(every)[:steps]
 
-    def loss(self, training: Any) -> float:
+    def loss(self, training: Training) -> float:
         """Return the mean cross-entropy over the training images, in float64."""
         loss, _ = evaluate(training, self.dataset.train_images, self.dataset.train_labels)
         return loss
@@ -75,7 +73,9 @@ def rounding(
         yield {"error": float(error), "loss": study.loss(training)}
 
 
-def _train(training: Any, batches: np.ndarray, every: int, on_steps: OnSteps) -> Iterator[None]:
+def _train(
+    training: Training, batches: np.ndarray, every: int, on_steps: OnSteps
+) -> Iterator[None]:
     """Train on the minibatches, and stop after so many of them each time."""
     for start in range(0, len(batches), every):
         chunk = batches[start : start + every]

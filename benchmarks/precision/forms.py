@@ -1,9 +1,16 @@
-"""Both forms in JAX; the phase-space form as an optax transformation."""
+"""INDIAN in its two forms, (θ, ψ) and (θ, w), with each variable in a precision of its own.
+
+The momentum form is the adapter's own; the phase-space form is `indian_core.phase_space` as an
+optax transformation, since no adapter runs it. That one computes a step in the larger precision of
+θ and ψ, at least in float32, and rounds each of them once, as the adapter does where θ or w has 16
+bits.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,12 +24,44 @@ from benchmarks.harness.networks import Layer, Weights
 from indian_core import phase_space
 from indian_optax import indian, power_decay, stochastic_rounding
 
-from . import Rule, Variant
 
-VERSIONS = on_jax.VERSIONS
+@dataclass(frozen=True)
+class Variant:
+    """What is stored, and how.
 
-# The process is a study's own.
-jax.config.update("jax_enable_x64", True)
+    Attributes:
+        form: "psi" or "momentum".
+        parameters: The dtype of θ, in which the network computes too.
+        state: The dtype of ψ or w.
+        stochastic_rounding: Whether 16-bit parameters are rounded at random.
+    """
+
+    form: str
+    parameters: str
+    state: str
+    stochastic_rounding: bool = False
+
+    def __post_init__(self) -> None:
+        if self.form not in ("psi", "momentum"):
+            raise ValueError(f"Invalid form: {self.form!r} (it must be 'psi' or 'momentum')")
+        if self.stochastic_rounding and self.form == "psi":
+            raise ValueError("Invalid stochastic_rounding: True (the psi form has none)")
+
+    def __str__(self) -> str:
+        letter = {"psi": "ψ", "momentum": "w"}[self.form]
+        rounding = ", stochastic rounding" if self.stochastic_rounding else ""
+        return f"θ {self.parameters}, {letter} {self.state}{rounding}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """INDIAN's hyperparameters: the step sizes are lr (k + 1)^(−power)."""
+
+    lr: float
+    power: float
+    alpha: float
+    beta: float
+    initial_speed: float
 
 
 def scale_by_phase_space(rule: Rule, dtype: Any) -> optax.GradientTransformation:
@@ -56,7 +95,12 @@ def scale_by_phase_space(rule: Rule, dtype: Any) -> optax.GradientTransformation
 
 
 class Training:
-    """See `forms`."""
+    """A network that is being trained.
+
+    Attributes:
+        theta: All parameters, flat, in float64. To assign to it is to change them from outside:
+            no state changes.
+    """
 
     def __init__(
         self,
@@ -76,12 +120,14 @@ class Training:
         self._key = variant, rule
 
     def train(self, batches: np.ndarray) -> None:
+        """Make a step on each row of indices of images, (steps, batch_size)."""
         train, _ = _programs(*self._key, self._layers)
         self._params, self._state = train(
             self._params, self._state, self._images, self._labels, batches
         )
 
     def coast(self, steps: int) -> None:
+        """Make this many steps with zero gradients."""
         _, coast = _programs(*self._key, self._layers)
         self._params, self._state = coast(self._params, self._state, steps)
 
@@ -96,6 +142,7 @@ class Training:
         self._params = unravel(jnp.asarray(theta, flat.dtype))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
+        """Return the network's outputs, computed in float64."""
         params = jax.tree.map(lambda x: x.astype(jnp.float64), self._params)
         return np.array(on_jax.network(self._layers, params, jnp.asarray(images, jnp.float64)))
 
