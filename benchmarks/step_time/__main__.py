@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.harness import command, files, tables
+from benchmarks.harness import command, files, tables, workers
 from benchmarks.step_time.contenders import Contender
 from benchmarks.step_time.shapes import BATCHES, SHAPES, WIDTHS, numbers, perceptron
 
@@ -42,12 +42,15 @@ WARM_UP = 3
 OURS = ("INDIAN", "INNAprop")  # how the contenders begin that get ratios
 
 
+@command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
+    os.environ |= workers.DEVICES[options.device]
     if options.device == "cpu":
         _set_threads(options.threads)
     if options.framework == "keras":
         os.environ["KERAS_BACKEND"] = options.backend
+    workers.module_of(options.framework, options.device)
     module = importlib.import_module(
         f"benchmarks.step_time.contenders.{options.framework}_contenders"
     )
@@ -55,10 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in BATCHES if options.training else options.shapes:
         if options.training:
             what, baselines, shapes = "whole-step", module.TRAINING_BASELINES, perceptron()
-            make = functools.partial(module.training, WIDTHS, BATCHES[name], options.device)
+            make = functools.partial(module.training, WIDTHS, BATCHES[name])
         else:
             what, baselines, shapes = "step-time", module.BASELINES, SHAPES[name]
-            make = functools.partial(module.contenders, shapes, options.device)
+            make = functools.partial(module.contenders, shapes)
         sets[name] = {
             "numbers": numbers(shapes),
             "tensors": len(shapes),

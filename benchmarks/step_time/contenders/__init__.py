@@ -2,16 +2,14 @@
 
 A module `<framework>_contenders` has
 
-    def contenders(shapes, device) -> Iterator[Contender]
+    def contenders(shapes) -> Iterator[Contender]
     BASELINES: tuple[str, ...]
 
-where ``shapes`` are those of the parameters (float32), ``device`` is "cpu" or "cuda", and
-`BASELINES` names the contenders that the table shows ratios to. A contender whose name begins with
-"INDIAN" or "INNAprop" gets such ratios.
+where ``shapes`` are those of the parameters (float32), and `BASELINES` names the contenders that
+the table shows ratios to. A contender whose name begins with "INDIAN" or "INNAprop" gets such
+ratios. All are on the device that the process sees. For whole training steps it has
 
-and, for whole training steps,
-
-    def training(widths, batch, device) -> Iterator[Contender]
+    def training(widths, batch) -> Iterator[Contender]
     TRAINING_BASELINES: tuple[str, ...]
 
 of a perceptron of these widths, its inputs, hidden layers and classes, on batches of that size.

@@ -43,13 +43,11 @@ OPTIMIZERS: dict[str, optax.GradientTransformation] = {
 BASELINES = ("SGD Nesterov", "Adam", "AdamW")
 
 
-def contenders(shapes: Sequence[tuple[int, ...]], device: str) -> Iterator[Contender]:
-    place = jax.devices(device)[0]
+def contenders(shapes: Sequence[tuple[int, ...]]) -> Iterator[Contender]:
     # The gradients are shared: they are not donated.
     keys = jax.random.split(jax.random.key(0), len(shapes))
     gradients = [
-        jax.device_put(1e-3 * jax.random.normal(key, shape), place)
-        for key, shape in zip(keys, shapes, strict=True)
+        1e-3 * jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True)
     ]
 
     # Into donated buffers, as the optimizers write: new memory would cost its page faults.
@@ -75,16 +73,14 @@ TRAINED = ("INDIAN", "INNAprop (weight decay)", "SGD Nesterov", "AdamW")
 TRAINING_BASELINES = ("SGD Nesterov (donated)", "AdamW (donated)")
 
 
-def training(widths: Sequence[int], batch: int, device: str) -> Iterator[Contender]:
-    place = jax.devices(device)[0]
+def training(widths: Sequence[int], batch: int) -> Iterator[Contender]:
     key, *keys = jax.random.split(jax.random.key(0), len(widths))
-    inputs = jax.device_put(jax.random.normal(key, (batch, widths[0])), place)
-    labels = jax.device_put(jnp.arange(batch) % widths[-1], place)
+    inputs = jax.random.normal(key, (batch, widths[0]))
+    labels = jnp.arange(batch) % widths[-1]
     weights = [
         (jax.random.normal(k, (into, out)) / into**0.5, jnp.zeros(out))
         for k, into, out in zip(keys, widths, widths[1:], strict=False)
     ]
-    weights = jax.device_put(weights, place)
 
     def loss(params: Any, inputs: jax.Array, labels: jax.Array) -> jax.Array:
         *hidden, (kernel, bias) = params

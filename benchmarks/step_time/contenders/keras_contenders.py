@@ -43,60 +43,40 @@ OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
 BASELINES = (f"SGD Nesterov ({MODES[0]})", f"Adam ({MODES[0]})", f"AdamW ({MODES[0]})")
 
 
-def _place(device: str) -> str:
-    # Keras, TensorFlow and JAX say "gpu" where PyTorch says "cuda".
-    return "cpu:0" if device == "cpu" else "cuda:0" if BACKEND == "torch" else "gpu:0"
-
-
-def contenders(shapes: Sequence[tuple[int, ...]], device: str) -> Iterator[Contender]:
-    place = _place(device)
+def contenders(shapes: Sequence[tuple[int, ...]]) -> Iterator[Contender]:
     random = np.random.default_rng(0)
-    with keras.device(place):
-        grads = [
-            ops.convert_to_tensor(1e-3 * random.standard_normal(shape, np.float32))
-            for shape in shapes
-        ]
-        yield Contender("copy", _placed(_copy(grads), place), 0)
-        for mode in MODES:
-            for name, make in OPTIMIZERS.items():
-                variables = [keras.Variable(ops.zeros(shape)) for shape in shapes]
-                optimizer = make()
-                optimizer.build(variables)
-                step = _STEPS[BACKEND](optimizer, variables, grads, mode)
-                yield Contender(f"{name} ({mode})", _placed(step, place), _bytes(optimizer))
+    grads = [
+        ops.convert_to_tensor(1e-3 * random.standard_normal(shape, np.float32)) for shape in shapes
+    ]
+    yield Contender("copy", _copy(grads), 0)
+    for mode in MODES:
+        for name, make in OPTIMIZERS.items():
+            variables = [keras.Variable(ops.zeros(shape)) for shape in shapes]
+            optimizer = make()
+            optimizer.build(variables)
+            step = _STEPS[BACKEND](optimizer, variables, grads, mode)
+            yield Contender(f"{name} ({mode})", step, _bytes(optimizer))
 
 
 TRAINED = ("INDIAN", "INNAprop", "SGD Nesterov", "AdamW")
 TRAINING_BASELINES = ("SGD Nesterov", "AdamW")
 
 
-def training(widths: Sequence[int], batch: int, device: str) -> Iterator[Contender]:
+def training(widths: Sequence[int], batch: int) -> Iterator[Contender]:
     """As `fit` does it, metrics included; Keras chooses what it compiles."""
-    place = _place(device)
     random = np.random.default_rng(0)
     inputs = random.standard_normal((batch, widths[0]), np.float32)
     labels = np.arange(batch) % widths[-1]
     for name in TRAINED:
-        with keras.device(place):
-            *hidden, classes = widths[1:]
-            layers = [keras.layers.Dense(units, activation="relu") for units in hidden]
-            model = keras.Sequential(
-                [keras.Input(widths[:1]), *layers, keras.layers.Dense(classes)]
-            )
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            optimizer = OPTIMIZERS[name]()
-            model.compile(optimizer=optimizer, loss=loss)
-            step = functools.partial(model.train_on_batch, inputs, labels)
-            yield Contender(name, _placed(step, place), _bytes(optimizer))
-
-
-def _placed(step: Step, place: str) -> Step:
-    def placed() -> None:
-        with keras.device(place):
-            step()
-
-    placed()  # traces and compiles
-    return placed
+        *hidden, classes = widths[1:]
+        layers = [keras.layers.Dense(units, activation="relu") for units in hidden]
+        model = keras.Sequential([keras.Input(widths[:1]), *layers, keras.layers.Dense(classes)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        optimizer = OPTIMIZERS[name]()
+        model.compile(optimizer=optimizer, loss=loss)
+        step = functools.partial(model.train_on_batch, inputs, labels)
+        step()  # builds the optimizer, whose state's size is asked for
+        yield Contender(name, step, _bytes(optimizer))
 
 
 def _bytes(optimizer: keras.optimizers.Optimizer) -> int:

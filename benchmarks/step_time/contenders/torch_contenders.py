@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.harness.on_torch import DEVICE
 from benchmarks.step_time.contenders import Contender
 from indian_torch import INDIAN, INNAprop
 
@@ -42,16 +43,16 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 BASELINES = ("SGD Nesterov (fused)", "Adam (fused)", "AdamW (fused)")
 
 
-def contenders(shapes: Sequence[tuple[int, ...]], device: str) -> Iterator[Contender]:
+def contenders(shapes: Sequence[tuple[int, ...]]) -> Iterator[Contender]:
     # The gradients are shared: no optimizer writes them.
     torch.manual_seed(0)
-    grads = [1e-3 * torch.randn(shape, device=device) for shape in shapes]
+    grads = [1e-3 * torch.randn(shape, device=DEVICE) for shape in shapes]
 
     targets = [torch.empty_like(grad) for grad in grads]
 
     def copy() -> None:
         torch._foreach_copy_(targets, grads)
-        _wait(device)
+        _wait()
 
     yield Contender("copy", copy, 0)
 
@@ -63,7 +64,7 @@ def contenders(shapes: Sequence[tuple[int, ...]], device: str) -> Iterator[Conte
 
         def step(optimizer: torch.optim.Optimizer = optimizer) -> None:
             optimizer.step()
-            _wait(device)
+            _wait()
 
         step()  # makes the state, whose size is asked for
         yield Contender(name, step, _bytes(optimizer.state.values()))
@@ -81,14 +82,14 @@ TRAINED = (
 TRAINING_BASELINES = ("SGD Nesterov (fused)", "AdamW (fused)")
 
 
-def training(widths: Sequence[int], batch: int, device: str) -> Iterator[Contender]:
+def training(widths: Sequence[int], batch: int) -> Iterator[Contender]:
     torch.manual_seed(0)
-    inputs = torch.randn(batch, widths[0], device=device)
-    labels = torch.randint(widths[-1], (batch,), device=device)
+    inputs = torch.randn(batch, widths[0], device=DEVICE)
+    labels = torch.randint(widths[-1], (batch,), device=DEVICE)
     for name in ("gradient alone", *TRAINED):
         layers: list[torch.nn.Module] = []
         for into, out in itertools.pairwise(widths):
-            layers += [torch.nn.Linear(into, out, device=device), torch.nn.ReLU()]
+            layers += [torch.nn.Linear(into, out, device=DEVICE), torch.nn.ReLU()]
         model = torch.nn.Sequential(*layers[:-1])
         optimizer = OPTIMIZERS[name](model.parameters()) if name in OPTIMIZERS else None
 
@@ -99,14 +100,14 @@ def training(widths: Sequence[int], batch: int, device: str) -> Iterator[Contend
             torch.nn.functional.cross_entropy(model(inputs), labels).backward()
             if optimizer is not None:
                 optimizer.step()
-            _wait(device)
+            _wait()
 
         step()  # makes the state, whose size is asked for
         yield Contender(name, step, _bytes(optimizer.state.values()) if optimizer else 0)
 
 
-def _wait(device: str) -> None:
-    if device == "cuda":
+def _wait() -> None:
+    if DEVICE.type == "cuda":
         torch.cuda.synchronize()
 
 
