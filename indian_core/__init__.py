@@ -1,9 +1,10 @@
-"""The algebra of the INDIAN optimizer (later named INNA), free of any framework.
+"""The algebra of the INDIAN optimizer (later named INNA), independent of any framework.
 
 θ are the parameters, v a minibatch gradient, γ the step size (``lr``), α ≥ 0 the viscous damping,
-β > 0 the Newton damping, and s the initial speed. `phase_space` is the paper's algorithm,
-`linear_step` the form that the adapters run, `tuning` step sizes from the curvature of a loss, and
-`testing` what an adapter is compared with: a reference in NumPy, test problems, and the `Driver`.
+β > 0 the Newton damping, and s the initial speed. `phase_space` is the paper's algorithm, and
+`linear_step` is the form that the adapters run. `tuning` derives step sizes from the curvature of a
+loss. `testing` has what an adapter is tested with: a reference in NumPy, test problems, and the
+`Driver`.
 """
 
 from indian_core.adam import (

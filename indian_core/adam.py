@@ -1,16 +1,17 @@
-r"""INNAprop in Adam's hyperparameters, both ways.
+r"""INNAprop in Adam's hyperparameters, in both directions.
 
-At constant coefficients INNAprop is quasi-hyperbolic momentum on the scaled gradient u, of learning
-rate η = γ/α, momentum m = 1 − αγ, and d = αβ for the share of the newest gradient in a step:
+With constant coefficients INNAprop is quasi-hyperbolic momentum on the scaled gradient u. Its
+learning rate is η = γ/α, its momentum m = 1 − αγ, and the share of the newest gradient in a step
+d = αβ:
 
 $$\gamma = \sqrt{\eta (1 - m)}, \qquad \alpha = \sqrt{(1 - m)/\eta}, \qquad \beta = d/\alpha$$
 
-So it takes AdamW's learning rate η and β1 = m as they are. With d = 1 − m² the momentum is
-Nesterov's: the Adam point, which trains as NAdamW does. With d = 1 there is none, and INNAprop is
-AdamW with β1 = 0, exactly and under any schedule of γ. It is Adam itself nowhere else: Adam scales
-after the momentum, INNAprop before.
+So AdamW's learning rate η and β1 = m can be used unchanged. With d = 1 − m² the momentum is
+Nesterov's. This is the Adam point, which trains like NAdamW. With d = 1 there is no momentum, and
+INNAprop is AdamW with β1 = 0, exactly and under any schedule of γ. In no other case is it Adam
+itself, because Adam scales after the momentum and INNAprop before it.
 
-Decoupled weight decay takes γλ from θ at each step here and ηλ in AdamW: λ becomes λη/γ.
+Decoupled weight decay subtracts γλθ from θ at each step here, and ηλθ in AdamW, so λ becomes λη/γ.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from indian_core.hyperparameters import checked
 
 
 class InnapropHyperparameters(NamedTuple):
-    """INNAprop's arguments: γ, α, β, σ, ε and λ, in the order of the optimizers' own."""
+    """INNAprop's arguments: γ, α, β, σ, ε and λ, in the order of the optimizers' arguments."""
 
     lr: float
     alpha: float
@@ -35,7 +36,7 @@ class InnapropHyperparameters(NamedTuple):
 
 
 class KeptInnapropHyperparameters(NamedTuple):
-    """INNAprop's arguments where α and β follow lr: `InnapropHyperparameters`, and c."""
+    """INNAprop's arguments if α and β follow lr: those of `InnapropHyperparameters`, and c."""
 
     lr: float
     alpha: float
@@ -64,24 +65,24 @@ def from_adam(
     damping: float | None = None,
     keep_momentum: bool = False,
 ) -> InnapropHyperparameters | KeptInnapropHyperparameters:
-    """Return the INNAprop that takes the place of this AdamW.
+    """Return the INNAprop to use instead of this AdamW.
 
     Args:
         lr: AdamW's learning rate η, > 0.
-        betas: AdamW's (β1, β2): β1 becomes the momentum m, 0 ≤ m < 1, and β2 σ.
+        betas: AdamW's (β1, β2). β1 becomes the momentum m, 0 ≤ m < 1, and β2 becomes σ.
         eps: AdamW's ε ≥ 0.
         weight_decay: AdamW's λ ≥ 0, decoupled.
-        damping: d = αβ, between 1 − m, the heavy ball's, and 1, no momentum at all. None: 1 − m²,
-            Nesterov's.
-        keep_momentum: Whether m and d stay along a schedule of lr, which is AdamW's own then:
-            c = 1 − m, α = 1 and β = d (`indian_core.kept_momentum`).
+        damping: d = αβ, from 1 − m (heavy ball) to 1 (no momentum). None, the default, means
+            1 − m² (Nesterov).
+        keep_momentum: Whether m and d stay constant along a schedule of lr. INNAprop's lr is then
+            AdamW's own lr, with c = 1 − m, α = 1 and β = d (`indian_core.kept_momentum`).
 
     Returns:
         INNAprop's hyperparameters, with c if the momentum is kept.
 
     Raises:
-        TypeError: If an argument is not a real number, or betas not two of them.
-        ValueError: If one is outside its range.
+        TypeError: If an argument is not a real number, or betas are not two real numbers.
+        ValueError: If an argument is outside its range.
 
     Examples:
         >>> found = from_adam(0.25, betas=(0.75, 0.5), weight_decay=0.5)
@@ -98,7 +99,7 @@ def from_adam(
     if keep_momentum:
         kept = lr, 1.0, damping, sigma, eps, weight_decay, 1 - momentum
         return KeptInnapropHyperparameters(*kept)
-    # (One root each: neither the product nor the ratio may leave the range of a float.)
+    # (Separate roots, so that neither the product nor the ratio leaves the range of a float.)
     gamma = math.sqrt(lr) * math.sqrt(1 - momentum)
     alpha = math.sqrt(1 - momentum) / math.sqrt(lr)
     return InnapropHyperparameters(
@@ -114,7 +115,7 @@ def from_adam(
 def to_adam(
     lr: float, alpha: float, beta: float, sigma: float, eps: float, weight_decay: float
 ) -> AdamHyperparameters:
-    """Return this INNAprop in Adam's hyperparameters: the inverse of `from_adam`.
+    """Return this INNAprop in Adam's hyperparameters. It is the inverse of `from_adam`.
 
     Args:
         lr: γ > 0.
@@ -126,11 +127,11 @@ def to_adam(
 
     Returns:
         η = γ/α, (1 − αγ, σ), ε, λγ/η and d = αβ. The first of the betas is negative for αγ > 1,
-        and d may lie outside of what `from_adam` takes.
+        and d may lie outside the range that `from_adam` accepts.
 
     Raises:
         TypeError: If an argument is not a real number.
-        ValueError: If one is outside its range.
+        ValueError: If an argument is outside its range.
 
     Examples:
         >>> to_adam(0.25, 1.0, 0.4375, 0.5, 0.0, 0.5)

@@ -1,4 +1,4 @@
-r"""The Lyapunov energy of INDIAN: the loss and the kinetic energy in one falling number.
+r"""The Lyapunov energy of INDIAN: the loss and the kinetic energy in one decreasing number.
 
 Along the continuous system (equation 10 of the paper)
 
@@ -6,9 +6,9 @@ $$E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2, \qquad
   \frac{dE}{dt} = -2\alpha\,\|\dot\theta\|^2 - 2\beta\,\|\nabla J\|^2, \qquad
   \dot\theta = -(w + \beta\nabla J)$$
 
-(Lemmas 9 and 10, E = E_min + E_max, with w = (α − 1/β) θ + ψ/β). The loss alone may rise on the
-way; E may not, so a rising E says that the step size is too large or the gradients are noisy.
-Small steps inherit it: E(θ_{k+1}) − E(θ_k) = γ dE/dt + O(γ²).
+(Lemmas 9 and 10, E = E_min + E_max, with w = (α − 1/β) θ + ψ/β). The loss alone may rise during a
+run, but E may not, so a rising E means that the step size is too large or the gradients are noisy.
+Small steps inherit this property: E(θ_{k+1}) − E(θ_k) = γ dE/dt + O(γ²).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def lyapunov_energy(loss: Any, squared_momentum: Any, alpha: Any, beta: Any, uni
         squared_momentum: ‖w‖², the squared Euclidean norm of w over all parameters.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        units: What w is kept in: see `momentum_units`.
+        units: The units of w; see `momentum_units`.
 
     Returns:
         E, in the loss's units.
@@ -48,7 +48,7 @@ def energy_rate(squared_velocity: Any, squared_gradient: Any, alpha: Any, beta: 
         beta: β > 0, the Newton damping.
 
     Returns:
-        dE/dt. One step of size γ lowers E by about γ times as much.
+        dE/dt. One step of size γ changes E by about γ dE/dt.
 
     Examples:
         >>> energy_rate(squared_velocity=2.0, squared_gradient=3.0, alpha=0.5, beta=1.0)
@@ -61,12 +61,12 @@ def check_loss(shape: Sequence[int], dtype: Any, *, is_real: bool) -> None:
     """Raise unless a loss is a real scalar.
 
     Args:
-        shape: Its shape.
-        dtype: Its dtype, for the error text.
-        is_real: Whether that is one of real numbers.
+        shape: The shape of the loss.
+        dtype: The dtype of the loss, for the error text.
+        is_real: Whether the dtype is real.
 
     Raises:
-        ValueError: If it is not, or there is more or less than one number.
+        ValueError: If the dtype is not real, or the loss does not have exactly one number.
 
     Examples:
         >>> check_loss((2,), "float32", is_real=True)

@@ -1,7 +1,7 @@
-r"""The exact identities with gradient descent, heavy ball, Nesterov and QHM, both ways.
+r"""The exact identities with gradient descent, heavy ball, Nesterov and QHM, in both directions.
 
-At a constant step size and from rest (w_0 = 0, that is ``initial_speed = beta``) INDIAN *is* the
-quasi-hyperbolic momentum method, QHM (Ma and Yarats, arXiv:1810.06801),
+With a constant step size and a start from rest (w_0 = 0, that is ``initial_speed = beta``), INDIAN
+*is* the quasi-hyperbolic momentum method, QHM (Ma and Yarats, arXiv:1810.06801),
 
 $$g_{k+1} = m\, g_k + (1 - m)\, v_k, \qquad
   \theta_{k+1} = \theta_k - \eta\,((1 - \nu)\, v_k + \nu\, g_{k+1})$$
@@ -13,18 +13,18 @@ $$\gamma = \sqrt{\eta (1 - m)}, \quad \alpha = \sqrt{(1 - m)/\eta}, \quad
 $$\eta = \gamma/\alpha, \quad m = 1 - \alpha\gamma, \quad
   \nu = (1 - \alpha\beta)/(1 - \alpha\gamma).$$
 
-SGD as the frameworks write it is QHM with η = lr/(1 − m). What is left to choose is d = αβ, the
+SGD in the form of the frameworks is QHM with η = lr/(1 − m). The remaining choice is d = αβ, the
 share of the newest gradient in a step: 1 − m for the heavy ball (ν = 1, β = γ), 1 − m² for
 Nesterov's momentum (ν = m, β = γ (1 + m)), and 1 for gradient descent. So a tuned SGD run can be
-reproduced exactly, and d then turned up from there at the same η.
+reproduced exactly, and d can then be increased from there at the same η.
 
-The identities hold step by step while the step size is constant. η = γ/α is linear in γ: a schedule
-of SGD's lr, given to γ as it is, scales η as it does SGD's, and d stays; the memory, 1/(αγ) steps,
-grows as γ falls.
+The identities hold step by step while the step size is constant. η = γ/α is linear in γ. A schedule
+of SGD's lr whose factors are applied to γ unchanged therefore scales η as it scales SGD's η. It
+leaves d constant, but the memory, 1/(αγ) steps, grows as γ falls.
 
 Along a schedule of SGD's own lr, at constant m, the coefficients are γ_k = √lr_k, α_k = (1 − m)/γ_k
-and β_k = r γ_k, and w is kept in units of γ: on b = w/γ the step has constant coefficients but for
-lr_k itself, so that it is SGD's for any schedule, lr_k = 0 included:
+and β_k = r γ_k, and w is kept in units of γ. On b = w/γ all coefficients of the step except lr_k
+are constant, so the step equals SGD's for any schedule, including lr_k = 0:
 
 $$\theta_{k+1} = \theta_k - lr_k\,(b_k + r v_k), \qquad b_{k+1} = m\, b_k + (1 - d)\, v_k$$
 """
@@ -39,7 +39,7 @@ from indian_core.linear_step import Coefficients
 
 
 class IndianHyperparameters(NamedTuple):
-    """INDIAN's arguments: γ, α, β and s, in the order of the optimizers' own."""
+    """INDIAN's arguments: γ, α, β and s, in the order of the optimizers' arguments."""
 
     lr: float
     alpha: float
@@ -48,7 +48,7 @@ class IndianHyperparameters(NamedTuple):
 
 
 class KeptHyperparameters(NamedTuple):
-    """INDIAN's arguments where α and β follow lr: `IndianHyperparameters`, and c."""
+    """INDIAN's arguments if α and β follow lr: those of `IndianHyperparameters`, and c."""
 
     lr: float
     alpha: float
@@ -58,7 +58,7 @@ class KeptHyperparameters(NamedTuple):
 
 
 class QHMHyperparameters(NamedTuple):
-    """QHM's arguments: η, m and ν. m is negative for αγ > 1 and ν may lie outside [0, 1]."""
+    """QHM's arguments: η, m and ν. m is negative for αγ > 1, and ν may lie outside [0, 1]."""
 
     lr: float
     momentum: float
@@ -78,9 +78,9 @@ def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
 
     Args:
         lr: The step size of gradient descent, > 0.
-        beta: β > √(lr/2): any; it sets where α = 1/β and γ start if they are varied from here.
-            (w is zero in exact arithmetic. Below this β, where αγ ≥ 2, its rounding errors would
-            grow from step to step.)
+        beta: β > √(lr/2), otherwise free. It determines α = 1/β and γ, from which they may then be
+            varied. (w is zero in exact arithmetic. At or below √(lr/2), where αγ ≥ 2, its rounding
+            errors would grow from step to step.)
 
     Returns:
         INDIAN's hyperparameters.
@@ -112,18 +112,18 @@ def from_sgd(
         lr: SGD's learning rate, > 0.
         momentum: SGD's momentum m, 0 ≤ m ≤ 1.
         nesterov: Whether SGD uses Nesterov's momentum, d = 1 − m².
-        damping: d = αβ, in the place of SGD's own: from 1 − m, the heavy ball's, to 1, gradient
-            descent's.
-        keep_momentum: Whether it is SGD under any schedule of lr, which is SGD's own then: c = 1,
-            α = 1 − m and β = d/α (`indian_core.kept_momentum`).
+        damping: d = αβ, from 1 − m (heavy ball) to 1 (gradient descent). None, the default, means
+            SGD's own d.
+        keep_momentum: Whether the result equals SGD under any schedule of lr. INDIAN's lr is then
+            SGD's own lr, with c = 1, α = 1 − m and β = d/α (`indian_core.kept_momentum`).
 
     Returns:
         INDIAN's hyperparameters, with c if the momentum is kept.
 
     Raises:
         TypeError: If an argument is not a real number.
-        ValueError: If lr is not positive, m or d is outside its range, or Nesterov's momentum is
-            asked for with m = 0, or with a damping, which says the same.
+        ValueError: If lr is not positive, if m or d is outside its range, if Nesterov's momentum is
+            used with m = 0, or if a damping is given with Nesterov's momentum or with m = 1.
 
     Examples:
         >>> from_sgd(lr=0.25, momentum=0.75, nesterov=True)
@@ -153,7 +153,7 @@ def from_sgd(
 
 
 class SGDShares(NamedTuple):
-    """What β is to SGD, at any lr: `sgd_shares` makes it.
+    """β of an SGD in terms that do not depend on lr: the result of `sgd_shares`.
 
     Attributes:
         damping: d = αβ, the share of the newest gradient.
@@ -165,15 +165,16 @@ class SGDShares(NamedTuple):
 
 
 def sgd_shares(momentum: Any, nesterov: bool = False, damping: Any = None) -> SGDShares:
-    """Return d and r = β/γ of an SGD. It checks nothing: `from_sgd` does.
+    """Return d and r = β/γ of an SGD. The arguments are not checked; `from_sgd` checks them.
 
     Args:
         momentum: SGD's momentum m, a number or a framework's scalar.
         nesterov: Whether SGD uses Nesterov's momentum.
-        damping: d, in the place of SGD's own.
+        damping: d. None, the default, means SGD's own d.
 
     Returns:
-        d and r: 1 − m and 1 for the heavy ball, 1 − m² and 1 + m for Nesterov, d and d/(1 − m).
+        d and r. They are 1 − m and 1 for the heavy ball, 1 − m² and 1 + m for Nesterov's momentum,
+        and d and d/(1 − m) for a given damping.
 
     Examples:
         >>> sgd_shares(0.75, nesterov=True)
@@ -186,13 +187,14 @@ def sgd_shares(momentum: Any, nesterov: bool = False, damping: Any = None) -> SG
 
 
 def scheduled_sgd(lr: Any, momentum: Any, shares: SGDShares) -> Coefficients:
-    """Return the scalars of a step at SGD's own lr, on b = w/γ in the place of w.
+    """Return the scalars of a step at SGD's own lr, on b = w/γ instead of w.
 
-    For a buffer that holds w, `rescaled` has before = γ_{k−1} and after = γ_k, where γ_k is √lr_k,
-    or γ_{k−1} where lr_k is 0. (SGD's own buffer is b/m, and for Nesterov's momentum b/m².)
+    For a buffer that holds w, call `rescaled` on the result with before = γ_{k−1} and after = γ_k,
+    where γ_k is √lr_k, or γ_{k−1} if lr_k is 0. (SGD's own buffer is b/m, or b/m² with Nesterov's
+    momentum.)
 
     Args:
-        lr: SGD's learning rate in this step: any, 0 included.
+        lr: SGD's learning rate in this step. It may be 0.
         momentum: SGD's momentum m.
         shares: The `sgd_shares` of that SGD.
 
@@ -212,17 +214,17 @@ def scheduled_sgd(lr: Any, momentum: Any, shares: SGDShares) -> Coefficients:
 
 
 def to_sgd(lr: float, alpha: float, beta: float, tolerance: float = 1e-12) -> SGDHyperparameters:
-    """Return the SGD that this INDIAN, started from rest, is: the inverse of `from_sgd`.
+    """Return the SGD that equals this INDIAN, started from rest. It is the inverse of `from_sgd`.
 
     Args:
         lr: γ > 0.
         alpha: α ≥ 0.
         beta: β > 0.
-        tolerance: How far β may be from γ or γ (2 − αγ), or αβ from 1, relative to them.
+        tolerance: The largest relative difference of β from γ or γ (2 − αγ), or of αβ from 1.
 
     Returns:
-        SGD's hyperparameters: gradient descent if αβ = 1, heavy ball if β = γ, Nesterov if
-        β = γ (2 − αγ).
+        SGD's hyperparameters. They are those of gradient descent if αβ = 1, of the heavy ball if
+        β = γ, and of Nesterov's momentum if β = γ (2 − αγ).
 
     Raises:
         ValueError: If this INDIAN is not an SGD, or is one with a negative momentum.
@@ -280,7 +282,7 @@ def from_qhm(lr: float, momentum: float, nu: float) -> IndianHyperparameters:
 
 
 def to_qhm(lr: float, alpha: float, beta: float) -> QHMHyperparameters:
-    """Return the QHM that this INDIAN, started from rest, is: the inverse of `from_qhm`.
+    """Return the QHM that equals this INDIAN, started from rest. It is the inverse of `from_qhm`.
 
     Args:
         lr: γ > 0.
@@ -291,8 +293,8 @@ def to_qhm(lr: float, alpha: float, beta: float) -> QHMHyperparameters:
         QHM's hyperparameters, η = γ/α, m = 1 − αγ and ν = (1 − αβ)/(1 − αγ).
 
     Raises:
-        ValueError: If an argument is not positive, or αγ = 1: then m = 0, and QHM has no ν for
-            which it moves by anything but −η v.
+        ValueError: If an argument is not positive, or αγ = 1. In the latter case m = 0, and QHM
+            moves by −η v for every ν.
 
     Examples:
         >>> to_qhm(lr=0.5, alpha=0.5, beta=0.5)
@@ -308,21 +310,21 @@ def to_qhm(lr: float, alpha: float, beta: float) -> QHMHyperparameters:
 
 
 def checked_damping(momentum: float, damping: float | None, *, nesterov: bool) -> float:
-    """Return d, or raise if there is no such momentum method.
+    """Return d, or raise if it is invalid.
 
     Args:
         momentum: m, 0 ≤ m ≤ 1.
         damping: d, 1 − m ≤ d ≤ 1, or None for the heavy ball's 1 − m or Nesterov's 1 − m².
-        nesterov: Which of the two None stands for.
+        nesterov: Whether None means Nesterov's d instead of the heavy ball's.
 
     Raises:
         TypeError: If d is not a real number.
-        ValueError: If it is outside of its range.
+        ValueError: If d is outside its range.
     """
     if damping is None:
         return 1 - momentum**2 if nesterov else 1 - momentum
     damping = checked("damping", damping)
-    # (1 − m as users write it may be an ulp below what it is in binary.)
+    # (A user's decimal 1 − m may be an ulp below the result of the subtraction.)
     if damping > 1 or damping < (1 - momentum) * (1 - 1e-12):
         raise ValueError(
             f"Invalid damping: {damping} (it must be from 1 - momentum = {1 - momentum:.6g} to 1)"

@@ -1,12 +1,12 @@
 """The hyperparameters: defaults, bounds, and one check and one error text for every adapter.
 
-INDIAN starts from rest unless told otherwise, as in the authors' PyTorch code. The paper's own
-start, an initial velocity of minus the gradient, is s = 1 (section 5.2.1); its (α, β) = (0.5, 0.1)
-"might be a good default choice" (section 5.2.2). `PAPER` has the three.
+INDIAN starts from rest by default, as in the authors' PyTorch code. The paper's own start, an
+initial velocity of minus the gradient, is s = 1 (section 5.2.1). The paper's (α, β) = (0.5, 0.1)
+"might be a good default choice" (section 5.2.2). `PAPER` has these three values.
 
-The defaults here are the study's (docs/when.md): α = 0.1, with which γ is SGD's learning rate at
-momentum 0.9 (γ/α = lr/(1 − m)), and β = 2, so that αβ = 0.2. Of (0.5, 0.5), (0.1, 3) and (0.1, 2)
-it was the best or nearly so on every problem.
+The defaults here come from the study (docs/when.md). With α = 0.1, γ is SGD's learning rate at
+momentum 0.9 (γ/α = lr/(1 − m)), and β = 2, so that αβ = 0.2. Of (0.5, 0.5), (0.1, 3) and (0.1, 2),
+the last was the best or nearly the best on every problem.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 
 
 class Hyperparameter(NamedTuple):
-    """What is known of a hyperparameter, whatever a framework calls it.
+    """The properties of a hyperparameter, independent of its name in a framework.
 
     Attributes:
-        default: Its default. (None: another one's value, or none.)
-        symbol: What the equations call it.
-        positive: Whether it may not be 0. None may be negative, NaN or infinite.
-        below: What it must be less than.
+        default: The default. None means the value of another hyperparameter, or no value.
+        symbol: The symbol in the equations.
+        positive: Whether 0 is invalid. Negative, NaN and infinite values always are.
+        below: The value must be less than this.
     """
 
     default: Any
@@ -40,11 +40,11 @@ METHODS = {
         "lr": Hyperparameter(0.1, "γ"),
         "alpha": Hyperparameter(0.1, "α"),
         "beta": Hyperparameter(2.0, "β", positive=True),
-        "initial_speed": Hyperparameter(None, "s"),  # None: β, from rest
+        "initial_speed": Hyperparameter(None, "s"),  # None means β, from rest
         "weight_decay": Hyperparameter(0.0, "λ"),
-        "reference_lr": Hyperparameter(None, "c", positive=True),  # None: α and β are constant
+        "reference_lr": Hyperparameter(None, "c", positive=True),  # None: constant α and β
     },
-    # The defaults of its authors. (It always starts from rest.)
+    # The defaults of INNAprop's authors. (INNAprop always starts from rest.)
     "INNAprop": {
         "lr": Hyperparameter(1e-3, "γ"),
         "alpha": Hyperparameter(0.1, "α"),
@@ -55,32 +55,32 @@ METHODS = {
         "reference_lr": Hyperparameter(None, "c", positive=True),
     },
 }
-"""The hyperparameters of each method, by the names that they have in PyTorch."""
+"""The hyperparameters of each method, by their names in PyTorch."""
 OTHER_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
-"""What a framework calls a hyperparameter, where PyTorch's name is another."""
+"""PyTorch's name for each hyperparameter that has another name in some framework."""
 
 LR = METHODS["INDIAN"]["lr"].default
-"""INDIAN's γ where nothing is said."""
+"""INDIAN's default γ."""
 ALPHA = METHODS["INDIAN"]["alpha"].default
-"""INDIAN's α where nothing is said."""
+"""INDIAN's default α."""
 BETA = METHODS["INDIAN"]["beta"].default
-"""INDIAN's β where nothing is said."""
+"""INDIAN's default β."""
 INITIAL_SPEED = METHODS["INDIAN"]["initial_speed"].default
-"""INDIAN's start where nothing is said: None, from rest."""
+"""INDIAN's default initial speed: None, a start from rest."""
 
 PAPER = {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0}
-"""The paper's own numbers: `INDIAN(params, lr, **PAPER)`."""
+"""The paper's own values, for `INDIAN(params, lr, **PAPER)`."""
 
 _BOUNDS = METHODS["INNAprop"] | METHODS["INDIAN"]
 _ANY = Hyperparameter(None, "")
-# What the error texts call an argument, where that is not its name: torch's own wording, which
-# the users of every framework understand.
+# What the error texts call an argument if not by its name. It is torch's own wording, which the
+# users of every framework understand.
 _WORDS = {
     "lr": "learning rate",
     "learning_rate": "learning rate",
     "weight_decay": "weight_decay value",
 }
-# What to say of arguments that users of another optimizer will try.
+# Hints for arguments that users of another optimizer will try.
 _HINTS = {
     "betas": "from_adam takes Adam's betas",
     "beta_1": "from_adam takes Adam's beta_1 and beta_2",
@@ -92,18 +92,18 @@ _LONGEST = 60  # characters of a value in an error text
 
 
 def checked_hyperparameters(**values: Any) -> dict[str, float]:
-    """Return hyperparameters as Python floats, or raise at once if one cannot be used.
+    """Return hyperparameters as Python floats, or raise at once if one is invalid.
 
     Args:
         **values: Any of ``lr``, ``learning_rate``, ``alpha``, ``beta``, ``initial_speed``,
             ``weight_decay``, ``eps``, ``sigma`` and others, each a real number. All must be finite
-            and not negative; ``beta`` must be positive, and ``sigma`` less than 1.
+            and not negative, ``beta`` must be positive, and ``sigma`` must be less than 1.
 
     Returns:
         The same names with the values as floats.
 
     Raises:
-        TypeError: If a value is not a real number (a bool is not taken for one).
+        TypeError: If a value is not a real number (a bool does not count as one).
         ValueError: If a value is NaN, infinite or out of range.
 
     Examples:
@@ -122,21 +122,23 @@ def checked(
 ) -> float:
     """Return a finite real number ≥ 0, or > 0 if ``positive``, as a Python float.
 
-    A float, so that what is worked out with it is worked out in double precision: a NumPy scalar
-    would bring a precision of its own, and a Fraction is nothing that a tensor is multiplied by.
+    The result is a float so that later computations use double precision. A NumPy scalar would use
+    its own precision, and a tensor cannot be multiplied by a Fraction.
 
     Args:
-        name: The argument's name, for the error text.
-        value: What the user gave: any real number, or a NumPy array without dimensions.
-        positive: Whether zero is refused as well. None: as it is for a hyperparameter of this name.
-        below: What the value must be less than. None: likewise, which is infinity for most.
+        name: The argument's name, for the bounds and the error text.
+        value: The user's value, any real number or a 0-dim NumPy array.
+        positive: Whether zero is invalid too. None, the default, means the rule for a
+            hyperparameter of this name.
+        below: The value must be less than this. None, the default, means the bound for a
+            hyperparameter of this name, which is infinity for most.
 
     Returns:
         The value.
 
     Raises:
         TypeError: If the value is not a real number.
-        ValueError: If it is NaN, infinite (as a float) or out of range.
+        ValueError: If the value is NaN, infinite (as a float) or out of range.
 
     Examples:
         >>> checked("lr", 1)
@@ -145,7 +147,7 @@ def checked(
     word = _WORDS.get(name, name)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    # (NumPy takes a time for an integer.)
+    # (NumPy treats a time as an integer.)
     if isinstance(value, np.generic) and not isinstance(value, np.timedelta64):
         value = value.item()
     if isinstance(value, bool | np.timedelta64) or not isinstance(value, numbers.Real):
@@ -159,9 +161,9 @@ def checked(
     below = bounds.below if below is None else below
     try:
         number = float(value)
-    except OverflowError:  # an integer or a Fraction beyond what a float holds
+    except OverflowError:  # an integer or a Fraction too large for a float
         number = math.inf
-    # (A Fraction may be positive and a float zero.)
+    # (A positive Fraction may be zero as a float.)
     if not 0 <= number < below or (positive and number == 0):
         bound = "> 0" if positive else ">= 0"
         bound = f"finite and {bound}" if below == math.inf else f"{bound} and < {below:g}"
@@ -170,7 +172,7 @@ def checked(
 
 
 def checked_start(initial_speed: Any, beta: Any) -> Any:
-    """Return s: what was given, checked, or β for None, which is a start from rest.
+    """Return s: the checked value if one is given, or β for None, a start from rest.
 
     Args:
         initial_speed: s ≥ 0, a real number, or None.
@@ -178,7 +180,7 @@ def checked_start(initial_speed: Any, beta: Any) -> Any:
 
     Raises:
         TypeError: If s is not a real number.
-        ValueError: If it is NaN, infinite or negative.
+        ValueError: If s is NaN, infinite or negative.
 
     Examples:
         >>> checked_start(None, beta=0.1), checked_start(1, beta=0.1)
@@ -188,10 +190,10 @@ def checked_start(initial_speed: Any, beta: Any) -> Any:
 
 
 def refuse_arguments(method: str, names: Iterable[str]) -> None:
-    """Raise if there are arguments that a method has not, and say where they belong.
+    """Raise if there are arguments that a method does not have, with a hint where they belong.
 
     Args:
-        method: What the user called.
+        method: The method that the user called.
         names: The names of the arguments that are left over.
 
     Raises:

@@ -1,24 +1,25 @@
-r"""α and β that follow the learning rate, so that a schedule leaves the momentum alone.
+r"""α and β that follow the learning rate, so that a schedule does not change the momentum.
 
-So does SGD's and Adam's. With a reference learning rate c the step at lr is INDIAN's with
+Schedules of SGD and Adam do not change it either. With a reference learning rate c, the step at lr
+is INDIAN's step with
 
 $$\gamma = \sqrt{c\, lr}, \qquad \alpha\,\sqrt{c/lr}, \qquad \beta\,\sqrt{lr/c}$$
 
 At lr = c these are c, α and β themselves. The momentum 1 − αc and the damping d = αβ are the same
-at every lr, and the step size γ/α is lr/α. On b = w √(c/lr) nothing moves but lr itself:
+at every lr, and the step size γ/α is lr/α. On b = w √(c/lr) no coefficient changes except lr:
 
 $$\theta_{k+1} = \theta_k - lr_k\,(b_k + \beta v_k), \qquad
   b_{k+1} = (1 - \alpha c)\, b_k + c\,(1 - \alpha\beta)\, v_k$$
 
-which says what a step at lr = 0 is, too: θ rests and b goes on, as SGD's momentum does. In the
-paper's variables βw is lr/c times βb, and ‖w‖² is lr/c times ‖b‖².
+This also defines the step at lr = 0: θ stays and b is updated, like SGD's momentum. In the paper's
+variables βw is lr/c times βb, and ‖w‖² is lr/c times ‖b‖².
 
-c = 1, α = 1 − m and β = d/(1 − m) at SGD's own lr are SGD, and c = 1 − m, α = 1 and β = d at
-AdamW's own are the INNAprop of `from_adam`.
+With c = 1, α = 1 − m and β = d/(1 − m), the step at SGD's own lr is SGD's step. With c = 1 − m,
+α = 1 and β = d, the step at AdamW's own lr is that of `from_adam`'s INNAprop.
 
-That is SGD as PyTorch and optax write it. Keras's multiplies a gradient by the lr at which it goes
-into the momentum, once and for all (`as_keras`): its buffer is lr/c times b at a constant lr, and
-keeps what it holds when lr changes.
+This SGD is the form of PyTorch and optax. Keras's SGD multiplies each gradient by its own step's lr
+when it adds the gradient to the momentum (`as_keras`). Its buffer is lr/c times b at a constant lr,
+and keeps its content when lr changes.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from indian_core.linear_step import Coefficients
 
 
 def momentum_units(lr: Any, reference_lr: float | None = None) -> Any:
-    """Return how many times the buffer's βb the paper's βw is: lr/c, or 1 without a reference.
+    """Return the ratio of the paper's βw to the buffer's βb: lr/c, or 1 without a reference.
 
     Args:
-        lr: The learning rate of the next step: a number, or a framework's scalar.
+        lr: The learning rate of the next step, a number or a framework's scalar.
         reference_lr: c, or None.
 
     Examples:
@@ -45,10 +46,10 @@ def momentum_units(lr: Any, reference_lr: float | None = None) -> Any:
 
 
 def is_step(lr: Any, reference_lr: float | None = None) -> Any:
-    """Return whether a step at lr is one: at γ = 0 nothing moves, unless the momentum goes on.
+    """Return whether a step at lr is not a no-op. With a reference, b is updated even at lr = 0.
 
     Args:
-        lr: The learning rate: a number, or a framework's scalar.
+        lr: The learning rate, a number or a framework's scalar.
         reference_lr: c, or None.
 
     Examples:
@@ -59,10 +60,10 @@ def is_step(lr: Any, reference_lr: float | None = None) -> Any:
 
 
 def as_keras(step: Coefficients, lr: Any, reference_lr: float) -> Coefficients:
-    """Return the step whose momentum holds gradients times the lr of their own steps.
+    """Return the step for a momentum that holds gradients times the lr of their own steps.
 
     Args:
-        step: The step of this lr and reference.
+        step: The `Coefficients` of the step at this lr and reference.
         lr: The learning rate.
         reference_lr: c.
 
@@ -80,14 +81,15 @@ def as_keras(step: Coefficients, lr: Any, reference_lr: float) -> Coefficients:
 def dragged(lr: Any, alpha: Any, beta: Any, decay: Any, reference_lr: float | None = None) -> Any:
     """Return how many times θ the weight decay of INNAprop's authors adds to w: (1/β − α) γλ.
 
-    Their decay changes θ, and ψ takes no notice.
+    Their decay changes θ and leaves ψ unchanged.
 
     Args:
-        lr: γ, or the learning rate that has a reference.
+        lr: γ, or lr if there is a reference.
         alpha: α.
         beta: β.
         decay: λ.
-        reference_lr: c, which takes the place of γ where w is b.
+        reference_lr: c, which replaces γ, since the buffer then holds b instead of w. None, the
+            default, means no reference.
 
     Examples:
         >>> dragged(0.5, alpha=1.0, beta=0.5, decay=0.25)
@@ -97,18 +99,18 @@ def dragged(lr: Any, alpha: Any, beta: Any, decay: Any, reference_lr: float | No
 
 
 def referred(group: Mapping[str, Any], reference_lr: float | None) -> tuple[dict[str, Any], float]:
-    """Return the same hyperparameters at another reference, or at none.
+    """Return equivalent hyperparameters for another reference learning rate, or for none.
 
     Args:
-        group: The hyperparameters at this moment, by their names in PyTorch, ``reference_lr`` among
-            them or None.
-        reference_lr: The c that they are to have, or None.
+        group: The present hyperparameters, by their names in PyTorch. ``reference_lr`` may be
+            missing or None.
+        reference_lr: The c of the result, or None.
 
     Returns:
-        The hyperparameters, and how many times the old w the new one is.
+        The hyperparameters, and the ratio of the new w to the old w.
 
     Raises:
-        ValueError: If lr is 0, where α and β have no other form.
+        ValueError: If the reference changes and lr is 0, where α and β have no equivalent.
 
     Examples:
         >>> kept = {"lr": 4.0, "alpha": 0.25, "beta": 2.0, "reference_lr": 1.0}
@@ -125,7 +127,7 @@ def referred(group: Mapping[str, Any], reference_lr: float | None) -> tuple[dict
         raise ValueError(f"Invalid lr: 0 (there is no other form than reference_lr={old})")
     gamma = lr if old is None else math.sqrt(old * lr)
     clock = gamma if reference_lr is None else reference_lr
-    # How the unit of time changes: γ is that of w, c that of b.
+    # The change of the unit of time, which is γ for w and c for b.
     factor = (gamma if old is None else old) / clock
     new_lr = gamma if reference_lr is None else gamma**2 / reference_lr
     new = {"lr": new_lr, "alpha": group["alpha"] * factor, "beta": group["beta"] / factor}

@@ -1,8 +1,8 @@
-"""Whose axes are where: from one framework's names and layouts to another's.
+"""The conversion of parameters from one framework's names and axes to another's.
 
-A table says, for each parameter of the target, which one of the file it is, and how its axes go.
-The caller may write it; `paired` makes it for two models that have the same layers in the same
-order. Shapes alone never decide.
+A table specifies, for each parameter of the target, which parameter of the file it is and how its
+axes are permuted. The caller may write the table, or `paired` makes it for two models that have the
+same layers in the same order. Shapes alone are never used to match parameters.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from indian_core.run_file import Array, Parameter, Run
 
-# Inputs and outputs of a unit, depth, height and width of an image.
+# i and o are a unit's inputs and outputs; d, h and w are an image's depth, height and width.
 ORDERS = {
     "dense kernel": {"keras": "io", "flax": "io", "torch": "oi", "equinox": "oi"},
     "convolution 1d": {"keras": "wio", "flax": "wio", "torch": "oiw", "equinox": "oiw"},
@@ -28,7 +28,7 @@ ORDERS = {
 
 
 class Entry(NamedTuple):
-    """A parameter of a model: its name, its layer, and its kind, one of `ORDERS`."""
+    """A parameter of a model: its name, its layer, and its kind, a key of `ORDERS`."""
 
     name: str
     layer: str
@@ -36,15 +36,15 @@ class Entry(NamedTuple):
 
 
 class Move(NamedTuple):
-    """How a parameter of the file becomes one of the target.
+    """How a parameter of the file becomes a parameter of the target.
 
-    The array is given the shape `split`, its axes are put in the order `axes`, and it gets the
-    target's shape. (A dense kernel behind a flattened image is split into the image's axes.)
+    The array is reshaped to `split`, its axes are put in the order `axes`, and it is reshaped to
+    the target's shape. (A dense kernel after a flattened image is split into the image's axes.)
 
     Attributes:
-        name: Its name in the file.
-        axes: The order of the axes, as in `numpy.transpose`. None: as they are.
-        split: The shape before that. None: its own.
+        name: The parameter's name in the file.
+        axes: The order of the axes, as in `numpy.transpose`. None means an unchanged order.
+        split: The shape before the axes are reordered. None means the array's own shape.
     """
 
     name: str
@@ -56,12 +56,12 @@ Table = Mapping[str, Move]
 
 
 def axes(kind: str, source: str, target: str) -> tuple[int, ...] | None:
-    """Return the order in which the source's axes are the target's, or None if it is the same.
+    """Return the order of the source's axes that gives the target's, or None if it is the same.
 
     Args:
-        kind: One of `ORDERS`.
+        kind: A key of `ORDERS`.
         source: "keras", "flax", "torch" or "equinox".
-        target: Likewise.
+        target: "keras", "flax", "torch" or "equinox".
 
     Raises:
         ValueError: If there is no such kind or framework.
@@ -84,16 +84,16 @@ def axes(kind: str, source: str, target: str) -> tuple[int, ...] | None:
 def paired(
     source: Sequence[Entry], target: Sequence[Entry], source_layout: str, target_layout: str
 ) -> dict[str, Move]:
-    """Return the table for two models of the same layers in the same order.
+    """Return the table for two models that have the same layers in the same order.
 
     Args:
-        source: The parameters of the model that the file is of.
-        target: Those of the model that is to go on.
+        source: The parameters of the model whose run is in the file.
+        target: The parameters of the model that resumes the run.
         source_layout: "keras", "flax", "torch" or "equinox".
-        target_layout: Likewise.
+        target_layout: "keras", "flax", "torch" or "equinox".
 
     Raises:
-        ValueError: If the layers are not the same ones.
+        ValueError: If the layers of the two models differ.
 
     Examples:
         >>> keras = [Entry("dense/kernel", "dense", "dense kernel")]
@@ -117,15 +117,16 @@ def paired(
 
 
 def moved(run: Run, table: Table | None, shapes: Mapping[str, tuple[int, ...]]) -> Run:
-    """Return a run under the target's names and in its layouts.
+    """Return a run with the target's names and layouts.
 
     Args:
         run: The run that a file holds.
-        table: For each parameter of the target, where it is. None: the names are the same.
+        table: The `Move` for each parameter of the target, by name. None means that the names are
+            the same.
         shapes: The target's shapes, by name.
 
     Raises:
-        ValueError: If a parameter is missing on either side, or the shapes do not go together.
+        ValueError: If a parameter is missing on either side, or the shapes do not match.
         TypeError: If an entry of the table is not a `Move`.
     """
     moves = {name: Move(name) for name in shapes} if table is None else table
@@ -169,12 +170,12 @@ def _moved(parameter: Parameter, move: Move, name: str, shape: tuple[int, ...]) 
 
 
 def _long(shape: Sequence[int]) -> list[int]:
-    """Return a shape without the axes of length 1, which Equinox's biases of convolutions have."""
+    """Return a shape without its axes of length 1, which Equinox's convolution biases have."""
     return [length for length in shape if length != 1]
 
 
 def _layers(entries: Sequence[Entry]) -> list[dict[str, str]]:
-    """Return the names of each layer's parameters by their kinds, layer by layer."""
+    """Return, for each layer, the names of its parameters by their kinds."""
     layers: dict[str, dict[str, str]] = {}
     for entry in entries:
         names = layers.setdefault(entry.layer, {})

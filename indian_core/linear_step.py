@@ -6,19 +6,19 @@ $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
 $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k$$
 $$w_0 = (s - \beta)\, v_0$$
 
-exactly, for any sequence of step sizes γ_k. The adapters store w because it keeps its digits
-(ψ is as large as θ and its rounding error enters the velocity multiplied by 1/β), because w does
-not notice when θ is changed from outside, and because it can start at zero, without a copy of θ.
+exactly, for any sequence of step sizes γ_k. The adapters store w for three reasons. It keeps its
+digits, while ψ is as large as θ and its rounding error enters the velocity multiplied by 1/β. It
+does not change when θ is changed from outside. And it can start at zero, without a copy of θ.
 
-One step is a linear map in (θ, w, v), written down in three readings that give the same numbers:
+One step is a linear map in (θ, w, v). It has three forms that give the same numbers:
 
-* `coefficients`: θ from the old w. Two multiply-adds; for frameworks that work in place.
-* `from_new_momentum`: θ from the new w. The order that lets XLA update both buffers in one pass.
-* `as_nesterov_sgd`: one call of SGD with dampening, Nesterov or heavy ball, on a scaled buffer.
-  The order for a fused SGD kernel.
+* `coefficients`: θ from the old w, in two multiply-adds, for frameworks that work in place.
+* `from_new_momentum`: θ from the new w. In this order XLA can update both buffers in one pass.
+* `as_nesterov_sgd`: one call of SGD with dampening, Nesterov or heavy ball, on a scaled buffer,
+  for a fused SGD kernel.
 
-Everything here but `as_nesterov_sgd` is plain arithmetic without branches, so it works alike on
-Python floats, NumPy scalars, traced JAX values and tensors.
+Everything here except `as_nesterov_sgd` is plain arithmetic without branches, so it works on Python
+floats, NumPy scalars, traced JAX values and tensors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any, units: A
         momentum: w, of θ's shape.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        units: What w is kept in: see `momentum_units`.
+        units: The units of `momentum`; see `momentum_units`.
 
     Returns:
         ψ, of θ's shape.
@@ -58,13 +58,13 @@ def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any, units: Any = 
         psi: ψ, of θ's shape.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        units: What w is kept in: see `momentum_units`.
+        units: The units of the result; see `momentum_units`.
 
     Returns:
         w, of θ's shape.
 
     Raises:
-        ValueError: If the units are the number 0: at lr = 0 every w has the same ψ.
+        ValueError: If the units are the float 0, because at lr = 0 every w has the same ψ.
 
     Examples:
         >>> momentum_from_psi(2.0, 3.0, alpha=0.5, beta=0.5)
@@ -76,9 +76,9 @@ def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any, units: Any = 
 
 
 class Coefficients(NamedTuple):
-    """The scalars of one step that reads the old w: `coefficients` makes them.
+    """The scalars of one step that reads the old w: the result of `coefficients`.
 
-    Both lines use w_k: update θ first, or keep the old w.
+    Both lines use w_k, so update θ first or keep the old w.
 
         θ_{k+1} = θ_k + theta_momentum · w_k + theta_gradient · v_k
         w_{k+1} = momentum_momentum · w_k + momentum_gradient · v_k
@@ -107,18 +107,18 @@ def coefficients(
         momentum_momentum = 1 − αγ
         momentum_gradient = γ (1 − αβ) + f (1 − αγ)(s − β)
 
-    The terms in f put w_0 = (s − β) v_0 into the map itself, so that a buffer of zeros is the
-    right start and no step has to branch on a tensor.
+    The terms in f put w_0 = (s − β) v_0 into the map itself. So the buffer can start at zero, and
+    no step has to branch on a tensor.
 
     Args:
         lr: γ ≥ 0, the step size: a number, or a framework's scalar, traced or not.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None: β, a start
-            from rest.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None, the default,
+            means β, a start from rest.
         first: Whether this is the first step, with w = 0: a bool, or a scalar that is 0 or 1.
-        reference_lr: c, which takes the place of γ in the last two: see
-            `indian_core.kept_momentum`. None: γ.
+        reference_lr: c, which replaces γ in the last two scalars; see `indian_core.kept_momentum`.
+            None, the default, means γ.
 
     Returns:
         The four `Coefficients`.
@@ -143,8 +143,8 @@ def rescaled(step: Coefficients, before: Any, after: Any) -> Coefficients:
 
     Args:
         step: The `Coefficients` of a step on w.
-        before: What the buffer holds before the step is this many times w.
-        after: What it holds after the step is this many times the new w.
+        before: The ratio of the buffer to w before the step.
+        after: The ratio of the buffer to the new w after the step.
 
     Returns:
         The `Coefficients` of the step on the buffer.
@@ -162,7 +162,7 @@ def rescaled(step: Coefficients, before: Any, after: Any) -> Coefficients:
 
 
 class NewMomentumCoefficients(NamedTuple):
-    """The scalars of one step that reads the new w: `from_new_momentum` makes them.
+    """The scalars of one step that reads the new w: the result of `from_new_momentum`.
 
     w_{k+1} = momentum_momentum · w_k + momentum_gradient · v_k
     θ_{k+1} = θ_k + theta_momentum · w_{k+1} + theta_gradient · v_k
@@ -175,8 +175,9 @@ class NewMomentumCoefficients(NamedTuple):
 
 
 SMALLEST_DECAY = 2.0**-4
-"""Below this |1 − αγ| the division in `from_new_momentum` costs digits: log2(1/SMALLEST_DECAY)
-bits of the gradient's part of θ's update at the worst. There the adapters use the old w."""
+"""The smallest |1 − αγ| at which the adapters use the new w. There the division in
+`from_new_momentum` costs at most log2(1/SMALLEST_DECAY) bits of the gradient's part of θ's update.
+Below it the division would cost more, and the adapters use the old w."""
 
 
 def from_new_momentum(step: Coefficients) -> NewMomentumCoefficients:
@@ -186,7 +187,7 @@ def from_new_momentum(step: Coefficients) -> NewMomentumCoefficients:
 
         θ_{k+1} = θ_k + (A/C) w_{k+1} + (B − A D/C) v_k
 
-    It needs C = 1 − αγ ≠ 0, and for all its digits |C| ≥ `SMALLEST_DECAY`.
+    It needs C = 1 − αγ ≠ 0, and |C| ≥ `SMALLEST_DECAY` to keep its digits.
 
     Args:
         step: The `Coefficients` of the step.
@@ -212,22 +213,23 @@ def from_new_momentum(step: Coefficients) -> NewMomentumCoefficients:
 
 
 ROUNDING = 2.0**-46
-"""What rounding may leave, relative to γβ, of a difference that is zero at γ = β."""
+"""How much rounding may leave, relative to γβ, of a difference that is zero at γ = β."""
 
-# How far off a scale is set anew where nothing decays: at most 2^8 times as γ moves by a factor e.
+# Where nothing decays, a scale is set anew if its relative error is at least this large, which is
+# at most 2^8 times while γ changes by a factor e.
 _FAR = 2.0**-8
 
 
 class NesterovSGD(NamedTuple):
-    """One step as one call of SGD with dampening: `as_nesterov_sgd` makes it.
+    """One step as one call of SGD with dampening: the result of `as_nesterov_sgd`.
 
-    The kernel holds buffer = scale · w. If `factor` is not 1, multiply the buffer by it first; then
+    The kernel's buffer is scale · w. If `factor` is not 1, first multiply the buffer by it. Then
 
         buffer ← momentum · buffer + (1 − dampening) · v
         θ ← θ − lr · (v + momentum · buffer)    if nesterov
         θ ← θ − lr · buffer                     otherwise
 
-    and the buffer now holds `scale` times the new w.
+    and the buffer then holds `scale` times the new w.
     """
 
     lr: float
@@ -239,18 +241,18 @@ class NesterovSGD(NamedTuple):
 
 
 def heavy_ball(step: Coefficients, scale: float = 1.0) -> NesterovSGD:
-    r"""Return the heavy ball's call, which is the step at γ = β.
+    r"""Return the step as a call of the heavy ball. At γ = β the two are equal.
 
     With A, B, C, D the four of `coefficients` and σ the scale,
 
         lr = −A/(C σ),   momentum = C,   dampening = 1 − σ D
 
-    It leaves out (B − A D/C) v of θ's update: zero at γ = β, and else `from_new_momentum`'s
-    `theta_gradient`.
+    The call omits (B − A D/C) v from θ's update. This factor of v is zero at γ = β. In general it
+    is the `theta_gradient` of `from_new_momentum`.
 
     Args:
         step: The `Coefficients` of the step, as Python floats, with C ≠ 0.
-        scale: σ ≠ 0: the buffer holds σ w, before the step and after it.
+        scale: σ ≠ 0. The buffer holds σ w, before the step and after it.
 
     Returns:
         The call, with ``nesterov=False``.
@@ -275,31 +277,31 @@ def as_nesterov_sgd(
 ) -> NesterovSGD | None:
     r"""Return the step as one SGD call on a buffer that holds ``scale`` times w.
 
-    SGD with dampening has three scalars and INDIAN's step four; the scale of the buffer is the
+    SGD with dampening has three scalars, and INDIAN's step has four. The buffer's scale is the
     fourth. With A, B, C, D the four of `coefficients`, σ the scale before and σ' after the step,
 
         lr = −B + A D/C,   momentum = C σ'/σ,   dampening = 1 − σ' D,   σ'² = −A σ/(lr C²)
 
-    Where lr is not zero σ' has its sign; when lr changes its sign (γ crosses β) the buffer is
-    negated once. Where lr is zero (γ = β) the step is the `heavy_ball`'s, with σ' = σ. At constant
-    γ the scale settles at 1/((1 − αγ)(β − γ)).
+    If lr is not zero, σ' has the sign of lr. When lr changes its sign (γ crosses β), the buffer is
+    negated once. If lr is zero (γ = β), the call is that of `heavy_ball`, with σ' = σ. At constant
+    γ the scale converges to 1/((1 − αγ)(β − γ)).
 
-    Where nothing decays, since 1 − αγ rounds to 1, w must not change either by what rounding makes
-    of thousands of products with numbers near 1: there momentum = 1 and σ' = σ = −A/lr.
+    If 1 − αγ rounds to 1, nothing decays. Then the rounding of thousands of products with numbers
+    near 1 must not change w either, so momentum = 1 and σ' = σ = −A/lr.
 
     Args:
         step: The `Coefficients` of the step, as Python floats.
-        scale: σ ≠ 0: the buffer holds σ w. Use 1.0 for a new buffer.
-        fresh: Whether the buffer is known to be zero, as on a parameter's first step; the scale
-            is then free and no step is out of reach.
-        dtype: What the kernel computes in. It rounds `momentum` to that, and the new scale is the
-            one that the buffer has after the rounded product, or it would part from the buffer a
-            little at each step.
+        scale: σ ≠ 0. The buffer holds σ w. Use 1.0 for a new buffer.
+        fresh: Whether the buffer is known to be zero, as on a parameter's first step. The scale
+            is then free, and every step has a call.
+        dtype: The dtype in which the kernel computes. The kernel rounds `momentum` to it, and the
+            new scale is the one after the product with the rounded `momentum`. Otherwise the scale
+            would drift away from the buffer a little at each step.
 
     Returns:
-        The call, or None where no single call exists or it would lose digits: γ = 0,
-        |1 − αγ| < `SMALLEST_DECAY`, or a slowly moving γ where nothing decays. Do that step as
-        `coefficients` says, on w = buffer/σ.
+        The call, or None if no single call exists or it would lose digits. This is so if γ = 0, if
+        |1 − αγ| < `SMALLEST_DECAY`, or if γ changes slowly while nothing decays. Make such a step
+        with `coefficients`, on w = buffer/σ.
 
     Examples:
         >>> call = as_nesterov_sgd(coefficients(lr=0.1, alpha=0.5, beta=0.1), scale=1.0)
@@ -309,7 +311,7 @@ def as_nesterov_sgd(
     step = Coefficients(*map(float, step))
     a, b, c, d = step
     if fresh:
-        # w = 0: only θ += B v and w = D v are left. A scale of D's sign keeps 1 + σ' D ≥ 1.
+        # w = 0, so only θ += B v and w = D v remain. A scale of D's sign keeps 1 + σ' D ≥ 1.
         scale = math.copysign(1.0, d)
         return NesterovSGD(
             lr=-b / (1 + scale * d),
@@ -322,8 +324,8 @@ def as_nesterov_sgd(
     if a == 0 or abs(c) < SMALLEST_DECAY:
         return None
     lr = -b + a * d / c
-    # lr is a difference of two numbers near γβ; what rounding leaves of it when γ = β is not a
-    # step size but noise, and the scale would follow it to infinity.
+    # lr is a difference of two numbers near γβ. When γ = β, rounding leaves noise instead of a step
+    # size, and the scale would follow it to infinity.
     if abs(lr) <= ROUNDING * abs(b):
         return heavy_ball(step, scale)
     if float(np.asarray(c, dtype)) == 1:
@@ -346,10 +348,10 @@ def as_nesterov_sgd(
 def _without_decay(
     target: float, lr: float, d: float, scale: float, eps: float
 ) -> NesterovSGD | None:
-    """Return the call with momentum 1, at the one scale that it goes with, or None.
+    """Return the call with momentum 1, at the only scale that allows it, or None.
 
-    A scale that is far off is set at once. One that is near is left alone, however often γ moves:
-    each setting rounds the buffer.
+    A scale that is far off is set at once. For a scale that is close the result is None, however
+    often γ changes, because each setting would round the buffer.
     """
     factor = target / scale
     if abs(factor - 1) <= 4 * eps:

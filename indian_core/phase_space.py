@@ -1,8 +1,9 @@
-"""INDIAN in phase space (θ, ψ), letter for letter as the paper states it.
+"""INDIAN in phase space (θ, ψ), exactly as the paper states it.
 
-This is the definition that everything else in this package is held to. It is plain arithmetic:
-floats, `fractions.Fraction` (for exact results) and NumPy arrays all work. The adapters do not
-run this form but the equivalent one of `indian_core.linear_step`, which keeps its digits better.
+This is the definition against which everything else in this package is tested. It is plain
+arithmetic, so floats, `fractions.Fraction` (for exact results) and NumPy arrays all work. The
+adapters run the equivalent form of `indian_core.linear_step` instead, which keeps its digits
+better.
 
 Source: Castera, Bolte, Févotte, Pauwels, *An Inertial Newton Algorithm for Deep Learning*
 (arXiv:1905.12278; JMLR 22(134), 2021), equation (11) and section 5.2.
@@ -18,7 +19,7 @@ def initial_psi(theta: Any, gradient: Any, alpha: Any, beta: Any, initial_speed:
 
     $$\psi_0 = (1 - \alpha\beta)\,\theta_0 - (\beta^2 - s\beta)\, v_0$$
 
-    With s = 1 this is section 5.2 of the paper; with s = β it is a start from rest,
+    With s = 1 this is section 5.2 of the paper. With s = β it is a start from rest,
     ψ_0 = (1 − αβ) θ_0, as in the authors' PyTorch code.
 
     Args:
@@ -55,7 +56,7 @@ def step(theta: Any, psi: Any, gradient: Any, lr: Any, alpha: Any, beta: Any) ->
         beta: β > 0, the Newton damping.
 
     Returns:
-        The pair (θ_{k+1}, ψ_{k+1}). The arguments are left as they are.
+        The pair (θ_{k+1}, ψ_{k+1}). The arguments are not changed.
 
     Examples:
         >>> step(2.0, 1.0, 1.0, lr=0.5, alpha=0.5, beta=1.0)
@@ -66,21 +67,21 @@ def step(theta: Any, psi: Any, gradient: Any, lr: Any, alpha: Any, beta: Any) ->
 
 
 def innaprop_step(theta: Any, psi: Any, u: Any, lr: Any, alpha: Any, beta: Any) -> tuple[Any, Any]:
-    r"""Return (θ_{k+1}, ψ_{k+1}) after one step of INNAprop, as it is published.
+    r"""Return (θ_{k+1}, ψ_{k+1}) after one step of INNAprop in its published form.
 
     $$\psi_{k+1} = (1 - \gamma_k/\beta)\,\psi_k + \gamma_k (1/\beta - \alpha)\,\theta_k$$
 
     $$\theta_{k+1} = \left(1 + \frac{\gamma_k(1 - \alpha\beta)}{\beta - \gamma_k}\right)\theta_k
         - \frac{\gamma_k}{\beta - \gamma_k}\,\psi_{k+1} - \gamma_k\beta\, u_k$$
 
-    In exact arithmetic it is `step` on u in place of the gradient, from rest, ψ_0 = (1 − αβ) θ_0;
-    but it is 0/0 at γ = β, and loses digits near there.
+    In exact arithmetic this is `step` on u instead of the gradient, from rest, ψ_0 = (1 − αβ) θ_0.
+    But it is 0/0 at γ = β, and it loses digits near that point.
 
     Args:
         theta: θ_k, the parameters after weight decay: a number or an array.
         psi: ψ_k, the auxiliary variable, of θ's shape.
         u: u_k, the scaled gradient (`indian_core.rms`), of θ's shape.
-        lr: γ_k > 0, the step size, not β.
+        lr: γ_k > 0, the step size. It must not equal β.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
 

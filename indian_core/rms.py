@@ -5,9 +5,9 @@ INNAprop (Bolte, Boustany, Pauwels, Purica, arXiv:2410.05871) is INDIAN's step o
 $$V_t = \sigma V_{t-1} + (1 - \sigma)\, v_t^2, \qquad
   u_t = \frac{v_t}{\sqrt{V_t/(1 - \sigma^t)} + \varepsilon}, \qquad t = 1, 2, \dots$$
 
-in place of the gradient v_t, from rest. ε stands outside of the root, after the bias correction,
-as in PyTorch's Adam. All of it is plain arithmetic, so it works alike on floats, NumPy arrays and
-the frameworks' scalars and tensors.
+instead of the gradient v_t, from rest. ε is added outside the root, after the bias correction, as
+in PyTorch's Adam. All of it is plain arithmetic, so it works on floats, NumPy arrays and the
+frameworks' scalars and tensors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 LARGE = 2**22
-"""From how many numbers on no cache holds u: where it is read twice, it is evaluated twice."""
+"""From this number of elements on, no cache holds u. If it is read twice, it is evaluated twice."""
 
 
 def second_moment(squares: Any, v: Any, sigma: Any) -> Any:
@@ -25,7 +25,7 @@ def second_moment(squares: Any, v: Any, sigma: Any) -> Any:
 
     Args:
         squares: V_{t−1}, zero before the first step.
-        v: v_t, the gradient; for a complex one give |v_t|, or its two real parts.
+        v: v_t, the gradient. For a complex gradient pass |v_t|, or its two real parts.
         sigma: σ, 0 ≤ σ < 1, the decay of V.
 
     Returns:
@@ -43,9 +43,9 @@ def bias_correction(sigma: Any, t: Any, expm1: Callable[[Any], Any] | None = Non
 
     Args:
         sigma: σ, 0 ≤ σ < 1, the decay of V.
-        t: The number of gradients that V holds, 1 in the first step.
-        expm1: The framework's e^x − 1, for a t in float32, where σ^t leaves few digits of the
-            difference. σ is a Python float then.
+        t: The number of gradients that V holds, which is 1 in the first step.
+        expm1: The framework's e^x − 1, for a t in float32, where 1 − σ^t would lose digits. σ must
+            then be a Python float. None, the default, means 1 − σ^t.
 
     Examples:
         >>> bias_correction(sigma=0.5, t=2)
@@ -61,8 +61,8 @@ def scaled_gradient(v: Any, squares: Any, correction: Any, eps: Any) -> Any:
 
     Args:
         v: v_t, the gradient.
-        squares: V_t, with v_t in it.
-        correction: `bias_correction`; 1 for none.
+        squares: V_t, which includes v_t.
+        correction: The `bias_correction`, or 1 for none.
         eps: ε ≥ 0.
 
     Returns:

@@ -1,18 +1,19 @@
-r"""A run in a file: what a half-trained model and its optimizer need to go on, in any framework.
+r"""A run in a file: what a half-trained model and its optimizer need to resume in any framework.
 
-The file is one of safetensors: θ, the momentum buffer σw and, for INNAprop, V of each parameter, as
-arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME` (complex ones with the two parts along
-a last axis), and under the key `indian-run` of its metadata a JSON object with
+The file is a safetensors file. It holds θ, the momentum buffer σw and, for INNAprop, V of each
+parameter, as arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`. Complex arrays have
+their two parts along an extra last axis. The key `indian-run` of the metadata holds a JSON object
+with
 
 * `version`: 1,
 * `method`: "INDIAN" or "INNAprop",
 * `groups`: the hyperparameters of each parameter group, by their names in PyTorch,
-* `step`: how many steps have been made,
-* `parameters`: for each, in order, its name, group, θ's own dtype, the buffer's scale σ, how many
-  gradients V holds, and whether it has begun.
+* `step`: the number of steps made,
+* `parameters`: for each parameter, in order, its name, its group, θ's own dtype, the buffer's scale
+  σ, the number of gradients that V holds, and whether it has begun.
 
-w is stored rather than the paper's ψ, which loses digits; `psi` of the optimizer that has loaded
-the file gives it. It needs safetensors, the extra `move`.
+The file stores w instead of the paper's ψ, because ψ loses digits. After loading, the optimizer's
+`psi` returns ψ. Reading and writing the file needs safetensors, the extra `move`.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ class Parameter(NamedTuple):
     """One parameter of a run.
 
     Attributes:
-        theta: θ. In float32 where NumPy has not θ's own dtype.
+        theta: θ, in float32 if NumPy does not have θ's own dtype.
         momentum: σw, of θ's shape.
-        scale: σ ≠ 0: 1 where the buffer is w itself.
-        squares: V, of θ's shape, or None for a method without.
-        steps: How many gradients V holds.
+        scale: σ ≠ 0. It is 1 if the buffer is w itself.
+        squares: V, of θ's shape, or None for a method without V.
+        steps: The number of gradients that V holds.
         begun: Whether the parameter has made a step.
-        group: Which of the run's groups it belongs to.
-        dtype: θ's own dtype, by its name, e.g. "bfloat16".
+        group: The index of the parameter's group in the run's groups.
+        dtype: The name of θ's own dtype, e.g. "bfloat16".
     """
 
     theta: Array
@@ -59,7 +60,7 @@ class Parameter(NamedTuple):
 
     @property
     def w(self) -> Array:
-        """The momentum itself, in double precision where σ is not 1."""
+        """The momentum w itself, in double precision if σ is not 1."""
         if self.scale == 1:
             return self.momentum
         wide = np.complex128 if np.iscomplexobj(self.momentum) else np.float64
@@ -67,7 +68,7 @@ class Parameter(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A run: its method, the hyperparameters of its groups, its parameters by name, its step."""
+    """A run: its method, its groups' hyperparameters, its parameters by name, and its step."""
 
     method: str
     groups: tuple[Mapping[str, Any], ...]
@@ -76,14 +77,14 @@ class Run(NamedTuple):
 
 
 def save(path: str | os.PathLike[str], run: Run) -> None:
-    """Write a run to a file: either all of it is there afterwards, or the file as it was before.
+    """Write a run to a file. If this fails, the file is as it was before.
 
     Args:
-        path: Where to.
+        path: The path of the file.
         run: The run.
 
     Raises:
-        ValueError: If the run cannot be: see `checked_run`.
+        ValueError: If the run is invalid; see `checked_run`.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -125,11 +126,11 @@ def load(path: str | os.PathLike[str]) -> Run:
     """Return the run that a file holds.
 
     Args:
-        path: The file.
+        path: The path of the file.
 
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it is damaged, is no run, or is one of a later version.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is damaged, holds no run, or has a later version.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -163,12 +164,12 @@ def load(path: str | os.PathLike[str]) -> Run:
 
 
 def _parameter(row: dict[str, Any], tensors: dict[str, Array]) -> Parameter:
-    """Return the parameter of a row of the header, and take its arrays from the tensors."""
+    """Return the parameter of a row of the header, and remove its arrays from the tensors."""
     name = row.pop("name")
     theta, momentum = tensors.pop(f"theta/{name}"), tensors.pop(f"momentum/{name}")
     squares = tensors.pop(f"squares/{name}", None)
     if row["dtype"].startswith("complex"):
-        # (PyTorch has a V of each part, the others one of the absolute value.)
+        # (PyTorch has a V for each of the two parts, the others one V for the absolute value.)
         if squares is not None and squares.shape == theta.shape:
             squares = _from_pairs(squares)
         theta, momentum = _from_pairs(theta), _from_pairs(momentum)
@@ -176,14 +177,14 @@ def _parameter(row: dict[str, Any], tensors: dict[str, Array]) -> Parameter:
 
 
 def checked_run(run: Run) -> Run:
-    """Return a run, or raise if it cannot be one.
+    """Return a run, or raise if it is invalid.
 
     Args:
         run: The run.
 
     Raises:
-        ValueError: If the method is unknown, a hyperparameter is out of range, or a parameter's
-            arrays do not belong together.
+        ValueError: If the method is unknown, a hyperparameter or number is out of range, or a
+            parameter's arrays do not belong together.
         TypeError: If a hyperparameter is not a number.
     """
     if run.method not in METHODS:
@@ -220,7 +221,7 @@ def checked_run(run: Run) -> Run:
 
 
 def _pairs(array: Array) -> Array:
-    """Return an array of reals: a complex one with its parts along a last axis."""
+    """Return an array of reals. A complex array gets an extra last axis for its two parts."""
     array = np.array(array, order="C")
     return array[..., None].view(array.real.dtype) if np.iscomplexobj(array) else array
 
@@ -238,13 +239,13 @@ def _check_count(what: str, value: Any) -> None:
 
 
 def inspect(path: str | os.PathLike[str]) -> str:
-    """Return what a file holds, in words: a line for the run, each group and each parameter.
+    """Return a description of a file: a line for the run, each group and each parameter.
 
     Args:
-        path: The file.
+        path: The path of the file.
 
     Raises:
-        ValueError: As `load`.
+        ValueError: As in `load`.
     """
     run = load(path)
     lines = [f"{run.method}, step {run.step}"]
@@ -260,7 +261,7 @@ def inspect(path: str | os.PathLike[str]) -> str:
 
 def _safetensors(module: str = "") -> Any:
     try:
-        import safetensors  # noqa: PLC0415 (needed for files alone)
+        import safetensors  # noqa: PLC0415 (needed only for files)
         import safetensors.numpy  # noqa: PLC0415
     except ImportError as error:
         raise ImportError(

@@ -1,7 +1,7 @@
-"""What a run has to be before a model and its optimizer can take it up: the checks of all adapters.
+"""The checks, for all adapters, of whether a model and its optimizer can resume a run.
 
-An adapter says by a `Place` for each parameter what its target holds. Everything is checked here,
-before it changes anything.
+An adapter describes by a `Place` for each parameter what its target holds. Everything is checked
+here before the adapter changes anything.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from indian_core.kept_momentum import referred
 from indian_core.layouts import Table, moved
 from indian_core.run_file import Array, Run
 
-# A hyperparameter may have been kept in float32.
+# The tolerance for hyperparameters, which may have been stored in float32.
 TOLERANCE = 1e-6
-# How the weight decay acts, which is nothing where there is none.
+# The kind of weight decay, which does not matter if there is no weight decay.
 _KINDS_OF_DECAY = ("decoupled_weight_decay", "authors_weight_decay")
-# What an optimizer without groups may have for each parameter all the same: by a mask.
+# What an optimizer without groups may still have for each parameter, by a mask.
 _OF_EACH = ("weight_decay", *_KINDS_OF_DECAY)
 
 
 class Place(NamedTuple):
-    """What a target holds of a parameter.
+    """What a target holds for a parameter.
 
     Attributes:
-        shape: Its shape.
-        dtype: θ's dtype, by its name.
-        momentum: The dtype of w.
-        squares: The dtype of V, or None where there is none.
-        group: Its hyperparameters, by their names in PyTorch, as far as they are known. (``lr`` is
-            the caller's, and not looked at.)
+        shape: The parameter's shape.
+        dtype: The name of θ's dtype.
+        momentum: The name of w's dtype.
+        squares: The name of V's dtype, or None if there is no V.
+        group: The parameter's hyperparameters, by their names in PyTorch, as far as they are known.
+            (``lr`` is up to the caller and is not compared.)
     """
 
     shape: tuple[int, ...]
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """What is one for all parameters of a run: its group, whether it has begun, V's count."""
+    """What all parameters of a run share: the group, whether it has begun, and V's count."""
 
     group: Mapping[str, Any]
     begun: bool
@@ -59,19 +59,20 @@ def received(
     *,
     allow_rounding: bool = False,
 ) -> Run:
-    """Return a run under the target's names and in its layouts, or raise if it cannot go on there.
+    """Return a run with the target's names and layouts, or raise if the target cannot resume it.
 
     Args:
         run: The run.
         method: The target's method.
-        places: For each parameter of the target, by its name, what is there.
-        table: For each parameter of the target, where it is. None: the names are the same.
+        places: The `Place` of each parameter of the target, by name.
+        table: The `Move` for each parameter of the target, by name. None, the default, means that
+            the names are the same.
         allow_rounding: Whether numbers may lose digits.
 
     Raises:
-        ValueError: If the method is another one, the table does not fit, a hyperparameter differs,
-            or numbers would lose digits.
-        TypeError: If the table is none.
+        ValueError: If the methods differ, the table does not fit, a hyperparameter differs, or
+            numbers would lose digits.
+        TypeError: If an entry of the table is not a `Move`.
     """
     if run.method != method:
         raise ValueError(f"Invalid run: it is one of {run.method}, not of {method}")
@@ -91,7 +92,7 @@ def received(
 
 
 def _referred(run: Run, references: Mapping[str, float | None]) -> Run:
-    """Return a run in which α, β and w of each parameter are at the target's reference lr."""
+    """Return a run in which α, β and w of each parameter refer to the target's reference lr."""
     groups, parameters = list(run.groups), dict(run.parameters)
     numbers: dict[Any, tuple[int, float]] = {}
     for name, reference in references.items():
@@ -107,13 +108,13 @@ def _referred(run: Run, references: Mapping[str, float | None]) -> Run:
 
 
 def shared(run: Run) -> Shared:
-    """Return what is one for all parameters, for an optimizer that keeps it once.
+    """Return what all parameters share, for an optimizer that stores it only once.
 
     Args:
-        run: The run, as `received` returns it.
+        run: The run that `received` returned.
 
     Raises:
-        ValueError: If the parameters differ in what such an optimizer cannot tell apart.
+        ValueError: If the parameters differ in something that such an optimizer stores only once.
     """
     parameters = list(run.parameters.items())
     name, first = parameters[0]
@@ -132,7 +133,7 @@ def shared(run: Run) -> Shared:
                 f"{other_name}, and this optimizer has one count for all"
             )
     begun = {p.begun for _, p in parameters}
-    # From rest, a parameter that has not begun is one whose w is 0.
+    # From rest, a parameter that has not begun is the same as one whose w is 0.
     if len(begun) > 1 and group.get("initial_speed") not in (None, group.get("beta")):
         late = next(n for n, p in parameters if not p.begun)
         raise ValueError(
@@ -143,11 +144,11 @@ def shared(run: Run) -> Shared:
 
 
 def is_exact(array: Array, dtype: str) -> bool:
-    """Return whether an array's numbers are numbers of a dtype.
+    """Return whether a dtype can represent an array's numbers exactly.
 
     Args:
         array: The numbers.
-        dtype: Its name: a float's or complex one of NumPy's, or "bfloat16".
+        dtype: The dtype's name: a real or complex floating-point dtype of NumPy, or "bfloat16".
 
     Examples:
         >>> is_exact(np.array([0.5, 1.0]), "bfloat16"), is_exact(np.array([0.1]), "float32")
@@ -171,7 +172,7 @@ def _check_dtype(name: str, what: str, array: Array, dtype: str, allow_rounding:
 
 
 def _check_same(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raise if a hyperparameter that both sides know is not the same."""
+    """Raise if a hyperparameter that both sides have differs."""
     decays = [group["weight_decay"] for group in (there, here) if "weight_decay" in group]
     for key in there.keys() & here.keys():
         if key == "lr" or (key in _KINDS_OF_DECAY and not any(decays)):

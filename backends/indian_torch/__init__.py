@@ -1,4 +1,4 @@
-"""INDIAN (INNA) and INNAprop as native optimizers of PyTorch, and what goes with them."""
+"""INDIAN (INNA) and INNAprop as native optimizers of PyTorch, with tools for using them."""
 
 try:
     import torch as _torch  # noqa: F401

@@ -1,6 +1,6 @@
-r"""PyTorch's private names, in one place, each with what is done where a release has it no longer.
+r"""PyTorch's private names in one place, each with a fallback for releases without it.
 
-Seen in PyTorch 2.7 to 2.14. Look them up as attributes of this module.
+They were seen in PyTorch 2.7 to 2.14. Look them up as attributes of this module.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ def _with_grad_if_differentiable(step: Callable[..., Any]) -> Callable[..., Any]
     return wrapped
 
 
-# What is plain memory. (PyTorch's own list has DTensor too, once torch.distributed.tensor has been
-# imported, and the fused kernel does not know that.)
+# The types of plain tensors. (PyTorch's own list also has DTensor once torch.distributed.tensor has
+# been imported, but the fused kernel does not support DTensor.)
 native_types = frozenset((Tensor, torch.nn.Parameter))
-# Which implementation PyTorch's own optimizers choose for these parameters.
+# The implementation that PyTorch's own optimizers choose for these parameters.
 default_to_fused_or_foreach: Callable[..., tuple[bool, bool]] = getattr(
     _optimizer, "_default_to_fused_or_foreach", _foreach_by_default
 )
-# What PyTorch says where ``fused=True`` is asked for in vain.
+# PyTorch's error for parameters that ``fused=True`` does not support.
 device_dtype_check_for_fused: Callable[..., None] = getattr(
     _optimizer, "_device_dtype_check_for_fused", _check_for_fused
 )
-# The decorator of `step`, which knows ``differentiable``, and keeps torch.compile out of hooks.
+# The decorator of `step`, which handles ``differentiable`` and keeps torch.compile out of hooks.
 use_grad_for_differentiable: Callable[[Any], Any] = getattr(
     _optimizer, "_use_grad_for_differentiable", _with_grad_if_differentiable
 )
@@ -53,16 +53,16 @@ try:
 except ImportError:
 
     class FakeTensor(Tensor):  # type: ignore[no-redef]
-        """No tensor is one."""
+        """A stand-in: no tensor is an instance of it."""
 
 
-# Without one of these, steps are the for-loop's.
+# If one of these is missing, the for-loop makes all steps.
 _FOREACH = ("add", "add_", "addcdiv_", "addcmul_", "copy_", "div", "mul", "mul_", "sqrt", "sub_")
 has_foreach = all(hasattr(torch, f"_foreach_{name}") for name in _FOREACH)
 
 
 def values(sparse: Tensor) -> Tensor:
-    """Return the memory that a sparse tensor, coalesced or not, keeps its numbers in."""
+    """Return the memory in which a sparse tensor, coalesced or not, keeps its numbers."""
     if hasattr(sparse, "_values"):
         return sparse._values()
     return sparse.coalesce().values()
@@ -80,27 +80,27 @@ def check_capture(optimizer: Any) -> None:
 
 
 def fused_sgd(*lists: list[Tensor], **scalars: Any) -> None:
-    """Call the fused kernel. Without it this is an AttributeError, which its user awaits."""
+    """Call the fused SGD kernel. The caller handles the AttributeError if the kernel is missing."""
     torch._fused_sgd_(*lists, **scalars)
 
 
 def fused_adamw(*lists: list[Tensor], **scalars: Any) -> None:
-    """Call the fused kernel of AdamW, likewise."""
+    """Call the fused AdamW kernel. The caller handles the AttributeError if it is missing."""
     torch._fused_adamw_(*lists, **scalars)
 
 
 def is_zero_tensor(tensor: Tensor) -> bool:
-    """Return whether a tensor is one of autograd's zeros without memory."""
+    """Return whether a tensor is one of autograd's zero tensors without memory."""
     check = getattr(tensor, "_is_zerotensor", None)
     return check is not None and bool(check())
 
 
 def likeness(tensors: list[Tensor]) -> Callable[..., bool] | None:
-    """Return a check that other tensors are like these in all but their numbers.
+    """Return a check that other tensors equal these in everything but their numbers.
 
-    That is, in type, sizes, strides, dtype, device and dispatch keys (lazy negation, …). It is
-    torch.compile's own, in C++: a fifth of the time that Python needs for the questions. Without
-    it (None) they are asked anew at each step.
+    It compares type, sizes, strides, dtype, device and dispatch keys (lazy negation, …). It is
+    torch.compile's own check, in C++, and takes a fifth of the time that Python needs. The result
+    is None if there is no such check; then the tensors are examined anew at each step.
     """
     guards = getattr(getattr(torch._C, "_dynamo", None), "guards", None)
     try:

@@ -1,4 +1,4 @@
-r"""What the methods of the family share: groups, states, the step, ψ, and loading."""
+r"""What INDIAN and INNAprop share: parameter groups, states, the step, ψ, and loading."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ _NO_STATE: StateDict = {}
 
 
 class InertialOptimizer(Optimizer):
-    """A linear step of θ and the momentum w, on the gradient or on what a method makes of it.
+    """A linear step of θ and the momentum w, on the gradient or on the scaled gradient.
 
     Attributes:
-        fields: What a parameter group holds.
-        buffers: The tensors of a parameter's state, of its shape: ``momentum_buffer``, which is w
-            times ``scale``, and ``exp_avg_sq`` where the gradient is scaled.
-        numbers: The numbers of a state, each 0 before the first step.
+        fields: The fields of a parameter group.
+        buffers: The names of the tensors in a parameter's state, which have its shape:
+            ``momentum_buffer``, which is w times ``scale``, and ``exp_avg_sq`` if the method scales
+            the gradient.
+        numbers: The names of the numbers in a state. Each number is 0 before the first step.
     """
 
     fields: ClassVar[Fields]
@@ -52,19 +53,19 @@ class InertialOptimizer(Optimizer):
     def _translated(
         cls, params: ParamsT, translate: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> Self:
-        """Return an optimizer whose groups are those of another method, translated."""
+        """Return an optimizer whose groups are translated from those of another method."""
         groups: Any = params
-        if not isinstance(params, Tensor):  # which torch has its own words for
+        if not isinstance(params, Tensor):  # torch raises its own error for a tensor
             groups = [translate(dict(each)) if isinstance(each, dict) else each for each in params]
         return cls(groups, **translate({}))
 
     @property
     def state_keys(self) -> set[str]:
-        """Return what the state of a parameter holds once it has been made."""
+        """Return the keys of a parameter's state once the state has been made."""
         return {*self.buffers, *self.numbers}
 
     def _forget(self) -> None:
-        """Begin anew with what is known of the last step, which is not part of what is pickled."""
+        """Reset what is remembered of the last step, which is not pickled."""
         self._readers: dict[int, StepReader] = defaultdict(
             functools.partial(StepReader, self.fields)
         )
@@ -73,7 +74,7 @@ class InertialOptimizer(Optimizer):
         self._columns = list(map(operator.itemgetter, self._column_names()))
 
     def _column_names(self) -> list[str]:
-        """Return the names of a state in the order of `Part`'s lists."""
+        """Return the keys of a state in the order of `Part`'s lists."""
         return [name for pair in zip(self.buffers, self.numbers, strict=True) for name in pair]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -90,8 +91,8 @@ class InertialOptimizer(Optimizer):
             param_group: A dict with "params" and any arguments of the constructor.
 
         Raises:
-            ValueError: As in the constructor, and as `torch.optim.Optimizer.add_param_group` does.
-            TypeError: Likewise.
+            ValueError: As in the constructor and `torch.optim.Optimizer.add_param_group`.
+            TypeError: As in the constructor and `torch.optim.Optimizer.add_param_group`.
         """
         if isinstance(param_group, dict):
             checked = self.fields.checked(self.defaults | param_group)
@@ -99,23 +100,24 @@ class InertialOptimizer(Optimizer):
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: StateDict) -> None:
-        """Load what `state_dict` returned, of whichever implementation.
+        """Load a state dict that `state_dict` returned, with any of the implementations.
 
-        The tensors are copied. The momentum keeps its dtype.
+        The tensors are copied. The momentum keeps its dtype. If an error is raised, nothing has
+        been changed.
 
         Args:
-            state_dict: A state dict of the same method, of as many parameters of the same shapes.
+            state_dict: A state dict of the same method, with the same number of parameters and the
+                same shapes.
 
         Raises:
             ValueError: If anything is missing, superfluous, of another shape or out of its range.
-                Nothing has been changed then.
-            TypeError: If a hyperparameter is not a number; likewise.
-            RuntimeError: If two options exclude each other; likewise.
+            TypeError: If a hyperparameter is not a number.
+            RuntimeError: If two options exclude each other.
         """
         check_structure(state_dict)
         loaded: list[StateDict] = []
 
-        # Hooks, so that the user's own come before the check, and after all is loaded.
+        # As hooks: the user's own hooks run before the check, and after the state is restored.
         def check(_: Optimizer, final_state_dict: StateDict) -> None:
             check_state_dict(self, final_state_dict)
             loaded.append(final_state_dict)
@@ -133,9 +135,9 @@ class InertialOptimizer(Optimizer):
     def _init_group(
         self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], *columns: list[Any]
     ) -> None:
-        """Fill the lists with what a compiled step works on, making what is missing.
+        """Fill the lists with what a compiled step works on, and make missing states.
 
-        torch.compile calls this by its name, outside of the graph.
+        torch.compile calls this method by its name, outside the graph.
         """
         with_grad = [param for param in group["params"] if param.grad is not None]
         self._make_states(group, with_grad, on_device=True)
@@ -145,9 +147,10 @@ class InertialOptimizer(Optimizer):
             column += [self.state[param][name] for param in with_grad]
 
     def _make_states(self, group: dict[str, Any], params: list[Tensor], on_device: bool) -> None:
-        """Make the missing states, and their numbers what the implementation needs.
+        """Make the missing states, and convert the states' numbers to the form a step needs.
 
-        Those are floats, or tensors if the host is not to know them.
+        The numbers become tensors if the host must not read them (`on_device`), and floats
+        otherwise.
         """
         for param in params:
             state = self.state[param]
@@ -164,7 +167,7 @@ class InertialOptimizer(Optimizer):
                     state[name] = place(state[name], state["momentum_buffer"], on_device)
 
     def _part(self, number: int, group: dict[str, Any]) -> Part:
-        """Return a group's part of a step, or raise. Nothing is changed."""
+        """Return a group's part of a step, or raise. This changes nothing."""
         if torch.compiler.is_compiling():
             params: list[Tensor] = []
             grads: list[Any] = []
@@ -174,7 +177,7 @@ class InertialOptimizer(Optimizer):
             part.check(examine)
             return part
         step = self._readers[number](group)
-        # Comprehensions: with a thousand small tensors, what Python does here is half of a step.
+        # Comprehensions: with a thousand small tensors, this Python code is half of a step's time.
         params = group["params"]
         grads = [param.grad for param in params]
         if NoneType in set(map(type, grads)):
@@ -183,7 +186,7 @@ class InertialOptimizer(Optimizer):
         states = list(map(self.state.get, params, itertools.repeat(_NO_STATE)))
         try:
             columns = [list(map(column, states)) for column in self._columns]
-        except KeyError:  # Some have to be made.
+        except KeyError:  # Some states have to be made.
             columns = [[state.get(name) for state in states] for name in self._column_names()]
             for param in params if step.fused else ():
                 _private.device_dtype_check_for_fused(param)
@@ -198,19 +201,19 @@ class InertialOptimizer(Optimizer):
         """Make one step.
 
         Args:
-            closure: Evaluates the model again and returns the loss.
+            closure: A function that evaluates the model again and returns the loss.
 
         Returns:
-            What the closure returned, or None.
+            The return value of the closure, or None.
 
         Raises:
-            ValueError: If a hyperparameter in a parameter group is out of its range by now, or a
-                parameter was given another shape than its momentum or gradient has. No parameter
-                of any group has moved then, nor has any state changed.
-            TypeError: If a hyperparameter is not a number; likewise.
-            RuntimeError: If ``fused=True`` and a parameter is of a kind that no fused kernel
-                takes, or a gradient is sparse and the weight decay is not decoupled, or the
-                gradient is scaled; likewise.
+            ValueError: If a hyperparameter in a parameter group is now out of its range, or a
+                parameter now has another shape than its momentum or gradient. As with the other
+                errors, no parameter of any group has moved and no state has changed.
+            TypeError: If a hyperparameter is not a number.
+            RuntimeError: If ``fused=True`` and no fused kernel supports a parameter's kind, or if a
+                gradient is sparse and the weight decay is not decoupled or the method scales the
+                gradient.
         """
         _private.check_capture(self)
         loss = None
@@ -218,7 +221,7 @@ class InertialOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         parts = [self._part(number, group) for number, group in enumerate(self.param_groups)]
-        # Nothing is refused from here on.
+        # No error is raised from here on.
         if not torch.compiler.is_compiling():
             for number, group in enumerate(self.param_groups):
                 kinds = set(map(type, parts[number].scales))
@@ -233,7 +236,7 @@ class InertialOptimizer(Optimizer):
 
     @torch.no_grad()
     def psi(self, param: Tensor) -> Tensor:
-        r"""Return the paper's auxiliary variable, ψ = (1 − αβ) θ + β w, of a parameter.
+        r"""Return the paper's auxiliary variable ψ = (1 − αβ) θ + β w for a parameter.
 
         Before the first step w is 0.
 
@@ -274,15 +277,15 @@ class InertialOptimizer(Optimizer):
 
     @torch.no_grad()
     def set_psi(self, param: Tensor, psi: Tensor) -> None:
-        r"""Set w = (ψ − (1 − αβ) θ)/β of a parameter; its next step is an ordinary one.
+        r"""Set w = (ψ − (1 − αβ) θ)/β for a parameter. Its next step is then not a first step.
 
         Args:
             param: A parameter of this optimizer.
-            psi: The paper's ψ at the parameter's present value, of its shape.
+            psi: The paper's ψ for the parameter's present value, of the parameter's shape.
 
         Raises:
-            ValueError: If the optimizer has no such parameter, or it can have no such ψ. Nothing
-                has been changed then.
+            ValueError: If the optimizer has no such parameter, or ψ is invalid for it. In either
+                case nothing has been changed.
             TypeError: If ψ is not a tensor.
 
         Examples:
@@ -309,7 +312,7 @@ class InertialOptimizer(Optimizer):
                 float(units_of(group)),
             )
         )
-        # A tensor stays the one that a CUDA graph may know.
+        # In place: a captured CUDA graph may hold the tensor.
         state["scale"] = scale.fill_(1.0) if isinstance(scale, Tensor) else 1.0
 
     def _group_of(self, param: Tensor) -> dict[str, Any]:
@@ -320,7 +323,7 @@ class InertialOptimizer(Optimizer):
 
 
 def check_psi(psi: Any, param: Tensor) -> None:
-    """Raise unless ψ is a tensor that can be one of this parameter."""
+    """Raise unless ψ is a tensor that is valid for this parameter."""
     if not isinstance(psi, Tensor):
         raise TypeError(f"psi should be a Tensor, not {type(psi).__name__}")
     if psi.shape != param.shape:

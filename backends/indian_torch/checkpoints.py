@@ -1,7 +1,7 @@
-r"""What `load_state_dict` does on top of torch's: refuse first, and keep every digit.
+r"""What `load_state_dict` adds to torch's own: it checks first, and keeps every digit.
 
-`torch.optim.Optimizer.load_state_dict` takes any state, and casts it to the parameter's dtype: the
-float32 momentum of a 16-bit parameter would come back in 16 bits.
+`torch.optim.Optimizer.load_state_dict` accepts any state and casts it to the parameter's dtype. The
+float32 momentum of a 16-bit parameter would then have 16 bits.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _SMALLEST, _LARGEST = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32
 
 
 def check_state_dict(optimizer: InertialOptimizer, state_dict: StateDict) -> None:
-    """Raise, as `load_state_dict` says, unless this is a state dict of such an optimizer."""
+    """Raise the errors of `load_state_dict` unless this is a state dict of such an optimizer."""
     check_structure(state_dict)
     saved_groups = state_dict["param_groups"]
     sizes = [len(group["params"]) for group in optimizer.param_groups]
     saved_sizes = [len(group["params"]) for group in saved_groups]
     if sizes != saved_sizes:
-        return  # torch has its own words for that, and says them before it changes anything
+        return  # torch raises its own error for this, before it changes anything
     for group in saved_groups:
         optimizer.fields.checked(optimizer.fields.options | group)
 
@@ -46,7 +46,7 @@ def check_state_dict(optimizer: InertialOptimizer, state_dict: StateDict) -> Non
 
 
 def check_structure(state_dict: Any) -> None:
-    """Raise unless this is of the form that every torch optimizer's state dict has."""
+    """Raise unless this has the form of a torch optimizer's state dict."""
     _expect("state dict", state_dict, Mapping, TypeError)
     for key, kind in (("state", Mapping), ("param_groups", (list, tuple))):
         if key not in state_dict:
@@ -79,7 +79,7 @@ def _check_state(
             "load it with indian_torch.load_authors_state_dict"
         )
     if state.keys().isdisjoint(keys):
-        return  # It has not begun; what is there is the user's.
+        return  # The parameter has made no step. What is in its state belongs to the user.
     if not state.keys() >= keys:
         raise ValueError(f"{where}: expected {sorted(keys)}, got {sorted(map(str, state))}")
     for name in optimizer.buffers:
@@ -98,7 +98,7 @@ def _check_state(
 
 
 def check_buffer(where: str, name: str, buffer: Any, param: Tensor) -> None:
-    """Raise unless this can be the buffer of that name of a parameter."""
+    """Raise unless this is valid as the buffer of that name for a parameter."""
     if not isinstance(buffer, Tensor) or buffer.shape != param.shape:
         got = tuple(buffer.shape) if isinstance(buffer, Tensor) else type(buffer).__name__
         raise ValueError(f"{where}: {name} should be {tuple(param.shape)}, but is {got}")
@@ -121,7 +121,7 @@ def check_buffer(where: str, name: str, buffer: Any, param: Tensor) -> None:
 
 
 def check_number(where: str, name: str, value: Any) -> None:
-    """Raise unless this can be the number of that name of a state."""
+    """Raise unless this is valid as the number of that name in a state."""
     is_number = isinstance(value, (int, float))
     if isinstance(value, Tensor):
         is_dense = value.layout == torch.strided
@@ -131,7 +131,7 @@ def check_number(where: str, name: str, value: Any) -> None:
     if name == "step":
         if not (is_number and 0 <= value <= _LARGEST and value == int(value)):
             raise ValueError(f"{where}: step should be a whole number >= 0, but is {value!r}")
-    # The scale is about 1/|β − γ| or less: outside of this range w could not be held in float32.
+    # The scale is about 1/|β − γ| or less. Outside this range float32 could not hold w.
     elif not (is_number and (value == 0 or _SMALLEST <= abs(value) <= _LARGEST)):
         raise ValueError(
             f"{where}: scale should be a finite number, 0 or between {_SMALLEST:.2g} and "
@@ -147,10 +147,10 @@ def _any(tensor: Tensor) -> bool:
 
 @torch.no_grad()
 def restore_state(optimizer: InertialOptimizer, state_dict: StateDict) -> None:
-    """Copy the state of a checked state dict into the optimizer once more, in its own dtype.
+    """Copy the state of a checked state dict into the optimizer again, in the state's own dtype.
 
-    The copies also keep the optimizer's steps out of the tensors that the user loaded. The
-    hyperparameters become floats. What a user keeps in a state is left as torch loaded it.
+    Because of the copies, the optimizer's steps do not change the tensors that the user loaded. The
+    hyperparameters become floats. Entries that a user keeps in a state stay as torch loaded them.
     """
     for group in optimizer.param_groups:
         group.update(optimizer.fields.checked(group))
@@ -170,7 +170,7 @@ def restore_state(optimizer: InertialOptimizer, state_dict: StateDict) -> None:
                 value = value.detach().to(param.device, torch.float32, copy=True).reshape(())
             state[name] = value if isinstance(value, Tensor) else float(value)
         scale = state["scale"]
-        # On a device it is 0 or 1.
+        # A scale on a device must be 0 or 1.
         if isinstance(scale, Tensor) and not is_unreadable(scale) and scale not in (0, 1):
             state["momentum_buffer"].div_(float(saved["scale"]))
             scale.fill_(1.0)
@@ -179,7 +179,7 @@ def restore_state(optimizer: InertialOptimizer, state_dict: StateDict) -> None:
 def _numbered(
     optimizer: InertialOptimizer, saved_groups: list[StateDict]
 ) -> Iterator[tuple[Any, Tensor]]:
-    """Pair what the state dict calls each parameter with the parameter."""
+    """Pair the state dict's key of each parameter with the parameter."""
     numbers = chain.from_iterable(group["params"] for group in saved_groups)
     params = chain.from_iterable(group["params"] for group in optimizer.param_groups)
     return zip(numbers, params, strict=True)

@@ -1,8 +1,8 @@
 r"""The curvature of a loss in PyTorch, and the step size that follows from it.
 
-The loss is evaluated once; ∇J stays in its graph, and each product ∇²J(θ) v is one more backward
-pass, of ⟨∇J, v⟩. Attention is evaluated by its plain formula, whose kernel has second derivatives.
-Where another operation has none, ∇²J(θ) v is a difference of two gradients.
+The loss is evaluated once. ∇J keeps its graph, and each product ∇²J(θ) v is one more backward pass,
+of ⟨∇J, v⟩. Attention uses its plain formula, whose kernel has second derivatives. Where another
+operation has no second derivative, ∇²J(θ) v is a difference of two gradients.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ _INDEPENDENT = (
     "Invalid loss: it does not depend on the params as far as autograd can see (which "
     "checkpoint(..., use_reentrant=True) hides from it; use_reentrant=False does not)"
 )
-# In the errors of operations whose derivative has none, and of compiled functions.
+# Words in the errors of operations without a second derivative, and of compiled functions.
 _NO_SECOND_DERIVATIVE = ("is not implemented", "not differentiable", "double backward")
 
 
 def largest_curvature(loss_fn: Callable[[], Tensor], params: ParamsT) -> float:
     """Return the largest eigenvalue of the Hessian of a loss.
 
-    See `suggest_lr` for the arguments, what is left untouched, and the errors.
+    See `suggest_lr` for the arguments, for what is left unchanged, and for the errors.
 
     Returns:
-        The algebraically largest eigenvalue; negative if the loss curves down in all directions.
+        The algebraically largest eigenvalue. It is negative if the loss curves down in all
+        directions.
 
     Examples:
         >>> import torch
@@ -70,36 +71,35 @@ def suggest_lr(
     $$\gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
-    with γ_max of `indian_core.tuning.max_lr`. Give it a loss over as many samples as fit, in
-    the mode that you train in; docs/tuning.md says what to expect: its suggestions were best at
-    α = β = 0.5. It speaks of the loss's own curvature, which INNAprop's scaled gradient does not
-    follow. It costs some thirty gradients and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's
-    size in double precision.
+    with γ_max of `indian_core.tuning.max_lr`. Evaluate the loss over as many samples as fit, in the
+    mode that you train in. docs/tuning.md describes what to expect; the suggestions were best at
+    α = β = 0.5. The suggestion uses the loss's own curvature, so it does not apply to INNAprop's
+    scaled gradient. It costs about thirty gradients and `indian_core.tuning.LANCZOS_VECTORS`
+    vectors of θ's size in double precision.
 
     The parameters, their gradients and torch's random number generators (of the CPU and of the
-    parameters' devices) are left as they are. What ``loss_fn`` itself changes is not ours: a
-    BatchNorm layer in training mode updates its running statistics with each of the two
-    evaluations.
+    parameters' devices) are left unchanged. Other changes by ``loss_fn`` remain: for example, a
+    BatchNorm layer in training mode updates its running statistics in each of the two evaluations.
 
     Args:
-        loss_fn: Evaluates the loss, a scalar tensor, at the parameters' current values. It must
-            not call ``backward()``.
-        params: θ, such as ``model.parameters()``, or named parameters or parameter groups. Those
-            that do not require gradients are left out.
+        loss_fn: A function that returns the loss, a scalar tensor, at the parameters' current
+            values. It must not call ``backward()``.
+        params: θ, such as ``model.parameters()``, or named parameters or parameter groups.
+            Parameters that do not require gradients are ignored.
         alpha: α ≥ 0, the viscous damping of the run.
         beta: β > 0, the Newton damping of the run.
-        safety: The part of the stability limit to suggest, > 0.
+        safety: The fraction of the stability limit to suggest, > 0.
 
     Returns:
-        The suggestion with the curvature and the limit that it comes from; ``print`` it. If the
-        loss is nearly flat, or not smooth on the scale of a step, it holds warnings, which are
+        The suggestion, with the curvature and the limit behind it; ``print`` shows all of it. If
+        the loss is nearly flat, or not smooth on the scale of a step, it holds warnings, which are
         also raised as UserWarning.
 
     Raises:
-        TypeError: If the loss is not a tensor or the parameters are not tensors.
-        ValueError: If there are no parameters, the loss is not a real scalar, is NaN or infinite,
-            or does not depend on the parameters; or if nothing limits the step (α = 0 and no
-            positive curvature).
+        TypeError: If the loss is not a tensor, or the parameters are not tensors.
+        ValueError: If there are no parameters; if the loss is not a real scalar, is NaN or
+            infinite, or does not depend on the parameters; or if nothing limits the step (α = 0
+            and no positive curvature).
         ImportError: If SciPy is missing: `pip install scipy`.
         RuntimeError: If the loss goes through ``checkpoint(..., use_reentrant=True)``.
 
@@ -125,9 +125,9 @@ def suggest_lr(
 
 
 class _Derivatives:
-    """The gradient of a loss at the parameters' current values, and its Hessian's products.
+    """The gradient of a loss at the parameters' current values, and products with its Hessian.
 
-    Where an operation has no second derivative in PyTorch, a product is a difference of gradients.
+    If an operation has no second derivative in PyTorch, a product is a difference of gradients.
     """
 
     def __init__(self, loss_fn: Callable[[], Tensor], params: list[Tensor]) -> None:
@@ -155,7 +155,7 @@ class _Derivatives:
         return central_difference(self.gradient_at, vector, size, eps)
 
     def gradient_at(self, displacement: Array) -> Array:
-        """Return the gradient at θ + displacement, NaN where the loss has left its domain."""
+        """Return the gradient at θ + displacement, or NaN if the loss is not finite there."""
         with _displaced(self._params, displacement):
             loss = self._loss()
             if not torch.isfinite(loss):
@@ -164,13 +164,13 @@ class _Derivatives:
 
     def _loss(self) -> Tensor:
         cuda = sorted({param.device.index for param in self._params if param.is_cuda})
-        # Autocast would take the weights that it cast at another point.
+        # Autocast would reuse the weights that it cast at another point.
         torch.clear_autocast_cache()
         with (
             torch.enable_grad(),
-            # Dropout is the same in each evaluation.
+            # Dropout must be the same in each evaluation.
             torch.random.fork_rng(devices=cuda, device_type="cuda"),
-            # The other kernels of attention have no second derivative.
+            # The other attention kernels have no second derivative.
             sdpa_kernel(SDPBackend.MATH),
         ):
             loss = self._loss_fn()
@@ -218,10 +218,10 @@ class _Derivatives:
 
 
 def _ends_in_an_error(gradients: Iterable[Tensor]) -> bool:
-    """Return whether an operation's backward can be run once only (`once_differentiable`).
+    """Return whether the backward of an operation can run only once (`once_differentiable`).
 
-    Autograd puts a node there that raises; but it leads to no parameter, so autograd.grad would
-    leave it out, and take the derivative for zero.
+    Autograd puts a node there that raises. But the node leads to no parameter, so autograd.grad
+    would skip it and treat the derivative as zero.
     """
     seen: set[Any] = set()
     nodes: list[Any] = [gradient.grad_fn for gradient in gradients]
@@ -245,7 +245,7 @@ def _trainable(params: Iterable[Any]) -> list[Tensor]:
 
 
 def _tensors(params: Iterable[Any]) -> Iterator[Tensor]:
-    """Yield the tensors of what an optimizer takes: named parameters and groups as well."""
+    """Yield the tensors of an optimizer's params, including named parameters and groups."""
     for param in params:
         if isinstance(param, dict) and "params" in param:
             inner = param["params"]
@@ -272,7 +272,8 @@ def _size(params: list[Tensor]) -> int:
 
 def _flat(tensors: Iterable[Tensor]) -> Array:
     """Return tensors as one vector."""
-    # PyTorch has zeros without storage, where NumPy would see what lies in memory: copies have it.
+    # PyTorch has zero tensors without storage, for which NumPy would read unrelated memory. A copy
+    # has storage.
     dense = (t.to_dense() for t in tensors)
     wide = (t.to(torch.complex128 if t.is_complex() else torch.float64, copy=True) for t in dense)
     return join(t.numpy(force=True) for t in wide)
@@ -289,7 +290,7 @@ def _like(params: list[Tensor], vector: Array) -> list[Tensor]:
 
 @contextmanager
 def _untouched(params: list[Tensor]) -> Iterator[None]:
-    """Leave `.grad` as it is, whatever happens."""
+    """Set `.grad` to None, and restore it at the end, even after an error."""
     gradients = [param.grad for param in params]
     try:
         for param in params:
@@ -302,7 +303,7 @@ def _untouched(params: list[Tensor]) -> Iterator[None]:
 
 @contextmanager
 def _displaced(params: list[Tensor], displacement: Array) -> Iterator[None]:
-    """Move the parameters for a while; the tensors that hold their values are not written to."""
+    """Move the parameters temporarily, without writing to the tensors that hold their values."""
     values = [param.data for param in params]
     try:
         for param, d in zip(params, _like(params, displacement), strict=True):

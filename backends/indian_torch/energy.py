@@ -18,24 +18,25 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
 
     $$E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$$
 
-    With small enough steps and exact gradients INDIAN's falls at every step although the loss may
-    rise; where E rises, the step size is too large or the gradients are noisy. Loss and momentum
-    must be of the same moment, so call it between ``loss.backward()`` and ``optimizer.step()``.
+    With small enough steps and exact gradients, INDIAN's energy falls at every step, although the
+    loss may rise. A rising E means that the step size is too large or the gradients are noisy. The
+    loss and the momentum must belong to the same moment, so call this function between
+    ``loss.backward()`` and ``optimizer.step()``.
 
-    Parameter groups may differ in α and β. What then falls, at a rate −2 Σ_i (α_i ‖θ̇_i‖² +
-    β_i ‖∇_i J‖²) / (1 + α_i β_i), is 2 J + Σ_i ‖w_i‖²/(1 + α_i β_i), which is returned times the
-    first group's 1 + αβ.
+    Parameter groups may differ in α and β. The quantity that then falls, at a rate
+    −2 Σ_i (α_i ‖θ̇_i‖² + β_i ‖∇_i J‖²) / (1 + α_i β_i), is 2 J + Σ_i ‖w_i‖²/(1 + α_i β_i). The
+    result is this quantity times the first group's 1 + αβ.
 
     Args:
         optimizer: The optimizer; it is not changed.
-        loss: J(θ), a scalar: what is minimised, or maximised with ``maximize``.
+        loss: J(θ), a scalar. It is minimized, or maximized with ``maximize``.
 
     Returns:
-        E, a scalar tensor without a graph, on the momentum's device. Nothing waits for the device.
-        Before a parameter's first step its momentum is 0.
+        E, a scalar tensor without a graph, on the momentum's device. The call does not wait for the
+        device. The momentum of a parameter is 0 before its first step.
 
     Raises:
-        TypeError: If the optimizer is not of this package.
+        TypeError: If the optimizer is not an `INDIAN` or `INNAprop`.
         ValueError: If the loss is not a real scalar, or some groups maximize and some do not.
 
     Source: Castera et al., Lemmas 9 and 10.
@@ -91,11 +92,11 @@ def _weight(group: dict[str, Any]) -> Any:
 
 
 def _squared_momentum(param: Tensor, state: dict[str, Any]) -> Tensor:
-    """Return ‖w‖² of one parameter, in float64 (off the CPU at least in float32)."""
+    """Return ‖w‖² of one parameter, in float64 (at least float32 on other devices than the CPU)."""
     if "momentum_buffer" not in state:
         return _squared(torch.zeros((), dtype=param.dtype, device=param.device))
     scale, square = state["scale"], _squared(state["momentum_buffer"])
-    # On the device the scale is 0 or 1, and the buffer is w itself.
+    # A scale on the device is 0 or 1, and the buffer is then w itself.
     return square if isinstance(scale, Tensor) else square / (scale or 1.0) ** 2
 
 
@@ -104,7 +105,7 @@ def _squared(tensor: Tensor) -> Tensor:
     least = torch.float64 if tensor.device.type == "cpu" else torch.float32
     dtype = torch.promote_types(tensor.dtype, least)
     norm: Any = torch.linalg.vector_norm(tensor, dtype=dtype)
-    if hasattr(norm, "full_tensor"):  # A DTensor: every rank gets the norm of the whole.
+    if hasattr(norm, "full_tensor"):  # A DTensor: every rank gets the norm of the whole tensor.
         norm = norm.full_tensor()
     square: Tensor = norm**2
     return square

@@ -1,7 +1,7 @@
-r"""What a parameter group holds, and the checks of it.
+r"""The fields of a parameter group, and their checks.
 
-The errors of the hyperparameters are `indian_core.checked_hyperparameters`'s, and those of the
-options torch's own where it has them.
+The errors for hyperparameters come from `indian_core.checked_hyperparameters`. The errors for
+options are torch's own where torch has them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from indian_core import METHODS, checked_hyperparameters, momentum_units
 from indian_torch.step.scalars import Step, is_unreadable, known
 
-# The options of all methods. A state of an older version, or of a subclass, may lack some.
+# The options that all methods have. A state of an older version, or of a subclass, may lack some.
 OPTIONS: dict[str, Any] = {
     "maximize": False,
     "foreach": None,
@@ -29,18 +29,18 @@ OPTIONS: dict[str, Any] = {
     "stochastic_rounding": False,
 }
 _IMMUTABLE = {float, int, NoneType}
-# What may be a tensor: a graph that was captured or compiled sees what is put into it later.
+# What may be a tensor. A captured or compiled graph uses the values that are put into it later.
 TENSORS = ("lr", "alpha", "beta", "weight_decay")
 
 Group = dict[str, Any]
 
 
 class Fields:
-    """What a parameter group of a method holds.
+    """The fields of a method's parameter groups.
 
     Args:
-        method: Whose hyperparameters they are: a key of `indian_core.METHODS`.
-        **options: Its options beside those of all methods, with their defaults.
+        method: The method, a key of `indian_core.METHODS`.
+        **options: The method's own options, with their defaults.
     """
 
     def __init__(self, method: str, **options: Any) -> None:
@@ -50,17 +50,19 @@ class Fields:
         self.names = (*self.hyperparameters, *self.options)
 
     def checked(self, group: Group) -> Group:
-        """Return a group with its hyperparameters as floats, or raise if it cannot be used.
+        """Return a group with its hyperparameters as floats, or raise if the group is invalid.
 
-        Tensors stay the user's tensors, and ``initial_speed=None`` stays None: it is the β that
-        the group has when a parameter begins.
+        Tensors stay the user's tensors. ``initial_speed=None`` stays None, because it means the β
+        that the group has at a parameter's first step.
 
         Args:
-            group: The parameter group, the defaults filled in.
+            group: The parameter group, with the defaults filled in.
 
         Raises:
-            TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
-            ValueError: If one is missing or out of its range, or a tensor has not one element.
+            TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real
+                dtype.
+            ValueError: If a hyperparameter is missing, is out of its range, or is a tensor that
+                does not have one element.
             RuntimeError: If two options exclude each other.
         """
         self._check_options(group)
@@ -72,8 +74,9 @@ class Fields:
 
         Args:
             group: The parameter group.
-            read: Whether tensors are read wherever they are (off the CPU this waits for the device,
-                as torch's SGD does). Those that cannot be, or must not, are not in the result.
+            read: Whether to read tensors on any device. Reading one that is not on the CPU waits
+                for the device, as in torch's SGD. Tensors that cannot or must not be read are not
+                in the result.
 
         The errors are those of `checked`.
         """
@@ -92,7 +95,7 @@ class Fields:
             values[name] = known(value) if is_unreadable(value) or not read else value.item()
             if values[name] is None:
                 del values[name]
-        # (None stays None, and is not β: the group may be given another β.)
+        # (None stays None instead of becoming β, because the group's β may change later.)
         given = {name: value for name, value in values.items() if self._is_given(name, value)}
         return values | checked_hyperparameters(**given)
 
@@ -100,9 +103,9 @@ class Fields:
         return value is not None or METHODS[self.method][name].default is not None
 
     def step(self, group: Group) -> Step:
-        """Return the hyperparameters of a group's next step, whatever has been put into the group.
+        """Return the hyperparameters of a group's next step. The user may have changed the group.
 
-        Tensors become numbers, unless the host is not to know them (``capturable``,
+        Tensors become numbers, unless the host must not read them (``capturable``,
         ``differentiable``, torch.compile) or cannot (meta and fake tensors). The errors are those
         of `checked`.
         """
@@ -137,18 +140,18 @@ class Fields:
 
 
 def units_of(group: Group) -> Any:
-    """Return what w is kept in, in the units of a group's present lr (`momentum_units`)."""
+    """Return the `momentum_units` of w at a group's present lr."""
     return momentum_units(scalar_of(group, "lr"), group["reference_lr"])
 
 
 def scalar_of(group: Group, name: str) -> Any:
-    """Return a hyperparameter of a group as a number, or as a tensor without dimensions."""
+    """Return a hyperparameter of a group as a number, or as a 0-dim tensor."""
     value = group[name]
     return value.detach().reshape(()) if isinstance(value, Tensor) else value
 
 
 class StepReader:
-    """`Fields.step`, which does not ask again about the very values of the last step."""
+    """`Fields.step`, without a second check of values that are the objects of the last step."""
 
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
@@ -157,7 +160,7 @@ class StepReader:
         self._rest: tuple[Any, ...]
 
     def __call__(self, group: Group) -> Step:
-        """Do as `Fields.step` does."""
+        """Return the same as `Fields.step`."""
         lr, seen = group["lr"], self._all_but_lr(group)
         is_float = type(lr) is float and 0 <= lr < math.inf
         if is_float and self._seen and all(map(operator.is_, seen, self._seen)):

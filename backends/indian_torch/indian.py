@@ -24,58 +24,64 @@ class INDIAN(InertialOptimizer):
     $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k, \qquad
       w_0 = (s - \beta)\, v_0$$
 
-    This is the paper's equation (11) in other variables: its ψ is (1 − αβ) θ + β w (`psi`). The
-    continuous limit is a heavy ball with friction α whose path is damped, by β, as Newton's
-    method would: θ'' + α θ' + β ∇²J(θ) θ' + ∇J(θ) = 0. So lr is the time that a step takes, β is a
-    time too, and α a rate.
+    This is the paper's equation (11) in other variables; its ψ is (1 − αβ) θ + β w (`psi`). The
+    continuous limit is a heavy ball with friction α and, by β, a Newton-like damping of its path:
+    θ'' + α θ' + β ∇²J(θ) θ' + ∇J(θ) = 0. In this limit lr is the time that one step takes, β is
+    also a time, and α is a rate.
 
-    The state of a parameter is ``momentum_buffer``, of θ's shape, which holds ``scale`` times w,
-    and the number ``scale``, 0 before the first step. All implementations share it. A parameter
-    whose gradient is None is left alone; its first step is its own. A first step with lr = 0 is
-    none, whatever the gradient: a group that is frozen so starts when it is thawed.
+    The state of a parameter is ``momentum_buffer``, a tensor of θ's shape that holds ``scale``
+    times w, and the number ``scale``, which is 0 before the first step. All implementations use
+    the same state. A parameter whose gradient is None is skipped, so each parameter has its own
+    first step. A call with lr = 0 does not count as a parameter's first step, so a group frozen
+    that way starts when its lr becomes positive.
 
-    A step is all or nothing: what cannot be used, in any group, is refused before any parameter
-    has moved. A gradient in the memory of a parameter is read before that is written to.
+    A step is all or nothing: an invalid hyperparameter, parameter or gradient in any group raises
+    an error before any parameter is changed. A gradient that shares memory with a parameter is read
+    before the parameter is written to.
 
-    ``OneCycleLR`` and ``CyclicLR`` need ``cycle_momentum=False``: the momentum, 1 − αγ, follows lr
-    by itself.
+    ``OneCycleLR`` and ``CyclicLR`` need ``cycle_momentum=False``, because the momentum, 1 − αγ,
+    already follows lr.
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
-        lr: γ ≥ 0, the learning rate. It, α, β and λ are numbers, or tensors with one element, which
-            may be changed in place: a captured or compiled graph sees it.
-        alpha: α ≥ 0, the viscous damping. At the default, 0.1, lr is SGD's at momentum 0.9: the
-            step size in the end, γ/α, is SGD's lr/(1 − m).
+        lr: γ ≥ 0, the learning rate. lr, α, β and λ are numbers or tensors with one element. Such a
+            tensor may be changed in place; a captured or compiled graph uses the new value.
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, lr means the same as the lr of SGD
+            with momentum 0.9: the effective step size γ/α equals SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0: the first step moves θ by −γ s v_0. None is the group's β, a start
-            from rest; the paper has s = 1 (``**indian_core.PAPER``).
-        weight_decay: λ ≥ 0.
-        decoupled_weight_decay: Whether weight decay is θ ← (1 − γλ) θ before the step, without w
-            taking notice (the default), or L2 regularization v ← v + λθ.
-        reference_lr: The lr at which α and β hold, where they are to follow lr so that a schedule
-            leaves the momentum and d alone, as SGD's does (`indian_core.kept_momentum`;
-            ``keep_momentum`` sets it). None: α and β are constant, and 1 − αγ follows lr.
-        maximize: Whether to go up instead of down.
-        foreach: Whether to use the implementation over lists of tensors. False: the for-loop, which
-            sparse gradients, and a float lr under torch.compile, take in any case.
+        initial_speed: s ≥ 0, the initial speed. The first step moves θ by −γ s v_0. None, the
+            default, means the group's β, a start from rest. The paper has s = 1
+            (``**indian_core.PAPER``).
+        weight_decay: λ ≥ 0, the weight decay.
+        decoupled_weight_decay: Whether weight decay is decoupled. True, the default, means
+            θ ← (1 − γλ) θ before the step, with w unchanged. False means L2 regularization,
+            v ← v + λθ.
+        reference_lr: The lr at which α and β have the given values. At any other lr they follow lr,
+            so that a schedule does not change the momentum and d = αβ, as in SGD
+            (`indian_core.kept_momentum`; ``keep_momentum`` sets it). With None, the default, α and
+            β are constant, and the momentum 1 − αγ follows lr.
+        maximize: Whether to maximize the loss instead of minimizing it.
+        foreach: Whether to use the implementation over lists of tensors. False means the for-loop.
+            Sparse gradients, and a float lr under torch.compile, always use the for-loop.
         capturable: Whether steps can be captured in a CUDA graph.
         differentiable: Whether autograd goes through the step.
-        fused: Whether to make the step in one pass over memory, by PyTorch's fused SGD kernel,
-            wherever there is such a step (real parameters of 32 or 64 bits whose gradients have
-            the same layout; not αγ ≥ 1, ``capturable`` or torch.compile, which take the foreach
-            implementation). The default, with foreach=None, is True for float32
-            on the CPU and CUDA and leaves to foreach or the for-loop what torch.optim does.
-        momentum_dtype: What w is kept in. None: float32 for 16-bit parameters, and the
-            parameter's own dtype for all others.
-        stochastic_rounding: Whether 16-bit parameters are rounded up or down at random, so that
-            the mean is right. To nearest, steps under half an ulp of θ are lost. The random
-            numbers are from torch's default generator of the device: processes that hold copies
+        fused: Whether to make the step in one pass over memory with PyTorch's fused SGD kernel
+            where the kernel can make it. It can for real parameters of 32 or 64 bits whose
+            gradients have the same layout. With αγ ≥ 1, ``capturable`` or torch.compile, the
+            foreach implementation is used instead. The default, with foreach=None, is True for
+            float32 on the CPU and CUDA; for other parameters it chooses between foreach and the
+            for-loop as torch.optim does.
+        momentum_dtype: The dtype of w. None, the default, means float32 for 16-bit parameters and
+            the parameter's own dtype for all others.
+        stochastic_rounding: Whether to round 16-bit parameters up or down at random, so that the
+            mean is exact. Rounding to nearest loses steps under half an ulp of θ. The random
+            numbers come from torch's default generator of the device. Processes that hold copies
             of the same parameters (DistributedDataParallel) must seed it alike.
 
     Raises:
-        ValueError: If a hyperparameter is negative (or zero, for β), infinite or NaN, or a
-            tensor has not one element.
-        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` not a real dtype.
+        ValueError: If a hyperparameter is negative (for β: or zero), infinite or NaN, or is a
+            tensor that does not have one element.
+        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
         RuntimeError: If two options exclude each other.
 
     Examples:
@@ -132,33 +138,34 @@ class INDIAN(InertialOptimizer):
         keep_momentum: bool = False,
         **options: Any,
     ) -> INDIAN:
-        r"""Return the INDIAN that makes exactly the steps of this `torch.optim.SGD`.
+        r"""Return the INDIAN that makes exactly the same steps as this `torch.optim.SGD`.
 
-        γ = √lr, α = (1 − m)/γ with SGD's momentum m, and β = d/α, from rest. The damping d = αβ is
-        1 − m for the heavy ball (β = γ), 1 − m² for Nesterov's method, and 1 for gradient descent.
-        What a run has above SGD's own d is Newton damping.
+        With SGD's momentum m, γ = √lr, α = (1 − m)/γ and β = d/α, and the start is from rest. The
+        damping d = αβ is 1 − m for the heavy ball (β = γ), 1 − m² for Nesterov's method, and 1 for
+        gradient descent. The part of d above SGD's own value is Newton damping.
 
-        The runs are the same while SGD's lr is constant. SGD's effective step size lr/(1 − m) is
-        γ/α, which is linear in γ: give γ the schedule of SGD's lr as it is. Then d stays, and the
-        memory, 1/(αγ) steps, grows as γ falls. With ``keep_momentum`` the memory stays too, and
-        the runs are the same under any schedule, lr = 0 included: what stands in the groups as
-        ``lr`` is SGD's own then, for any scheduler.
+        The two runs are the same while SGD's lr is constant. SGD's effective step size lr/(1 − m)
+        equals γ/α, which is linear in γ, so apply the factors of SGD's schedule to γ unchanged.
+        Then d stays constant, and the memory, 1/(αγ) steps, grows as γ falls. With
+        ``keep_momentum`` the memory also stays constant, and the runs are the same under any
+        schedule, including lr = 0. The ``lr`` in the groups is then SGD's own lr, so any scheduler
+        can be used.
 
         Args:
-            params: As in `INDIAN`; groups may have an SGD ``lr``, ``momentum`` and ``nesterov``,
-                and a ``damping``, of their own.
+            params: As in `INDIAN`. Groups may also have SGD's ``lr``, ``momentum`` and
+                ``nesterov``, and a ``damping``, of their own.
             lr: SGD's learning rate, > 0.
             momentum: SGD's momentum m, between 0 and 1.
             nesterov: Whether SGD uses Nesterov's momentum.
-            damping: d, from 1 − m to 1, in the place of SGD's own.
-            weight_decay: SGD's weight decay, which is coupled.
-            keep_momentum: Whether m and d stay along a schedule of lr.
+            damping: d, from 1 − m to 1. None, the default, means SGD's own d.
+            weight_decay: SGD's weight decay, which is L2 regularization.
+            keep_momentum: Whether m and d stay constant along a schedule of lr.
             **options: Further arguments of `INDIAN`. An ``alpha``, ``beta`` or ``initial_speed``,
-                here or in a group, takes the place of SGD's; the start is from rest unless
-                ``initial_speed`` says otherwise.
+                here or in a group, replaces the value derived from SGD. Without an
+                ``initial_speed`` the start is from rest.
 
         Raises:
-            ValueError: If there is no such SGD, or it has a ``dampening``.
+            ValueError: If SGD's arguments are invalid, or its ``dampening`` is not 0.
             TypeError: If an argument is not a number, or ``params`` is a tensor.
 
         Examples:
@@ -190,4 +197,4 @@ class INDIAN(InertialOptimizer):
 
 
 INNA = INDIAN
-"""`INDIAN`, by its later name."""
+"""`INDIAN` under its later name."""

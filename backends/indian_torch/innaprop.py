@@ -16,7 +16,7 @@ _ELSEWHERE = ("betas", "momentum", "initial_speed")
 
 
 class INNAprop(InertialOptimizer):
-    r"""INNAprop: INDIAN's step, from rest, on the gradient over the root of its mean square.
+    r"""INNAprop: INDIAN's step, from rest, on the gradient divided by its root mean square.
 
     With θ the parameters, v_t a minibatch gradient, V a running mean of its squares, and w a
     momentum of θ's shape, for t = 1, 2, …,
@@ -27,49 +27,50 @@ class INNAprop(InertialOptimizer):
     $$\theta \leftarrow (1 - \gamma\lambda)\, \theta - \gamma (w + \beta u_t), \qquad
       w \leftarrow (1 - \alpha\gamma)\, w + \gamma (1 - \alpha\beta)\, u_t, \qquad w_1 = 0$$
 
-    This is the published recursion in other variables: its ψ is (1 − αβ) θ + β w (`psi`). A step
-    moves θ by γβ times the newest u, and by γ/α times u in all, over 1/(αγ) steps. Coming from
-    AdamW, begin with `from_adam`, which takes AdamW's own arguments.
+    This is the published recursion in other variables; its ψ is (1 − αβ) θ + β w (`psi`). Each u
+    moves θ by γβ u in its own step, and by γ/α u in total, over 1/(αγ) steps. Users of AdamW should
+    begin with `from_adam`, which takes AdamW's own arguments.
 
     The state of a parameter is ``momentum_buffer``, which holds ``scale`` times w, ``exp_avg_sq``,
     which is V, and the numbers ``scale`` and ``step``, the t of this parameter. A parameter whose
-    gradient is None is left alone. One whose gradient is zero is not: it coasts on with w, which
-    for the authors' α = 0.1 and γ = 0.001 takes 10,000 steps to fade.
+    gradient is None is skipped. A parameter whose gradient is zero is not skipped: w keeps moving
+    it, and takes 10,000 steps to fade with the authors' α = 0.1 and γ = 0.001.
 
-    A step is all or nothing, as in `INDIAN`. Complex parameters are pairs of real ones, as in
-    torch's Adam. Sparse gradients are refused.
+    A step is all or nothing, as in `INDIAN`. Complex parameters are treated as pairs of real
+    numbers, as in torch's Adam. Sparse gradients raise an error.
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
-        lr: γ ≥ 0, the learning rate. It, α, β and λ are numbers, or tensors with one element, which
-            may be changed in place: a captured or compiled graph sees it.
+        lr: γ ≥ 0, the learning rate. lr, α, β and λ are numbers or tensors with one element. Such a
+            tensor may be changed in place; a captured or compiled graph uses the new value.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping; not Adam's betas.
         sigma: σ, 0 ≤ σ < 1, the decay of V.
-        eps: ε ≥ 0, outside of the root, as in torch's Adam.
-        weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ, of which w takes no notice.
-        authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
-            notice: w ← w + (1/β − α) γλθ beside it. That is about 1/(αβ) times as strong in the
-            long run, and θ may swing through zero. For the replication of their runs.
-        reference_lr: The lr at which α and β hold, where they are to follow lr; see `INDIAN`.
-        maximize: Whether to go up instead of down.
-        foreach: Whether to use the implementation over lists of tensors. False: the for-loop, which
-            a float lr under torch.compile takes in any case.
+        eps: ε ≥ 0, added outside the root, as in torch's Adam.
+        weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − γλ) θ, with w unchanged.
+        authors_weight_decay: Whether to use the weight decay of the authors' code. It changes θ but
+            not ψ, and so also makes w ← w + (1/β − α) γλθ. In the long run it is about 1/(αβ) times
+            as strong, and θ may swing through zero. It is for replicating the authors' runs.
+        reference_lr: The lr at which α and β have the given values, if they are to follow lr; see
+            `INDIAN`.
+        maximize: Whether to maximize the loss instead of minimizing it.
+        foreach: Whether to use the implementation over lists of tensors. False means the for-loop.
+            A float lr under torch.compile always uses the for-loop.
         capturable: Whether steps can be captured in a CUDA graph.
         differentiable: Whether autograd goes through the step.
-        fused: Whether to use PyTorch's fused kernels, two of them on pieces that stay in the cache,
-            wherever there is such a step; see `INDIAN`.
-        momentum_dtype: What w is kept in. None: float32 for 16-bit parameters, and the parameter's
-            own dtype for all others. V is kept in the same, but in no less than float32.
-        stochastic_rounding: Whether 16-bit parameters are rounded up or down at random, so that
-            the mean is right; see `INDIAN`.
-        **unknown: None: there are no other arguments.
+        fused: Whether to use PyTorch's fused kernels where they can make the step; see `INDIAN`.
+            Two kernels run in turn on pieces of the parameters that stay in the cache.
+        momentum_dtype: The dtype of w. None, the default, means float32 for 16-bit parameters and
+            the parameter's own dtype for all others. V has the same dtype, but at least float32.
+        stochastic_rounding: Whether to round 16-bit parameters up or down at random, so that the
+            mean is exact; see `INDIAN`.
+        **unknown: Must be empty; there are no other arguments.
 
     Raises:
-        ValueError: If a hyperparameter is out of its range, infinite or NaN, or a tensor has
-            not one element.
-        TypeError: If a hyperparameter is not a number, ``momentum_dtype`` not a real dtype, or an
-            argument not one of INNAprop's.
+        ValueError: If a hyperparameter is out of its range, infinite or NaN, or is a tensor that
+            does not have one element.
+        TypeError: If a hyperparameter is not a number, ``momentum_dtype`` is not a real dtype, or
+            INNAprop has no such argument.
         RuntimeError: If two options exclude each other.
 
     Examples:
@@ -130,32 +131,33 @@ class INNAprop(InertialOptimizer):
         keep_momentum: bool = False,
         **options: Any,
     ) -> INNAprop:
-        r"""Return the INNAprop that takes the place of this `torch.optim.AdamW`.
+        r"""Return the INNAprop to use instead of this `torch.optim.AdamW`.
 
-        γ = √(η (1 − m)), α = √((1 − m)/η), β = d/α and λη/γ for AdamW's lr η, momentum m = β1 and
-        weight decay λ. It trains at AdamW's own learning rate. It is not the same run, since Adam
-        scales the gradient after the momentum and INNAprop before; only with d = 1 is it AdamW's,
-        with betas (0, β2).
+        For AdamW's lr η, momentum m = β1 and weight decay λ, γ = √(η (1 − m)), α = √((1 − m)/η),
+        β = d/α, and the weight decay is λη/γ. INNAprop trains at AdamW's own learning rate. The
+        two runs differ, because Adam scales the gradient after the momentum and INNAprop before it.
+        Only with d = 1 is the run one of AdamW, with betas (0, β2).
 
-        A schedule of η is given to γ as it is, in factors, for η = γ/α is linear in γ. What stands
-        in the groups as ``lr`` is γ, not η, and the memory, 1/(αγ) steps, grows as γ falls. With
-        ``keep_momentum`` the memory stays, and it is η, for any scheduler.
+        η = γ/α is linear in γ, so apply the factors of a schedule of η to γ unchanged. The ``lr``
+        in the groups is γ, not η, and the memory, 1/(αγ) steps, grows as γ falls. With
+        ``keep_momentum`` the memory stays constant and the ``lr`` in the groups is η, so any
+        scheduler can be used.
 
         Args:
-            params: As in `INNAprop`; groups may have AdamW's ``lr``, ``betas``, ``eps`` and
+            params: As in `INNAprop`. Groups may also have AdamW's ``lr``, ``betas``, ``eps`` and
                 ``weight_decay``, and a ``damping``, of their own.
             lr: AdamW's learning rate η, > 0.
-            betas: AdamW's (β1, β2), of which β2 becomes σ.
+            betas: AdamW's (β1, β2). β2 becomes σ.
             eps: AdamW's ε.
             weight_decay: AdamW's λ.
-            damping: d = αβ, the share of the newest gradient in a step: from 1 − m, the heavy
-                ball's, to 1, no momentum at all. None: 1 − m², Nesterov's.
-            keep_momentum: Whether m and d stay along a schedule of lr.
+            damping: d = αβ, the share of the newest gradient in a step, from 1 − m (heavy ball) to
+                1 (no momentum). None, the default, means 1 − m² (Nesterov).
+            keep_momentum: Whether m and d stay constant along a schedule of lr.
             **options: Further arguments of `INNAprop`. An ``alpha``, ``beta`` or ``sigma``, here or
-                in a group, takes the place of Adam's.
+                in a group, replaces the value derived from AdamW.
 
         Raises:
-            ValueError: If there is no such AdamW, or it has ``amsgrad``.
+            ValueError: If AdamW's arguments are invalid, or its ``amsgrad`` is true.
             TypeError: If an argument is not a number, or ``params`` is a tensor.
 
         Examples:
@@ -185,8 +187,8 @@ class INNAprop(InertialOptimizer):
             param_group: A dict with "params" and any arguments of `INNAprop`.
 
         Raises:
-            ValueError: As in `INNAprop`, and as `torch.optim.Optimizer.add_param_group` does.
-            TypeError: Likewise.
+            ValueError: As in `INNAprop` and `torch.optim.Optimizer.add_param_group`.
+            TypeError: As in `INNAprop` and `torch.optim.Optimizer.add_param_group`.
         """
         if isinstance(param_group, dict):
             indian_core.refuse_arguments("INNAprop", [n for n in _ELSEWHERE if n in param_group])

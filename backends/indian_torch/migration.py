@@ -1,11 +1,12 @@
-r"""Going on from a checkpoint of the authors' PyTorch code, of their INNA or their INNAprop.
+r"""Resume from a checkpoint of the authors' PyTorch code, of their INNA or their INNAprop.
 
-Both keep ψ and a count of steps for each parameter, and their runs are ours from rest.
+Both keep ψ and a count of steps for each parameter. Their runs equal this package's runs from rest.
 
-INNA's weight decay λ acts on θ alone, behind ψ's back, after the step, which is exactly L2
-regularization with λ/β: θ moves by −γβ (λ/β) θ and w by γ (1 − αβ)(λ/β) θ, the velocity that ψ
-takes for a change of θ. Its decaypower q is the schedule `PowerDecayLR`, with k counted in the
-state. INNAprop's decay does the same before the step, which is ``authors_weight_decay``.
+INNA's weight decay λ changes θ after the step and leaves ψ unchanged. That is exactly L2
+regularization with λ/β: θ moves by −γβ (λ/β) θ, and w by γ (1 − αβ)(λ/β) θ, because an unchanged ψ
+turns a change of θ into a change of velocity. INNA's decaypower q is the schedule `PowerDecayLR`;
+its k is counted in the state. INNAprop's decay does the same before the step; here that is
+``authors_weight_decay``.
 """
 
 from __future__ import annotations
@@ -25,23 +26,24 @@ from indian_torch.schedules import PowerDecayLR
 def load_authors_state_dict(
     optimizer: INDIAN | INNAprop, state_dict: dict[str, Any]
 ) -> PowerDecayLR | None:
-    r"""Load a state dict of the authors' PyTorch optimizer, so that the run goes on as it was.
+    r"""Load a state dict of the authors' PyTorch optimizer, so that its run can be resumed.
 
-    The parameters must hold the checkpoint's weights already: w = (ψ − (1 − αβ) θ)/β.
+    The parameters must already hold the checkpoint's weights, because w = (ψ − (1 − αβ) θ)/β. If an
+    error is raised, nothing has been changed.
 
     Args:
-        optimizer: An `INDIAN` or `INNAprop` of the same parameters in the same groups. Its
-            hyperparameters become the checkpoint's, its start that from rest.
+        optimizer: An `INDIAN` or `INNAprop` with the same parameters in the same groups. It gets
+            the checkpoint's hyperparameters and the start from rest.
         state_dict: ``optimizer.state_dict()`` of the authors' INNA or INNAprop.
 
     Returns:
-        INNA's step sizes γ_k as a scheduler, to be stepped after every step, if ``decaypower`` was
-        not zero; else None.
+        A scheduler with INNA's step sizes γ_k, to be stepped after every step, or None if
+        ``decaypower`` was zero or the optimizer is an `INNAprop`.
 
     Raises:
-        ValueError: If it is not such a state dict, or does not fit the parameters. Nothing has
-            been changed then.
-        TypeError: If a hyperparameter is not a number, or the optimizer neither of these; likewise.
+        ValueError: If the state dict is not from the authors' code, or does not fit the parameters.
+        TypeError: If a hyperparameter is not a number, or the optimizer is not an `INDIAN` or
+            `INNAprop`.
 
     Examples:
         >>> import torch
@@ -64,7 +66,7 @@ def load_authors_state_dict(
             optimizer.state.pop(param, None)
     for param, state in states:
         if "psi" not in state:
-            continue  # it has had no gradient yet, and will start from rest
+            continue  # the parameter has had no gradient yet, and will start from rest
         optimizer.set_psi(param, state["psi"])
         if isinstance(optimizer, INNAprop):
             optimizer.state[param]["exp_avg_sq"].copy_(state["exp_avg_sq"])
@@ -80,7 +82,7 @@ def load_authors_state_dict(
 def _checked(
     optimizer: InertialOptimizer, state_dict: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[float], list[tuple[Tensor, dict[str, Any]]]]:
-    """Return what the groups become, their decaypowers, and each parameter's state, or raise."""
+    """Return the groups' new values, their decaypowers, and each parameter's state, or raise."""
     if not isinstance(optimizer, INDIAN | INNAprop):
         name = type(optimizer).__name__
         raise TypeError(f"optimizer should be an INDIAN or INNAprop, not {name}")
@@ -112,7 +114,7 @@ def _checked(
 def _hyperparameters(
     optimizer: InertialOptimizer, theirs: dict[str, Any]
 ) -> tuple[dict[str, Any], float]:
-    """Return what a group becomes, and its decaypower."""
+    """Return the new values of a group, and its decaypower."""
     has_power = isinstance(optimizer, INDIAN)
     ours = {"initial_speed": None, "reference_lr": None}
     names = [name for name in optimizer.fields.hyperparameters if name not in ours]
@@ -132,7 +134,7 @@ def _hyperparameters(
 def _check_state(
     optimizer: InertialOptimizer, number: Any, state: dict[str, Any], param: Tensor
 ) -> None:
-    """Raise unless this is the state of a parameter in the authors' code."""
+    """Raise unless this is a parameter's state from the authors' code."""
     where = f"state_dict, parameter {number!r}"
     scaled = isinstance(optimizer, INNAprop)
     names = ["step", "psi"] + (["exp_avg_sq"] if scaled else [])

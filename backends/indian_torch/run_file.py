@@ -1,7 +1,7 @@
 """Runs in files that other frameworks read: `save_run` and `load_run`, and a model's `layout`.
 
-What is in the file, and how names and axes go from one framework to another, is said in
-`indian_core.run_file` and `indian_core.layouts`.
+`indian_core.run_file` describes the contents of the file, and `indian_core.layouts` how names and
+axes are converted from one framework to another.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from indian_torch.step.scalars import is_unreadable
 
 Named = nn.Module | Iterable[tuple[str, Tensor]]
 
-# Options of a group that change what its numbers mean.
+# Options of a group that change the meaning of its numbers.
 _MEANING = ("decoupled_weight_decay", "authors_weight_decay", "maximize")
 _KERNELS: tuple[tuple[Any, str], ...] = (
     (nn.Linear, "dense kernel"),
@@ -45,19 +45,21 @@ def save_run(
 ) -> None:
     """Write the parameters that an optimizer trains, and its state, to a file.
 
-    Frozen parameters and buffers, such as the running means of a batch norm, are not in it.
+    The file does not contain frozen parameters, nor buffers such as the running means of a batch
+    norm.
 
     Args:
-        path: Where to.
+        path: The path of the file.
         params: The model, or its named parameters.
         optimizer: An `INDIAN` or `INNAprop`.
-        step: How many steps have been made. INDIAN does not count them, so it must be said; None
-            is, for INNAprop, the largest number of gradients that V holds of a parameter.
+        step: The number of steps made. It is required for INDIAN, which does not count its steps.
+            For INNAprop, None, the default, means the largest number of gradients that V holds for
+            any parameter.
 
     Raises:
         ValueError: If a parameter of the optimizer has no name, or cannot be read here, or INDIAN's
-            step is not said. Nothing has been written then.
-        TypeError: If the optimizer is neither of these.
+            step is missing. Nothing has been written then.
+        TypeError: If the optimizer is not an `INDIAN` or `INNAprop`.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -93,25 +95,25 @@ def load_run(
 ) -> int:
     """Load the parameters and the optimizer's state from a file of any framework.
 
-    The run goes on bit for bit if the file is of this one. The optimizer must have the run's
-    hyperparameters already, all but lr, whose schedule is the caller's.
+    A run saved by this framework resumes bit for bit. The optimizer must already have the run's
+    hyperparameters, except lr, whose schedule is up to the caller. If an error is raised, nothing
+    has been changed.
 
     Args:
-        path: The file.
+        path: The path of the file.
         params: The model, or its named parameters.
         optimizer: An `INDIAN` or `INNAprop` of these parameters.
-        table: For each parameter, by its name here, where it is: see
-            `indian_core.layouts.paired`. None: the names are the same.
+        table: For each parameter, by its name here, where it is in the file (see
+            `indian_core.layouts.paired`). None, the default, means that the names are the same.
         allow_rounding: Whether numbers may lose digits.
 
     Returns:
-        How many steps the run has made: where its schedule is.
+        The number of steps that the run has made, which is the position in its schedule.
 
     Raises:
-        ValueError: If the file is damaged, or its run cannot go on here. Nothing has been changed
-            then.
-        TypeError: If the optimizer is neither of these; likewise.
-        FileNotFoundError: If there is no file.
+        ValueError: If the file is damaged, or its run cannot be resumed here.
+        TypeError: If the optimizer is not an `INDIAN` or `INNAprop`.
+        FileNotFoundError: If the file does not exist.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -140,13 +142,13 @@ def load_run(
 
 
 def layout(model: nn.Module) -> list[Entry]:
-    """Return the parameters of a model's layers in their order, for `indian_core.layouts.paired`.
+    """Return the parameters of a model's layers in order, for `indian_core.layouts.paired`.
 
     Args:
         model: A model of linear and convolutional layers, embeddings and norms.
 
     Raises:
-        ValueError: If there is a parameter of a layer that is none of these.
+        ValueError: If a parameter belongs to a layer of another kind.
 
     Examples:
         >>> import torch
@@ -159,7 +161,7 @@ def layout(model: nn.Module) -> list[Entry]:
     for layer, module in model.named_modules():
         kind = next((kind for classes, kind in _KERNELS if isinstance(module, classes)), None)
         for name, param in module.named_parameters(recurse=False):
-            if names.pop(param, None) is None:  # shared with a layer before
+            if names.pop(param, None) is None:  # shared with an earlier layer
                 continue
             if kind is None or name not in ("weight", "bias"):
                 raise ValueError(
@@ -174,7 +176,7 @@ def layout(model: nn.Module) -> list[Entry]:
 def _members(params: Named, optimizer: InertialOptimizer) -> dict[str, tuple[Tensor, int]]:
     """Return each parameter of the optimizer by its name, with the number of its group, or raise.
 
-    The order is that of the names.
+    The order is that of `params`.
     """
     if not isinstance(optimizer, InertialOptimizer):
         name = type(optimizer).__name__
@@ -206,7 +208,7 @@ def _hyperparameters(optimizer: InertialOptimizer, group: dict[str, Any]) -> dic
 
 
 def _parameter(param: Tensor, optimizer: InertialOptimizer, group: int) -> Parameter:
-    """Return what a file holds of a parameter."""
+    """Return a parameter and its state in the form in which a file holds them."""
     theta = _array(param)
     state = optimizer.state.get(param, {})
     buffers = {
@@ -244,7 +246,7 @@ def _place(param: Tensor, optimizer: InertialOptimizer, group: dict[str, Any]) -
 def _put(
     parameter: Parameter, param: Tensor, optimizer: InertialOptimizer, group: dict[str, Any]
 ) -> None:
-    """Give a parameter and its state what the file holds of it."""
+    """Set a parameter and its state to the values from the file."""
     param.copy_(_tensor(parameter.theta))
     state = optimizer.state[param]
     for name in optimizer.state_keys:

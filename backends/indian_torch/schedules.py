@@ -12,14 +12,14 @@ from indian_core import POWER, checked, power_decay
 class PowerDecayLR(LRScheduler):
     r"""Set the learning rate of each parameter group to lr_k = lr_0 (k + 1)^(−q).
 
-    The paper's step sizes (section 5.2.1; q = 1/2 in Figures 2 and 3, q = 1/4 and others in
-    Figure 4). There k counts iterations, so call ``scheduler.step()`` after every
-    ``optimizer.step()``, not once an epoch.
+    These are the paper's step sizes (section 5.2.1; q = 1/2 in Figures 2 and 3, q = 1/4 and others
+    in Figure 4). In the paper k counts iterations, so call ``scheduler.step()`` after every
+    ``optimizer.step()``, not once per epoch.
 
     Args:
         optimizer: Any torch optimizer.
-        power: q ≥ 0. With q = 0 the learning rate stays as it is.
-        last_epoch: The k of the last call, for resuming; −1 starts from lr_0.
+        power: q ≥ 0, the power. With q = 0 the learning rate is constant.
+        last_epoch: The k of the last call, for resuming. −1, the default, starts from lr_0.
 
     Raises:
         ValueError: If ``power`` is negative, NaN or infinite.
@@ -43,9 +43,9 @@ class PowerDecayLR(LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         """Return the learning rate of each parameter group at ``last_epoch``."""
-        # (The product with a NumPy scalar would be one, of its precision.)
+        # (The product with a NumPy scalar would be a NumPy scalar of that precision.)
         lrs = [lr if isinstance(lr, Tensor) else float(lr) for lr in self.base_lrs]
         return [power_decay(self.last_epoch, lr, self.power) for lr in lrs]
 
-    # What `step(epoch)` calls in PyTorch's schedulers; the rule above is closed already.
+    # `step(epoch)` of PyTorch's schedulers calls this; the formula above is already closed.
     _get_closed_form_lr = get_lr

@@ -1,7 +1,7 @@
-r"""The tensors of a step: what cannot be used is refused, before any of them is written to.
+r"""The tensors of a step: invalid tensors raise an error before any tensor is written to.
 
-Parameters, gradients and momenta may be anything that a user, a trainer or autograd made of them:
-of another shape than at the last step, lazily negated, or in one another's memory.
+A user, a trainer or autograd may have changed parameters, gradients and momenta since the last
+step. They may have another shape, be lazily negated, or share memory with one another.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from indian_torch import _private
 if TYPE_CHECKING:
     from indian_torch.step.part import Part
 
-# The tensors of a state that the step works on, each of its parameter's shape.
+# The tensors of a state that the step works on. Each has its parameter's shape.
 BUFFERS = ("momentum_buffer", "exp_avg_sq")
 _FUSED_DTYPES = (torch.float32, torch.float64)
 Kind = tuple[torch.device, torch.dtype]
-# From this number of tensors on, NumPy is the quicker one.
+# From this number of tensors on, NumPy is faster than Python.
 _MANY = 100
 
 
 @dataclass(eq=False)
 class Layout:
-    """What the tensors of a parameter group are like, whatever numbers they hold.
+    """Properties of the tensors of a parameter group that do not depend on their numbers.
 
     Attributes:
         sparse: Whether a gradient is sparse.
-        lazy: Which gradients PyTorch holds as the negative or conjugate of another tensor, or as
-            zeros without memory.
-        lazy_param: Whether a parameter is such a tensor, which foreach operations do not take.
-        fused: Which parameters the fused kernel can take, by device and dtype.
-        native: Whether all have memory that may be asked for.
-        param_spans: How many bytes of memory each parameter reaches over, if native.
-        grad_spans: Likewise each gradient.
-        plans: What `indian_torch.step.pieces` has made of them.
+        lazy: The indices of the gradients that PyTorch holds as the negative or conjugate of
+            another tensor, or as zeros without memory.
+        lazy_param: Whether a parameter is such a tensor. Foreach operations do not support those.
+        fused: The indices of the parameters that the fused kernel supports, by device and dtype.
+        native: Whether the memory address of every tensor can be read.
+        param_spans: The number of bytes of memory that each parameter spans, if native.
+        grad_spans: The number of bytes of memory that each gradient spans, if native.
+        plans: The plans that `indian_torch.step.pieces` made for these tensors.
     """
 
     sparse: bool
@@ -60,16 +60,17 @@ class Layout:
 def examine(
     params: Sequence[Tensor], grads: Sequence[Tensor], *buffers: Sequence[Tensor | None]
 ) -> Layout:
-    """Raise unless a step can be made on these tensors; else return what they are like.
+    """Return the `Layout` of the tensors, or raise if no step can be made on them.
 
     Args:
         params: θ.
         grads: v.
-        *buffers: The momentum buffers, and V if there is one; None for those that have to be made.
+        *buffers: The momentum buffers, and V if the method has it. None stands for a buffer that
+            has to be made.
 
     Raises:
-        ValueError: If shapes or devices differ, a gradient is complex for a real parameter or of
-            an unknown layout, or a parameter is sparse or lies in its own memory twice.
+        ValueError: If shapes or devices differ, if a gradient has an unknown layout or is complex
+            while its parameter is real, or if a parameter is sparse or overlaps itself in memory.
     """
     lazy: list[int] = []
     fused: dict[Kind, list[int]] = defaultdict(list)
@@ -107,9 +108,9 @@ def examine(
 
 
 class Examiner:
-    """`examine`, whose answer is kept as long as the tensors are alike.
+    """`examine`, with a result that is kept as long as the tensors stay alike.
 
-    On a thousand small tensors the questions would take longer than the step.
+    On a thousand small tensors the examination would take longer than the step.
     """
 
     def __init__(self) -> None:
@@ -120,7 +121,7 @@ class Examiner:
     def __call__(
         self, params: Sequence[Tensor], grads: Sequence[Tensor], *buffers: Sequence[Tensor | None]
     ) -> Layout:
-        """Do as `examine` does."""
+        """Return the same as `examine`."""
         states = list(itertools.chain(*buffers))
         tensors: list[Any] = [*params, *grads, *states]
         if len(tensors) == self._count and self._alike(*tensors):
@@ -135,10 +136,10 @@ class Examiner:
 
 
 class Separator:
-    """Replace the gradients that a step would change or cannot take, in their lists, by copies.
+    """Replace, in their lists, the gradients that a step would change or cannot use by copies.
 
-    Those are the gradients in the memory of a parameter, of whichever group, and the lazy ones.
-    As long as all tensors are where they were, it is known which they are.
+    These are the gradients that share memory with a parameter of any group, and the lazy gradients.
+    The result of the search is reused as long as no tensor has moved in memory.
     """
 
     def __init__(self) -> None:
@@ -173,19 +174,19 @@ class Separator:
                 column[i] = column[i].clone()
 
     def _learn(self, layouts: list[Layout], params: list[int]) -> None:
-        """Know where the memory of all parameters begins, and ends, from the first to the last."""
+        """Store the starts and ends of all parameters' memory, in order of address."""
         self._layouts, self._params = layouts, params
         self._spans = list(itertools.chain.from_iterable(each.grad_spans for each in layouts))
         spans = itertools.chain.from_iterable(each.param_spans for each in layouts)
         memory = sorted(zip(params, spans, strict=True))
         self._starts = [start for start, _ in memory]
-        # Parameters may overlap one another (tied ones): what counts is the last end so far.
+        # Parameters may overlap one another (tied ones), so take the largest end so far.
         ends = itertools.accumulate((start + span for start, span in memory), max, initial=0)
         self._ends = list(ends)
         self._arrays = [np.array(each) for each in (self._starts, self._ends, self._spans)]
 
     def _in_parameters(self, grads: list[int]) -> list[int]:
-        """Return which gradients, given by their addresses, lie in a parameter's memory."""
+        """Return the indices of the gradients (by address) that lie in a parameter's memory."""
         if len(grads) < _MANY:
             starts, ends = self._starts, self._ends
             return [
@@ -202,7 +203,7 @@ class Separator:
 def check_match(name: str, tensor: Tensor, param: Tensor) -> None:
     """Raise unless a tensor has its parameter's shape and device, and a layout that can be added.
 
-    PyTorch would broadcast: a gradient of one element fits any parameter.
+    PyTorch alone would broadcast, for example, a gradient of one element to any parameter.
     """
     if tensor.shape != param.shape:
         raise ValueError(
@@ -243,7 +244,7 @@ def _overlaps_itself(tensor: Tensor) -> bool:
         reach += (n - 1) * step
     else:
         return False
-    # Not nested like boxes: count the places.
+    # The dimensions are not nested in one another, so count the places in memory.
     places = np.zeros(1, np.int64)
     for n, step in dims:
         places = np.unique(np.add.outer(places, step * np.arange(n)))
@@ -255,10 +256,10 @@ def _is_lazy(tensor: Tensor) -> bool:
 
 
 def _fit(*tensors: Tensor) -> bool:
-    """Return whether the kernel may walk a parameter, its gradient and its buffers side by side.
+    """Return whether the kernel may traverse a parameter, its gradient and its buffers together.
 
-    A buffer is dense by construction, so with equal strides all of them are. (Strides of dimensions
-    of size 1 may differ between tensors that are contiguous all the same.)
+    A buffer is dense by construction, so with equal strides all the tensors are dense. (Strides of
+    dimensions of size 1 may differ between contiguous tensors.)
     """
     param = tensors[0]
     return (
@@ -273,7 +274,7 @@ def _fit(*tensors: Tensor) -> bool:
 
 
 def _memory(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return the dense tensors that hold the numbers."""
+    """Return the dense tensors that hold the numbers of these tensors."""
     return [_private.values(tensor) if tensor.is_sparse else tensor for tensor in tensors]
 
 

@@ -1,4 +1,4 @@
-r"""Which parameters weight decay is for."""
+r"""Parameter groups by whether a parameter has weight decay."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from indian_core import checked
 def no_weight_decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Return parameter groups in which biases and the weights of norms have no weight decay.
 
-    Those are the parameters of at most one dimension, and those whose name ends in ``bias``. The
-    first group has the others, the second has these; one that would be empty is left out. Each is
-    in the order of ``model.named_parameters()``, with the names.
+    These are the parameters with at most one dimension, and those whose name ends in ``bias``. They
+    form the second group; all other parameters form the first. An empty group is omitted. Each
+    group has the order of ``model.named_parameters()`` and contains the names.
 
     Args:
         model: The model.
-        weight_decay: λ ≥ 0 of the first group.
+        weight_decay: λ ≥ 0, the weight decay of the first group.
 
     Raises:
-        TypeError: If the model is not a module, or λ not a number.
+        TypeError: If the model is not a module, or λ is not a number.
         ValueError: If λ is negative, NaN or infinite.
 
     Examples:

@@ -1,4 +1,4 @@
-"""What an adapter's author needs: a reference in NumPy, test problems, and the suite's `Driver`."""
+"""Tools for authors of adapters: a NumPy reference, test problems, and the suite's `Driver`."""
 
 from indian_core.testing.driver import Arrays, Driver, Settings, scheduled
 from indian_core.testing.problems import Problem

@@ -1,8 +1,8 @@
-"""What the conformance suite asks of an adapter: one small class each, a `Driver`.
+"""The interface between the conformance suite and an adapter: one small class each, a `Driver`.
 
-A driver wraps one optimizer run. The suite speaks NumPy float64 to it and knows nothing else of
-the framework. A driver adds no arithmetic of its own: whatever it returns, the adapter computed.
-`tests/conformance/numpy_driver.py` is the shortest one.
+A driver wraps one optimizer run. The suite exchanges NumPy float64 arrays with it and knows nothing
+else of the framework. A driver adds no arithmetic of its own; the adapter computes everything that
+the driver returns. `tests/conformance/numpy_driver.py` is the shortest driver.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Settings:
     """The hyperparameters of one run.
 
     Attributes:
-        lrs: γ_k for every step that the run may take.
-        hyperparameters: All others, by the names of the core's table (`indian_core.METHODS`) and of
-            the adapters' own arguments in PyTorch's spelling.
-        method: Whose they are: a key of `indian_core.METHODS`.
+        lrs: γ_k for every step that the run may make.
+        hyperparameters: All other hyperparameters, by their names in the core's table
+            (`indian_core.METHODS`), and the adapters' own arguments in PyTorch's spelling.
+        method: The method, a key of `indian_core.METHODS`.
     """
 
     lrs: Sequence[float]
@@ -37,7 +37,7 @@ class Settings:
 def scheduled(
     arguments: Mapping[str, Any],
 ) -> tuple[dict[str, Any], Sequence[float] | None]:
-    """Return what `Driver.translated` hands to a constructor, and the lr of each step, or None."""
+    """Return the constructor arguments for `Driver.translated`, and the lr of each step or None."""
     lr = arguments["lr"]
     if not isinstance(lr, list):
         return dict(arguments), None
@@ -48,12 +48,12 @@ class Driver(Protocol):
     """One run of one variant of an adapter.
 
     Attributes:
-        methods: What users call with hyperparameters, for each method that the adapter has.
+        methods: For each method that the adapter has, what users call with hyperparameters.
         variants: The variants of the adapter, e.g. ("for-loop", "foreach", "fused", "compiled").
-        slow_variants: Those whose every run costs seconds: they run on the essential trajectories
-            only.
-        sgd_as_keras: Whether the framework's SGD multiplies a gradient by the lr at which it goes
-            into the momentum, as Keras's does.
+        slow_variants: The variants whose runs take seconds each. They run only on the essential
+            trajectories.
+        sgd_as_keras: Whether the framework's SGD multiplies a gradient by the current lr when it
+            adds the gradient to the momentum, as in Keras.
     """
 
     methods: ClassVar[Mapping[str, Any]]
@@ -72,44 +72,44 @@ class Driver(Protocol):
     ) -> Self:
         """Start a float64 run by "from_sgd" or "from_adam", at the lr of the arguments.
 
-        It may be a list, SGD's or Adam's own lr of each step: the momentum stays then. See
-        `scheduled`.
+        The lr may be a list with SGD's or Adam's own lr of each step. The momentum is then kept
+        constant; see `scheduled`.
         """
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
-        """Return what the adapter's `suggest_lr` says of the problem's loss on batch 0, at θ_0."""
+        """Return the adapter's `suggest_lr` for the problem's loss on batch 0, at θ_0."""
 
     def step(self, gradients: Sequence[np.ndarray]) -> Arrays:
         """Make one step with these gradients, given as float64 (open loop).
 
-        Return the framework's own gradients as they are after the step, as arrays.
+        Return the framework's own gradients after the step, as arrays.
         """
 
     def step_on(self, problem: Problem, k: int) -> None:
         """Make one step with the framework's own gradient of `problem.loss` on batch k.
 
         `problem.loss(theta, problem.batch(k), xp)` is written over a namespace `xp` with NumPy's
-        names: hand it numpy, torch, jax.numpy or keras.ops, and the batch as native tensors.
+        names. Pass it numpy, torch, jax.numpy or keras.ops, and the batch as native tensors.
         """
 
     def theta(self) -> Arrays:
         """Return θ as float64 arrays."""
 
     def set_theta(self, theta: Sequence[np.ndarray]) -> None:
-        """Overwrite the parameters behind the optimizer's back, as a user's code would."""
+        """Overwrite the parameters without telling the optimizer, as a user's code would."""
 
     def psi(self) -> Arrays:
-        """Return the paper's ψ, by the adapter's own public function, as float64 arrays."""
+        """Return the paper's ψ from the adapter's own public function, as float64 arrays."""
 
     def set_psi(self, psi: Sequence[np.ndarray]) -> None:
-        """Set ψ by the adapter's own public function."""
+        """Set ψ with the adapter's own public function."""
 
     def energy(self, loss: float) -> float:
-        """Return the energy, by the adapter's own public function."""
+        """Return the energy from the adapter's own public function."""
 
     def save(self) -> Any:
-        """Return a checkpoint, θ included, made by the framework's own means (bytes or a path)."""
+        """Return a checkpoint with θ, made by the framework's own means (bytes or a path)."""
 
     def load(self, checkpoint: Any) -> None:
         """Restore a checkpoint of another run into this one, by the framework's own means."""

@@ -1,9 +1,9 @@
 """The test problems: small losses with known gradients, on which all adapters are compared.
 
 A loss is written once over a namespace ``xp`` with NumPy's names, so that NumPy, torch, jax.numpy
-and keras.ops evaluate, and differentiate, the very same expression; the gradient beside it is
-derived by hand, in NumPy. Minibatches are a fixed function of the iteration, not of a random
-number generator, so that every framework on every machine sees the same ones.
+and keras.ops evaluate and differentiate the same expression. Its gradient is derived by hand, in
+NumPy. Minibatches are a fixed function of the iteration instead of a random number generator, so
+that every framework on every machine sees the same minibatches.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ def _full_batch(_k: int) -> Arrays:
     return ()
 
 
-@dataclass(frozen=True, eq=False)  # compared, and cached by drivers, as the object that it is
+@dataclass(frozen=True, eq=False)  # compared by identity, also where drivers cache it
 class Problem:
     """A loss J(θ) over a tuple of arrays, its gradient, a start, and its minibatches.
 
     Attributes:
-        name: What the trajectories call it.
+        name: The name in the trajectories.
         theta_0: The start, a tuple of float64 arrays.
         loss: ``loss(theta, batch, xp=numpy)``, a scalar.
-        gradient: ``gradient(theta, batch)``, arrays of θ's shapes. Exact where J is smooth; on a
-            kink, the subgradient in which the sign of 0 is 0, as the frameworks have it.
-        batch: ``batch(k)``, the data of iteration k, a tuple of arrays; empty where J has none.
+        gradient: ``gradient(theta, batch)``, arrays of θ's shapes. It is exact where J is smooth.
+            On a kink it is the subgradient in which the sign of 0 is 0, as in the frameworks.
+        batch: ``batch(k)``, the data of iteration k, a tuple of arrays. It is empty if J has no
+            data.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Problem:
 
 
 def quadratic(condition_number: float = 100.0, size: int = 8) -> Problem:
-    """Return J(θ) = Σ h_i θ_i²/2, the h_i spaced evenly in logarithm from 1/κ to 1."""
+    """Return J(θ) = Σ h_i θ_i²/2, with log(h_i) evenly spaced and h_i from 1/κ to 1."""
     curvature = np.geomspace(1 / condition_number, 1.0, size)
 
     def loss(theta: Sequence[Any], batch: Sequence[Any], xp: Any = np) -> Any:
@@ -94,10 +95,10 @@ def valley() -> Problem:
 def _minibatches(
     inputs: npt.ArrayLike, labels: npt.ArrayLike, batch_size: int
 ) -> tuple[Callable[[int], Arrays], int, int]:
-    """Return batch(k) over the data, and the numbers of features and classes."""
+    """Return batch(k) over the data, the number of features, and the number of classes."""
     features = np.asarray(inputs, np.float64)
     one_hot = np.eye(int(np.max(labels)) + 1)[np.asarray(labels)]
-    # A stride prime to the number of samples visits each once per epoch, in a mixed order.
+    # A stride coprime to the number of samples visits each once per epoch, in a mixed order.
     stride = next(s for s in range(769, 2 * len(features) + 770) if np.gcd(s, len(features)) == 1)
 
     def batch(k: int) -> Arrays:
@@ -108,8 +109,8 @@ def _minibatches(
 
 
 def _cross_entropy(logits: Any, one_hot: Any, xp: Any) -> Any:
-    # Logits are small here: without the usual shift by their maximum, every framework computes
-    # the same expression.
+    # Logits are small here, so the usual shift by their maximum is omitted. Then every framework
+    # computes the same expression.
     log_total = xp.log(xp.sum(xp.exp(logits), axis=1))
     return xp.sum(log_total - xp.sum(logits * one_hot, axis=1)) / one_hot.shape[0]
 
@@ -127,9 +128,9 @@ def logistic_regression(
     """Return minibatch multinomial logistic regression, θ = (weights, biases), from zero.
 
     Args:
-        inputs: The samples, shape (n, features).
-        labels: Their classes 0, 1, …, shape (n,).
-        batch_size: Samples a minibatch.
+        inputs: The samples, of shape (n, features).
+        labels: The samples' classes 0, 1, …, of shape (n,).
+        batch_size: The number of samples per minibatch.
     """
     batch, features, classes = _minibatches(inputs, labels, batch_size)
 
@@ -150,10 +151,10 @@ def mlp(
     """Return a minibatch perceptron with one hidden layer of tanh, θ = (W_1, b_1, W_2, b_2).
 
     Args:
-        inputs: The samples, shape (n, features).
-        labels: Their classes 0, 1, …, shape (n,).
-        batch_size: Samples a minibatch.
-        hidden: Units of the hidden layer.
+        inputs: The samples, of shape (n, features).
+        labels: The samples' classes 0, 1, …, of shape (n,).
+        batch_size: The number of samples per minibatch.
+        hidden: The number of units in the hidden layer.
     """
     batch, features, classes = _minibatches(inputs, labels, batch_size)
 

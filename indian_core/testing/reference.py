@@ -1,7 +1,7 @@
 """The reference optimizer: the paper's phase-space form in NumPy, over a tuple of arrays.
 
-Slow and plain on purpose. It makes the reference trajectories that every adapter is compared
-with, in float64, or without any rounding at all on arrays of `fractions.Fraction`: see `exact`.
+It is slow and plain on purpose. It makes the reference trajectories that every adapter is compared
+with, in float64, or without any rounding on arrays of `fractions.Fraction` (see `exact`).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class ReferenceINDIAN:
     """INDIAN as equation (11) of the paper states it, over a tuple of arrays.
 
     Args:
-        theta_0: The initial parameters θ_0, float64 arrays or `exact` ones. They are copied.
+        theta_0: The initial parameters θ_0, float64 or `exact` arrays. They are copied.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0: ψ_0 makes the initial velocity minus s times the first gradient. None:
-            β, a start from rest.
-        weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ before each step, at unchanged velocity,
-            so that ψ = (1 − αβ) θ + β w moves along by (1 − αβ) times as much.
+        initial_speed: s ≥ 0. ψ_0 sets the initial velocity to −s times the first gradient. None,
+            the default, means β, a start from rest.
+        weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − γλ) θ before each step. The
+            velocity is unchanged, so ψ = (1 − αβ) θ + β w changes by (1 − αβ) times as much as θ.
 
     Attributes:
         theta: θ_k, a tuple of arrays.
-        psi: ψ_k, a tuple of arrays, or None before the first gradient. It may be set.
+        psi: ψ_k, a tuple of arrays, or None before the first gradient. The caller may set it.
 
     Examples:
         >>> optimizer = ReferenceINDIAN([np.array([2.0])], alpha=0.5, beta=1.0)
@@ -97,21 +97,22 @@ class ReferenceINDIAN:
 
 
 class ReferenceINNAprop(ReferenceINDIAN):
-    """INNAprop as its paper states it, over a tuple of arrays: from rest, on the scaled gradient.
+    """INNAprop as its paper states it: from rest, on the scaled gradient, over a tuple of arrays.
 
     Args:
         theta_0: The initial parameters θ_0, float64 arrays. They are copied.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
         sigma: σ, 0 ≤ σ < 1, the decay of V.
-        eps: ε ≥ 0, outside of the root.
-        weight_decay: λ ≥ 0: θ ← (1 − γλ) θ before each step.
-        authors_weight_decay: Whether ψ takes no notice of that, as in the authors' code: then the
-            velocity does. False: the velocity takes none, and ψ moves along.
+        eps: ε ≥ 0, added outside the root.
+        weight_decay: λ ≥ 0, the weight decay: θ ← (1 − γλ) θ before each step.
+        authors_weight_decay: Whether the decay leaves ψ unchanged and changes the velocity, as in
+            the authors' code. False, the default, means that it leaves the velocity unchanged and
+            changes ψ.
 
     Attributes:
         squares: V, a tuple of arrays.
-        advance: The map of (θ, ψ, u), `indian_core.phase_space.innaprop_step`.
+        advance: The step as a map of (θ, ψ, u), `indian_core.phase_space.innaprop_step`.
 
     Examples:
         >>> optimizer = ReferenceINNAprop([np.array([2.0])], alpha=0.5, beta=1.0, eps=1.0)
@@ -146,7 +147,7 @@ class ReferenceINNAprop(ReferenceINDIAN):
 
         Args:
             gradients: v_k, arrays of θ's shapes.
-            lr: γ_k > 0, not β.
+            lr: γ_k > 0, the step size. It must not equal β.
         """
         assert self.psi is not None
         self._t += 1
@@ -182,7 +183,7 @@ def open_loop(
     """Yield (θ, ψ) after each step with the given gradients.
 
     Args:
-        optimizer: The optimizer; it is stepped.
+        optimizer: The optimizer. Its state changes.
         gradients: v_k for each step k: arrays of θ's shapes.
         lrs: γ_k for each step k.
 
@@ -197,11 +198,11 @@ def open_loop(
 def closed_loop(
     optimizer: ReferenceINDIAN, problem: Problem, lrs: Sequence[float]
 ) -> Iterator[PhasePoint]:
-    """Yield (θ, ψ) after each step along the problem's own minibatch gradients.
+    """Yield (θ, ψ) after each step with the problem's own minibatch gradients.
 
     Args:
-        optimizer: The optimizer; it is stepped.
-        problem: Where the gradients come from; step k uses its batch k.
+        optimizer: The optimizer. Its state changes.
+        problem: The problem that gives the gradients. Step k uses its batch k.
         lrs: γ_k for each step k.
 
     Yields:
@@ -218,10 +219,10 @@ def _point(optimizer: ReferenceINDIAN) -> PhasePoint:
 
 
 def exact(value: npt.ArrayLike) -> Any:
-    """Return floats as the rational numbers that they are: `Fraction`s, free of rounding.
+    """Return floats as exactly equal rational numbers, `Fraction`s, whose arithmetic is exact.
 
     Args:
-        value: A float, or an array of them.
+        value: A float, or an array of floats.
 
     Returns:
         A Fraction for a number, an array of Fractions (dtype object) for an array.

@@ -1,8 +1,8 @@
 r"""The largest curvature of a loss: the top eigenvalue of its Hessian, from products with it.
 
-A Hessian is never formed. ARPACK's Lanczos iteration (`scipy.sparse.linalg.eigsh`) asks for a
-dozen products Hv or a few, each about as dear as two gradients, and keeps `LANCZOS_VECTORS`
-vectors of θ's size in double precision.
+The Hessian is not formed unless it is tiny. ARPACK's Lanczos iteration
+(`scipy.sparse.linalg.eigsh`) needs one dozen or a few dozen products Hv, each of which costs about
+as much as two gradients, and keeps `LANCZOS_VECTORS` vectors of θ's size in double precision.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from indian_core.tuning.vectors import Array
 LANCZOS_VECTORS = 12
 _TOLERANCE = 1e-3
 _RESTARTS = 100
-# From here on the matrix is cheaper than the iteration, which needs some room to iterate in.
+# Up to this size the matrix is cheaper than the iteration, which needs some room to iterate in.
 _SMALL = 2 * LANCZOS_VECTORS
 
 
@@ -25,11 +25,12 @@ def central_difference(
 ) -> Array:
     """Return ∇²J(θ) times a vector, as a difference of two gradients.
 
-    Its step balances the rounding of the gradients with the third derivative.
+    The step of the difference balances the gradients' rounding errors against the third derivative.
 
     Args:
-        gradient: ∇J(θ + d) of a displacement d, float64 of the vector's shape in and out.
-        vector: What the Hessian is multiplied with.
+        gradient: A function that returns ∇J(θ + d) for a displacement d, both float64 of the
+            vector's shape.
+        vector: The vector that the Hessian is multiplied by.
         size: ‖θ‖.
         eps: The machine epsilon of the gradients.
 
@@ -55,12 +56,12 @@ def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
     """Return the algebraically largest eigenvalue of a symmetric matrix.
 
     Args:
-        product: The matrix times a vector, float64 of shape (size,) in and out.
-        size: The number of its rows.
+        product: A function that returns the matrix times a vector, both float64 of shape (size,).
+        size: The number of rows of the matrix.
 
     Returns:
-        The eigenvalue, negative if all are, to about 1e-3 of the spectrum's size. The start of
-        the iteration is fixed: the same matrix gives the same number.
+        The eigenvalue, to about 1e-3 of the spectrum's size. It is negative if all eigenvalues are.
+        The start of the iteration is fixed, so the same matrix gives the same number.
 
     Raises:
         ImportError: If SciPy is not installed and the matrix is not tiny.
@@ -87,17 +88,17 @@ def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
         return float(np.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
 
     try:
-        from scipy.sparse import linalg  # noqa: PLC0415 (needed for this alone)
+        from scipy.sparse import linalg  # noqa: PLC0415 (needed only here)
     except ImportError as error:
         raise ImportError("the curvature of a loss needs SciPy: pip install scipy") from error
 
     start = np.random.default_rng(0).standard_normal(size)
-    # The root mean square of the spectrum, in the mean over starts.
+    # The root mean square of the spectrum, on average over starts.
     typical = float(np.linalg.norm(checked(start)) / np.linalg.norm(start))
     if typical == 0:
         return 0.0
-    # ARPACK stops at an error relative to the eigenvalue, which it never reaches near zero: a
-    # shift by the typical eigenvalue makes the error relative to that.
+    # ARPACK stops at an error relative to the eigenvalue, which it never reaches if that is near
+    # zero. A shift by the typical eigenvalue makes the error relative to the typical one.
     shifted = linalg.LinearOperator(
         (size, size), lambda v: checked(v.ravel()) + typical * v.ravel(), dtype=np.float64
     )

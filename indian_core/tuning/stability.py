@@ -1,13 +1,13 @@
-r"""How large a step may be: INDIAN on a quadratic, in closed form.
+r"""The largest stable step size: INDIAN on a quadratic, in closed form.
 
-Along a direction of curvature L (loss L θ²/2) a step at constant γ is a linear map of (θ, w), and
-with a = α + βL its characteristic polynomial is
+Along a direction of curvature L (loss L θ²/2) a step with constant γ is a linear map of (θ, w).
+With a = α + βL its characteristic polynomial is
 
 $$z^2 - (2 - \gamma a)\, z + (1 - \gamma a + \gamma^2 L).$$
 
-Its roots are 1 − γλ for the two λ with λ² − aλ + L = 0, the rates of the continuous system
-θ̈ + a θ̇ + L θ = 0. So explicit Euler is stable while |1 − γλ| < 1 for both: section 3 of
-Castera et al. gives the system, and these are its discrete limits.
+Its roots are 1 − γλ for the two λ with λ² − aλ + L = 0, which are the rates of the continuous
+system θ̈ + a θ̇ + L θ = 0. So explicit Euler is stable while |1 − γλ| < 1 for both λ. Section 3 of
+Castera et al. gives the system; the limits here are those of its discretization.
 
 All functions take scalars or arrays, broadcast them, and return float64.
 """
@@ -34,10 +34,10 @@ def _checked(name: str, value: npt.ArrayLike, *, positive: bool = False) -> Arra
 
 
 def _rates(curvature: Array, alpha: Array, beta: Array) -> tuple[Array, Array, Array, Array]:
-    """Return a, whether the rates are real, the larger real one, and the complex ones' |Im|."""
+    """Return a, whether the rates are real, the larger real rate, and |Im| of complex rates."""
     damping = alpha + beta * curvature
     root = np.sqrt(curvature)
-    # a² − 4L, in factors that neither overflow nor cancel where it is large.
+    # a² − 4L, in factors that neither overflow nor cancel where a² is large.
     lower, upper = damping - 2 * root, damping + 2 * root
     real = lower >= 0
     distance = np.sqrt(np.abs(lower)) * np.sqrt(upper)
@@ -45,13 +45,13 @@ def _rates(curvature: Array, alpha: Array, beta: Array) -> tuple[Array, Array, A
 
 
 def max_lr(curvature: npt.ArrayLike, alpha: npt.ArrayLike, beta: npt.ArrayLike) -> Any:
-    r"""Return γ_max, below which constant steps are stable at this curvature.
+    r"""Return γ_max, below which constant step sizes are stable at this curvature.
 
     $$\gamma_{\max}(L) = \frac{4}{a + \sqrt{a^2 - 4L}} \text{ if } a^2 \ge 4L, \text{ else }
       \frac{a}{L}, \qquad a = \alpha + \beta L$$
 
-    For βL ≫ 1 it is about 2/(βL). It is not monotone in L: on a whole spectrum (0, L] take
-    ``min(max_lr(0, alpha, beta), max_lr(L, alpha, beta))``, where the first is 2/α.
+    For βL ≫ 1 γ_max is about 2/(βL). It is not monotone in L. For a whole spectrum (0, L] use
+    ``min(max_lr(0, alpha, beta), max_lr(L, alpha, beta))``, where the first term is 2/α.
 
     Args:
         curvature: L ≥ 0, an eigenvalue of the Hessian (per unit of θ²).
@@ -59,7 +59,7 @@ def max_lr(curvature: npt.ArrayLike, alpha: npt.ArrayLike, beta: npt.ArrayLike) 
         beta: β > 0, the Newton damping.
 
     Returns:
-        γ_max, a float or an array of the broadcast shape; infinite for L = α = 0.
+        γ_max, a float or an array of the broadcast shape. It is infinite for L = α = 0.
 
     Raises:
         ValueError: If an argument is negative, NaN, infinite or empty, or β is zero.
@@ -82,10 +82,10 @@ def max_lr(curvature: npt.ArrayLike, alpha: npt.ArrayLike, beta: npt.ArrayLike) 
 def spectral_radius(
     lr: npt.ArrayLike, alpha: npt.ArrayLike, beta: npt.ArrayLike, curvature: npt.ArrayLike
 ) -> Any:
-    r"""Return the factor by which (θ, w) shrinks per step, in the long run.
+    r"""Return the factor by which (θ, w) shrinks per step in the long run.
 
-    The largest |z| over the roots of z² − (2 − γa) z + (1 − γa + γ²L), a = α + βL. Less than one
-    is stable; the error after k steps is about its k-th power.
+    It is the largest |z| over the roots of z² − (2 − γa) z + (1 − γa + γ²L), with a = α + βL. A
+    value less than one means stability. The error after k steps is about the k-th power.
 
     Args:
         lr: γ ≥ 0, the constant step size.
@@ -110,7 +110,7 @@ def spectral_radius(
         _checked("curvature", curvature),
     )
     damping, real, fastest, imaginary = _rates(length, alpha, beta)
-    # The slower rate as L over the faster: their difference would cancel.
+    # The slower rate is L over the faster rate. Computing it as a difference would cancel.
     slowest = np.divide(length, fastest, out=np.zeros_like(length), where=fastest > 0)
     with np.errstate(over="ignore"):
         of_real = np.maximum(np.abs(1 - gamma * fastest), np.abs(1 - gamma * slowest))
@@ -119,14 +119,14 @@ def spectral_radius(
 
 
 def optimal_hyperparameters(smallest: float, largest: float) -> IndianHyperparameters:
-    r"""Return the (γ, α, β) that is fastest on all quadratics with this spectrum, and s = β.
+    r"""Return the (γ, α, β) that are fastest on all quadratics with this spectrum, and s = β.
 
     $$\gamma = \beta = \frac{2}{\sqrt{L} + \sqrt{m}}, \qquad
       \alpha = \frac{2\sqrt{Lm}}{\sqrt{L} + \sqrt{m}}$$
 
-    converges like ((√κ − 1)/(√κ + 1))^k, κ = L/m: the heavy ball's optimum, which no method of
-    this kind beats. At κ = 100 that is 0.818 a step, against Nesterov's 0.885 and gradient
-    descent's 0.980.
+    The error decreases like ((√κ − 1)/(√κ + 1))^k with κ = L/m. This is the heavy ball's optimum,
+    which no method of this kind beats. At κ = 100 it is 0.818 per step, against 0.885 for
+    Nesterov's method and 0.980 for gradient descent.
 
     Args:
         smallest: m > 0, the smallest curvature.

@@ -1,9 +1,10 @@
-r"""A step size from the curvature of a loss: what `suggest_lr` of every adapter works out.
+r"""A step size from the curvature of a loss: the computation behind `suggest_lr` of every adapter.
 
-Constant steps are stable on curvatures up to L below min(γ_max(0), γ_max(L)), with γ_max(0) = 2/α
-(`indian_core.tuning.stability`). The suggestion is a part of that, ``safety``, since L is not what
-training will meet: the curvature of a minibatch exceeds that of the whole loss, and during the
-first steps it rises. docs/tuning.md has the measurements behind the default.
+On curvatures up to L, constant step sizes below min(γ_max(0), γ_max(L)) are stable, with
+γ_max(0) = 2/α (`indian_core.tuning.stability`). The suggestion is a fraction of this limit,
+``safety``, because training will meet larger curvatures than L: the curvature of a minibatch
+exceeds that of the whole loss, and it rises during the first steps. docs/tuning.md has the
+measurements behind the default.
 """
 
 from __future__ import annotations
@@ -25,19 +26,20 @@ SAFETY = 0.5
 
 @dataclass(frozen=True)
 class StepSize:
-    """A suggested step size, and where it comes from.
+    """A suggested step size, and the values that it was computed from.
 
     Attributes:
         lr: The suggestion, γ = safety · limit.
-        limit: The step size at which training gets unstable, min(2/α, γ_max(curvature)).
+        limit: The step size at which training becomes unstable, min(2/α, γ_max(curvature)).
         curvature: L, the largest curvature found, per unit of θ². Negative if the loss curves
             down in every direction.
-        alpha: α, the viscous damping that it is for.
-        beta: β, the Newton damping that it is for.
-        safety: The part of the limit that is suggested.
-        initial_speed: s = 1, the paper's start, where its first step −γ v does not overshoot the
-            minimum along the steepest direction, γL ≤ 1; else s = β, from rest, if that is less.
-        warnings: What makes the suggestion doubtful, in words.
+        alpha: α, the viscous damping for which the step size is meant.
+        beta: β, the Newton damping for which the step size is meant.
+        safety: The fraction of the limit that is suggested.
+        initial_speed: The suggested s. It is 1, the paper's start, if the first step −γ v then does
+            not overshoot the minimum along the direction of largest curvature (γL ≤ 1). Otherwise
+            it is the smaller of 1 and β, where s = β is a start from rest.
+        warnings: Texts that explain why the suggestion is doubtful.
     """
 
     lr: float
@@ -50,7 +52,7 @@ class StepSize:
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return all of it in a few lines."""
+        """Return the suggestion, its origin and the warnings in a few lines."""
         start = "the paper's start" if self.initial_speed == 1 else "from rest"
         lines = [
             f"largest curvature  {self.curvature:.4g}",
@@ -67,19 +69,19 @@ def from_curvature(
     """Return the step size for a loss whose largest curvature is known.
 
     Args:
-        curvature: L, any finite number; what is below zero sets no limit.
+        curvature: L, any finite number. A negative curvature sets no limit.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        safety: The part of the limit to suggest, > 0.
+        safety: The fraction of the limit to suggest, > 0.
 
     Returns:
-        The suggestion. It holds a warning, which is not raised, where L is so small that α alone
-        sets the limit.
+        The suggestion. If L is so small that α alone sets the limit, it holds a warning, which is
+        not raised.
 
     Raises:
         TypeError: If an argument is not a real number.
-        ValueError: If one is NaN, infinite or out of range, or if nothing sets a limit: L ≤ 0 and
-            α = 0.
+        ValueError: If an argument is NaN, infinite or out of range, or if nothing sets a limit
+            (L ≤ 0 and α = 0).
 
     Examples:
         >>> print(from_curvature(100.0, alpha=0.5, beta=0.5, safety=0.5))
@@ -122,26 +124,27 @@ def from_loss(
 ) -> StepSize:
     r"""Return the step size for a loss given by its derivatives at θ, and raise its warnings.
 
-    The Hessian sees no kink. So the gradient is evaluated a second time, at the end of the first
-    step d that the suggestion makes, and if the curvature of that stretch,
+    The Hessian does not see kinks. So the gradient is evaluated a second time, at the end of the
+    first step d that the suggestion makes. If the curvature along that step,
 
     $$\frac{\langle \nabla J(\theta + d) - \nabla J(\theta), d\rangle}{\|d\|^2},$$
 
-    would halve the limit, it takes the place of the Hessian's.
+    would more than halve the limit, it is used instead of the Hessian's.
 
     Args:
-        product: ∇²J(θ) times a vector; all vectors are float64 of shape (size,).
-        gradient: ∇J(θ + d) of a displacement d.
+        product: A function that returns ∇²J(θ) times a vector. All vectors are float64 of shape
+            (size,).
+        gradient: A function that returns ∇J(θ + d) for a displacement d.
         size: The number of parameters.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        safety: The part of the limit to suggest, > 0.
+        safety: The fraction of the limit to suggest, > 0.
 
     Returns:
         The suggestion, whose warnings have been raised as UserWarning.
 
     Raises:
-        ValueError: As `from_curvature`, or if a derivative is not finite.
+        ValueError: As in `from_curvature`, or if a derivative is not finite.
         ImportError: If SciPy is missing.
 
     Examples:
@@ -161,7 +164,7 @@ def from_loss(
     squared = float(step @ step)
     if squared > 0:
         along = float((gradient(step) - gradient_here) @ step) / squared
-        # Where the step leaves the loss's domain there is nothing to learn from it.
+        # If the step leaves the loss's domain, nothing can be learned from it.
         if np.isfinite(along):
             of_stretch = from_curvature(along, alpha, beta, safety)
             if of_stretch.limit < suggestion.limit / 2:

@@ -1,4 +1,4 @@
-"""The numbers of a list of arrays as one vector, as an eigensolver wants them."""
+"""Conversion between a list of arrays and one vector, which an eigensolver needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = npt.NDArray[np.float64]
 
 
 def join(arrays: Iterable[npt.ArrayLike]) -> Array:
-    """Return all numbers as one vector; a complex one is its real and its imaginary part.
+    """Return all numbers as one vector. A complex number becomes its real and imaginary parts.
 
     Args:
         arrays: Real or complex arrays.
@@ -28,15 +28,15 @@ def join(arrays: Iterable[npt.ArrayLike]) -> Array:
 def split(
     vector: Array, shapes: Sequence[tuple[int, ...]], are_complex: Sequence[bool] = ()
 ) -> list[npt.NDArray[Any]]:
-    """Return the arrays of these shapes whose numbers are in a vector: what `join` takes apart.
+    """Return the arrays of these shapes whose numbers are in a vector. It is the inverse of `join`.
 
     Args:
-        vector: Their numbers.
+        vector: The numbers of the arrays.
         shapes: The shape of each array.
-        are_complex: Whether each is complex. Nothing: none is.
+        are_complex: Whether each array is complex. Empty, the default, means that none is.
 
     Raises:
-        ValueError: If there are more or fewer numbers.
+        ValueError: If the vector has more or fewer numbers than the arrays.
 
     Examples:
         >>> split(np.arange(4.0), [(2,), (1,)], [False, True])

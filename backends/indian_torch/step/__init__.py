@@ -1,1 +1,1 @@
-"""The step of a parameter group: which implementation makes it, and the three of them."""
+"""The step of a parameter group: the choice of an implementation, and the three of them."""

@@ -1,9 +1,9 @@
-r"""Which of the three implementations makes the step.
+r"""The choice between the three implementations of the step.
 
-All three share one state per parameter, a buffer and its scale with buffer = scale · w: w is the
-momentum of `indian_core.linear_step`. The for-loop and the foreach implementation leave the scale
-as it is (1 after a first step); the fused one moves it, which lets PyTorch's SGD kernel do the
-whole step.
+All three use the same state per parameter, a buffer and its scale with buffer = scale · w, where w
+is the momentum of `indian_core.linear_step`. The for-loop and the foreach implementation leave the
+scale unchanged (it is 1 after a first step). The fused implementation changes it, so that PyTorch's
+SGD kernel can make the whole step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from indian_torch.step.part import Part
 
 
 def make(parts: Sequence[Part]) -> None:
-    """Make a step of all parameter groups, in place. Their gradients are fit to be read."""
+    """Make a step of all parameter groups, in place. Their gradients must be safe to read."""
     for part in parts:
         part.take_complex_as_pairs()
         if part.step.drags:
@@ -36,7 +36,7 @@ def make(parts: Sequence[Part]) -> None:
 
 
 def _kernel_calls(part: Part) -> list[Call]:
-    """Return the calls of the fused kernels that make the step, as far as there are any."""
+    """Return the calls of the fused kernels for the parameters that the kernels can step."""
     step, layout = part.step, part.layout
     if not (step.fused or step.automatic) or not part.on_host or not _private.has_foreach:
         return []
@@ -46,7 +46,7 @@ def _kernel_calls(part: Part) -> list[Call]:
 
 
 def _make(part: Part) -> None:
-    """Make the step by the for-loop or the foreach implementation."""
+    """Make the step with the for-loop or the foreach implementation."""
     step, layout = part.step, part.layout
     compiling = layout is None
     foreach = step.foreach or step.fused
@@ -55,7 +55,7 @@ def _make(part: Part) -> None:
         foreach = foreach or (compiling and not step.differentiable)
     if (
         # Inductor (2.13) bakes a float into foreach operations and, from the third value of a
-        # schedule on, takes the graph of an earlier one for it. The for-loop is compiled rightly.
+        # schedule on, reuses the graph of an earlier value. It compiles the for-loop correctly.
         (compiling and not isinstance(step.lr, Tensor))
         or (layout is not None and (layout.sparse or layout.lazy_param))
         or not _private.has_foreach

@@ -1,4 +1,4 @@
-r"""The for-loop implementation: one parameter at a time, for whatever PyTorch can add and scale."""
+r"""The for-loop implementation: one parameter at a time, for all that PyTorch can add and scale."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _single_tensor_indian(part: Part) -> None:
             part.scales[i] = new_scale
 
     results: list[tuple[int, Tensor, Tensor, Any]] = []
-    by_scale: dict[Any, tuple[Coefficients, Scale]] = {}  # most parameters share theirs
+    by_scale: dict[Any, tuple[Coefficients, Scale]] = {}  # most parameters have the same scale
     for i, (param, buffer) in enumerate(zip(part.params, part.momentum_buffers, strict=True)):
         dtype = working_dtype(buffer.dtype)
         grad = part.grads[i].to(dtype)
@@ -51,10 +51,10 @@ def _single_tensor_indian(part: Part) -> None:
             part.scales[i] = new_scale
             continue
 
-        # Scalars may be tensors here, which `alpha` does not take (and torch.compile would keep
-        # an `alpha` of earlier steps); and what has 16 bits is rounded once, at the end.
+        # Scalars may be tensors here, which `alpha` does not accept (and torch.compile would keep
+        # the `alpha` of an earlier step). 16-bit tensors are rounded once, at the end.
         momentum = buffer.to(dtype)
-        # The product with a Tensor lr keeps its factor for autograd; param is about to change.
+        # Autograd saves the factor of the product with a Tensor lr, and param is about to change.
         before = param.clone() if step.differentiable and step.shrinks else param
         if step.drags:
             momentum = momentum + before.to(dtype) * step.drag(scale)
@@ -63,8 +63,8 @@ def _single_tensor_indian(part: Part) -> None:
             update = update - step.shrinkage * before.to(dtype)
         new_buffer = momentum * c.momentum_momentum + grad * c.momentum_gradient
         results.append((i, update, new_buffer, new_scale))
-        # In a compiled step a gradient may lie in the memory of a later parameter; the compiler
-        # knows, if all are read before the first is written.
+        # In a compiled step a gradient may lie in the memory of a later parameter. The compiler
+        # handles that if all gradients are read before the first parameter is written.
         if not torch.compiler.is_compiling():
             write(*results.pop())
     for result in results:
@@ -85,7 +85,7 @@ def _in_place(
 def _scale(
     part: Part, i: int, grad: Tensor, c: Coefficients, step: Step
 ) -> tuple[Tensor, Coefficients]:
-    """Return a scaled gradient and the coefficients for it. V and its count have it then."""
+    """Return a scaled gradient and its coefficients. V and its count are updated."""
     assert part.exp_avg_sqs is not None
     assert part.counts is not None
     part.counts[i] += 1  # a tensor in place

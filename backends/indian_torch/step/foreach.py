@@ -1,4 +1,4 @@
-r"""The foreach implementation: a few operations on lists of tensors, for any dtype and layout."""
+r"""The foreach implementation: a few operations on lists of tensors, for any dtype and strides."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _multi_tensor_indian(part: Part) -> None:
 
 
 def _step_on_alike(part: Part) -> None:
-    """Make the step of parameters of one device, dtype, scale and count."""
+    """Make the step of parameters with the same device, dtypes, scale and count."""
     step, params, buffers = part.step, part.params, part.momentum_buffers
     device, dtype, buffer_dtype = params[0].device, params[0].dtype, buffers[0].dtype
     wide_dtype = working_dtype(buffer_dtype)
@@ -47,7 +47,7 @@ def _step_on_alike(part: Part) -> None:
 
     scale = part.scales[0]
     if isinstance(scale, Tensor):
-        # foreach wants its scalars on the device.
+        # foreach operations need their scalars on the device.
         there: dict[str, Any] = {name: t.to(device) for name, t in step.tensors.items()}
         step = step._replace(**there)
         c, new_scale = step.on_buffer(torch.stack(part.scales), wide_dtype)
@@ -78,7 +78,7 @@ def _step_on_alike(part: Part) -> None:
 
 
 def _counted(part: Part) -> Any:
-    """Return t, this gradient counted: a number for all, or a vector."""
+    """Return t, including this gradient: one number for all parameters, or a vector."""
     assert part.counts is not None
     if isinstance(part.counts[0], Tensor):
         torch._foreach_add_(part.counts, 1)
@@ -117,7 +117,7 @@ def _rounding_once(
     c: Coefficients,
     step: Step,
 ) -> None:
-    """As in the for-loop: no `alpha`, and what has 16 bits is rounded once, at the end."""
+    """Make the step without `alpha`, rounding 16-bit tensors once at the end (see `for_loop`)."""
     updates = torch._foreach_mul(buffers, c.theta_momentum)
     torch._foreach_add_(updates, torch._foreach_mul(grads, _each(c.theta_gradient)))
     if step.shrinks:
@@ -133,5 +133,5 @@ def _rounding_once(
 
 
 def _each(scalar: Any) -> Any:
-    """Return a vector with one number per tensor as a list of scalars, and one number as it is."""
+    """Return a vector with one number per tensor as a list, and a single number unchanged."""
     return list(scalar.unbind()) if isinstance(scalar, Tensor) and scalar.ndim else scalar

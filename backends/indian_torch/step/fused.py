@@ -1,12 +1,11 @@
 r"""The fused implementation: the whole step as one call of PyTorch's own fused SGD kernel.
 
-The kernel makes one pass over memory. `indian_core.as_nesterov_sgd` derives its scalars; a buffer
-that holds a moving scale times w is what makes them fit. Some steps have no such call (αγ = 1,
-γ = 0, …) and are left to another implementation, which works on the same buffer and scale.
+The kernel makes one pass over memory. `indian_core.as_nesterov_sgd` derives its scalars. They fit
+because the buffer holds w times a scale that may change. Some steps have no such call (αγ = 1,
+γ = 0, …). Another implementation makes those, with the same buffer and scale.
 
-The kernel is private to PyTorch and takes what it is given without looking: so it is tried out
-once per device and dtype, and is given only tensors that it handles rightly, which
-`indian_torch.tensors` finds out.
+The kernel is private to PyTorch and does not check its arguments. So it is tested once per device
+and dtype, and it gets only tensors that it handles correctly, which `indian_torch.tensors` selects.
 """
 
 from __future__ import annotations
@@ -26,20 +25,21 @@ from indian_torch.step import pieces
 from indian_torch.step.part import Part
 from indian_torch.step.scalars import Step
 
-# Where the kernel is chosen without being asked for. In float64 its `1 - dampening` may lose up
-# to three digits, and users of float64 want all of them; MPS and XPU were never tested.
+# Where the kernel is the default. In float64 its `1 - dampening` may lose up to three digits, and
+# users of float64 want all of them. MPS and XPU were never tested.
 _AUTOMATIC_DEVICES = ("cpu", "cuda")
 _AUTOMATIC_DTYPES = (torch.float32,)
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
-# The indices of the parameters, and what is called. None is AdamW's kernel alone, without momentum.
+# The indices of the parameters, and the SGD call. None means AdamW's kernel alone, without
+# momentum.
 Call = tuple[Sequence[int], NesterovSGD | None]
 
 
 def fused_calls(part: Part) -> list[Call]:
     """Return the calls of the kernels that make the step, each with the indices of its parameters.
 
-    They are for those that the layout says they can take.
+    They cover only parameters that the layout marks as supported by the kernels.
     """
     assert part.layout is not None
     step, scaled = part.step, part.counts is not None
@@ -72,14 +72,14 @@ def fused_calls(part: Part) -> list[Call]:
     return calls
 
 
-@functools.lru_cache(maxsize=64)  # At constant γ the same call is made again and again.
+@functools.lru_cache(maxsize=64)  # At constant γ every step makes the same call.
 def _call(step: Step, scale: float, dtype: torch.dtype) -> NesterovSGD | None:
     fresh = scale == 0
     return as_nesterov_sgd(step.on_momentum(fresh), scale or 1.0, fresh, dtype=_NUMPY[dtype])
 
 
 def make_fused_call(part: Part, indices: Sequence[int], call: NesterovSGD | None) -> None:
-    """Make the step of these parameters of a group, which is not a compiled one."""
+    """Make an eager step of these parameters of a group."""
     part = part.subset(indices)
     if part.exp_avg_sqs is None:
         assert call is not None
@@ -111,7 +111,7 @@ def make_fused_call(part: Part, indices: Sequence[int], call: NesterovSGD | None
 
 
 def _decay(params: list[Tensor], buffers: list[Tensor], step: Step, call: NesterovSGD) -> None:
-    """Make what comes before the kernel: weight decay, and a buffer's change of scale."""
+    """Do what comes before the kernel: weight decay, and a buffer's change of scale."""
     if step.shrinks:
         torch._foreach_mul_(params, 1 - step.shrinkage)
     if call.factor != 1:
@@ -119,13 +119,13 @@ def _decay(params: list[Tensor], buffers: list[Tensor], step: Step, call: Nester
 
 
 def raise_versions(tensors: Sequence[Tensor]) -> None:
-    """Tell autograd that tensors were written to, which the kernel does not: a graph may hold them.
+    """Tell autograd that tensors were written to, since a graph may hold them.
 
-    Nor does a write to a shard tell it of the whole.
+    The kernel does not tell it. Nor does a write to a shard tell it about the whole tensor.
     """
     try:
         torch.autograd.graph.increment_version(tensors)
-    except RuntimeError:  # Tensors made in inference mode have none.
+    except RuntimeError:  # Tensors made in inference mode have no version.
         torch.autograd.graph.increment_version([t for t in tensors if not t.is_inference()])
 
 
@@ -145,7 +145,7 @@ def _kernel(
         lr=call.lr,
         dampening=call.dampening,
         nesterov=call.nesterov,
-        # Not the kernel's own: CUDA's and the CPU's differ in what they leave in the buffer.
+        # Not the kernel's own options, because the buffer then differs between CUDA and the CPU.
         maximize=False,
         is_first_step=False,
     )
@@ -153,7 +153,7 @@ def _kernel(
 
 @functools.cache
 def _kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
-    """Return whether PyTorch has the kernel here, and whether it does what we take it for."""
+    """Return whether PyTorch has the kernel here, and whether it computes what we expect."""
     numbers = torch.linspace(-1.0, 2.0, 3 * 19, dtype=torch.float64, device="cpu").reshape(3, 19)
     theta, gradient, momentum = numbers.to(device, dtype)
     expected: Any = None

@@ -13,18 +13,18 @@ from indian_torch import _private
 from indian_torch.step.scalars import Step
 from indian_torch.tensors import Layout, check_match
 
-# What the implementations work on: lists with an entry for each parameter.
+# The lists that the implementations work on, with one entry per parameter.
 _TENSORS = ("params", "grads", "momentum_buffers", "exp_avg_sqs")
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Part:
-    """One parameter group's part of a step: it has been checked, and nothing has been changed.
+    """One parameter group's part of a step, checked before anything is changed.
 
-    `params` are this rank's shards where `owners`, the user's parameters, are DTensors. `states`
-    are where new numbers go. Under torch.compile, where those are tensors, they are None, as is
-    the `layout` of the tensors. Methods that do not scale the gradient have no `exp_avg_sqs` (V)
-    and no `counts` (the number of gradients in each V).
+    `owners` are the user's parameters. Where these are DTensors, `params` are this rank's shards.
+    New numbers are written to `states`. Under torch.compile, where the numbers are tensors,
+    `states` and the `layout` of the tensors are None. Methods that do not scale the gradient have
+    no `exp_avg_sqs` (V) and no `counts` (the number of gradients in each V).
     """
 
     owners: list[Tensor]
@@ -39,7 +39,7 @@ class Part:
     layout: Layout | None = None
 
     def check(self, examine: Callable[..., Layout]) -> None:
-        """Raise if the step cannot be made; else know the layout, which `examine` tells."""
+        """Set the layout, which `examine` returns, or raise if the step cannot be made."""
         step = self.step
         if self.states is None:
             for param, grad in zip(self.params, self.grads, strict=True):
@@ -61,9 +61,10 @@ class Part:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
 
     def _take_local_shards(self) -> None:
-        """Put this rank's shards in place of DTensors: the step is the same for every number.
+        """Replace DTensors by this rank's shards, since the step is the same for every number.
 
-        The fused kernel knows no DTensor, and the others are far slower on them.
+        The fused kernel does not support DTensors, and the other implementations are far slower on
+        them.
         """
         owners = self.owners
         if _private.native_types.issuperset(map(type, owners)):
@@ -91,9 +92,9 @@ class Part:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether the step is none: its lr is 0, and no derivative by lr is asked for.
+        """Return whether the step is a no-op: lr is 0, and no derivative by lr is needed.
 
-        (V counts the gradients of such steps too, as Adam does.)
+        (A step with V is never a no-op, because V also counts gradients at lr = 0, as in Adam.)
         """
         step = self.step
         return (
@@ -104,15 +105,15 @@ class Part:
         )
 
     def take_complex_as_pairs(self) -> None:
-        """Put views of real numbers in place of complex tensors: a scaled gradient is one of pairs.
+        """Replace complex tensors by views of real pairs if the method scales the gradient.
 
-        So does torch's Adam.
+        Torch's Adam does the same.
         """
         if self.exp_avg_sqs is not None and any(param.is_complex() for param in self.params):
             self._replace(lambda t, _: torch.view_as_real(t) if t.is_complex() else t)
 
     def subset(self, indices: Sequence[int]) -> Part:
-        """Return the part of some of the parameters."""
+        """Return the part for the parameters with these indices."""
         if len(indices) == len(self.params):
             return self
         lists: dict[str, Any] = {
@@ -123,7 +124,7 @@ class Part:
         return dataclasses.replace(self, **lists)
 
     def keep(self) -> None:
-        """Put the numbers, and what autograd had made anew, into the states."""
+        """Write the numbers, and the tensors that autograd made anew, into the states."""
         if self.states is None:
             return
         for i, state in enumerate(self.states):

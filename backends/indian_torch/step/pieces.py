@@ -1,8 +1,8 @@
 r"""The scaled gradient by PyTorch's fused AdamW kernel, in pieces that stay in the cache.
 
-At a learning rate of −1 and β1 = 0, on zeros, that kernel leaves u where the parameter was, and
-updates V. Another kernel then makes the step from u, while all is still in the cache: over whole
-models the two would each go through memory.
+With a learning rate of −1 and β1 = 0, on parameters that are zero, that kernel replaces the
+parameters by u and updates V. Another kernel then makes the step from u, while all of it is still
+in the cache. Over whole models each of the two kernels would go through memory.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from indian_torch import _private
 from indian_torch.step.part import Part
 from indian_torch.step.scalars import Step
 
-# How many numbers there are in a piece, for each thread: of six tensors, 2 MiB each in float32.
-# Smaller ones cost calls, larger ones leave the cache. A GPU has work enough in many more.
+# How many numbers a piece has for each thread: 2 MiB in float32 for each of six tensors. Smaller
+# pieces need more calls, larger pieces leave the cache. A GPU needs far more numbers to be busy.
 _ON_CPU, _ELSEWHERE = 2**19, 2**23
 
 
 class Scratch:
-    """Memory for u, and behind it for Adam's exp_avg, like some tensors."""
+    """Memory for u, and behind it for Adam's exp_avg, with the shapes of some tensors."""
 
     def __init__(self, memory: Tensor, tensors: list[Tensor]) -> None:
         *starts, n = itertools.accumulate((t.numel() for t in tensors), initial=0)
@@ -52,7 +52,7 @@ class Piece:
 
 
 class Plan:
-    """Which parameters go into which piece, with scratch memory for the largest of the pieces."""
+    """Which parameters go into which piece, with scratch memory for the largest piece."""
 
     def __init__(self, params: list[Tensor]) -> None:
         first = params[0]
@@ -64,7 +64,7 @@ class Plan:
             n = param.numel()
             if n > room or not places:
                 places.append([])
-                # One that is larger than a piece is in pieces of its own.
+                # A parameter that is larger than a piece gets pieces of its own.
                 room = self.size if n <= self.size else 0
             places[-1].append(i)
             room = max(room - n, 0)
@@ -89,7 +89,7 @@ class Plan:
         for some, scratches in self.places:
             lists: list[Any] = [[column[i] for i in some] for column in columns]
             if lists[0][0].numel() > self.size:
-                # What is in one place with it is without numbers.
+                # The other tensors of its place are empty.
                 lists = [[[part] for part in self._cut(first)] for first, *_ in lists]
             else:
                 lists = [[tensors] for tensors in lists]
@@ -98,7 +98,7 @@ class Plan:
 
 
 def pieces(part: Part, indices: Sequence[int]) -> Iterator[Piece]:
-    """Return the pieces of a part of a step, whose indices are these ones of its layout."""
+    """Return the pieces of a part of a step. `indices` are its parameters in the layout."""
     layout, first = part.layout, part.params[0]
     assert layout is not None
     assert part.exp_avg_sqs is not None
@@ -112,7 +112,7 @@ def pieces(part: Part, indices: Sequence[int]) -> Iterator[Piece]:
 
 
 def scaled(piece: Piece, step: Step, count: Tensor) -> list[Tensor]:
-    """Return u; V is updated."""
+    """Return u, and update V in place."""
     u = piece.scratch.u
     piece.scratch.memory.zero_()
     _kernel(piece, u, count, lr=-1.0, beta2=step.sigma, eps=step.eps)
@@ -120,9 +120,9 @@ def scaled(piece: Piece, step: Step, count: Tensor) -> list[Tensor]:
 
 
 def adamw(piece: Piece, step: Step, count: Tensor) -> None:
-    """Make the step without momentum (αβ = 1), which is AdamW's with β1 = 0."""
+    """Make the step without momentum (αβ = 1), which is a step of AdamW with β1 = 0."""
     assert not isinstance(step.lr, Tensor)
-    # A gradient that is not finite would stay in it.
+    # Otherwise a gradient that is not finite would stay in exp_avg.
     piece.scratch.of_exp_avgs.zero_()
     _kernel(
         piece,
@@ -150,7 +150,7 @@ def _kernel(piece: Piece, params: list[Tensor], count: Tensor, **scalars: Any) -
 
 @functools.cache
 def kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
-    """Return whether PyTorch has the kernel here, and whether it does what we take it for."""
+    """Return whether PyTorch has the kernel here, and whether it computes what we expect."""
     numbers = torch.linspace(-1.0, 2.0, 4 * 19, dtype=torch.float64, device="cpu").reshape(4, 19)
     theta, gradient, other, squares = numbers.to(device, dtype)
     squares = squares.abs()

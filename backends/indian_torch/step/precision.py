@@ -1,10 +1,10 @@
-r"""Parameters in 16 bits: the momentum's dtype, and rounding θ once a step.
+r"""Parameters in 16 bits: the momentum's dtype, and rounding θ once per step.
 
-The momentum of a 16-bit parameter is kept in float32: in bfloat16 the decay 1 − αγ drops under
-half an ulp. A step is computed in the momentum's dtype, but in float32 if that has 16 bits too, and
-rounded to each one's dtype once.
-Rounding to nearest loses every step under half an ulp of θ, and a run stalls; stochastic rounding
-keeps it in the mean.
+The momentum of a 16-bit parameter is kept in float32, because in bfloat16 the decay by 1 − αγ drops
+under half an ulp. A step is computed in the momentum's dtype, or in float32 if that dtype also has
+16 bits. θ and the momentum are then rounded once, each to its own dtype.
+Rounding to nearest loses every step under half an ulp of θ, and a run stalls. Stochastic rounding
+preserves such steps in the mean.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ SIXTEEN_BITS = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 
 def momentum_dtype_of(param: Tensor, momentum_dtype: torch.dtype | None) -> torch.dtype:
-    """Return the dtype that the momentum of `param` is kept in.
+    """Return the dtype of the momentum of `param`.
 
     Args:
         param: θ.
-        momentum_dtype: What the user asked for, or None: float32 for 16-bit parameters and the
-            parameter's own dtype for all others. A complex parameter keeps its own.
+        momentum_dtype: The dtype that the user asked for. None means float32 for 16-bit parameters
+            and the parameter's own dtype for all others. The momentum of a complex parameter always
+            has the parameter's dtype.
     """
     if param.is_complex():
         return param.dtype
@@ -29,36 +30,37 @@ def momentum_dtype_of(param: Tensor, momentum_dtype: torch.dtype | None) -> torc
 
 
 def buffer_dtype_of(name: str, param: Tensor, momentum_dtype: torch.dtype | None) -> torch.dtype:
-    """Return the dtype that a buffer of `param` is kept in.
+    """Return the dtype of a buffer of `param`.
 
-    V has the momentum's, but at least float32: in 16 bits what a step adds is lost to rounding.
+    V has the momentum's dtype, but at least float32, because in 16 bits rounding loses what a step
+    adds.
     """
     dtype = momentum_dtype_of(param, momentum_dtype)
     return dtype if name == "momentum_buffer" else working_dtype(dtype)
 
 
 def working_dtype(momentum_dtype: torch.dtype) -> torch.dtype:
-    """Return the dtype to compute a step in: the momentum's, or float32 if that has 16 bits."""
+    """Return the dtype for computing a step: the momentum's, or float32 if that has 16 bits."""
     return SIXTEEN_BITS.get(momentum_dtype, momentum_dtype)
 
 
 def round_stochastically(value: Tensor, dtype: torch.dtype) -> Tensor:
     """Round to one of the two neighbours in a 16-bit dtype, so that the mean is the value.
 
-    The random numbers are those of torch's default generator of the value's device, so
+    The random numbers come from torch's default generator of the value's device, so
     `torch.manual_seed` makes them reproducible.
 
     Args:
-        value: What to round, in float32 or float64.
+        value: The tensor to round, in float32 or float64.
         dtype: `torch.bfloat16` or `torch.float16`.
 
     Returns:
-        The rounded values. What the dtype holds exactly stays, as do infinities and NaN.
+        The rounded values. Values that the dtype holds exactly, infinities and NaN are unchanged.
     """
     nearest = value.to(dtype)
     error = value - nearest
-    # The next number in the value's direction. The bits of a float, taken as an integer, count
-    # its magnitude.
+    # The next number in the value's direction. The bits of a float, read as an integer, increase
+    # with its magnitude.
     outward = value.abs() > nearest.abs()
     bits = nearest.view(torch.int16) + torch.where(outward, 1, -1).to(torch.int16)
     other = bits.view(dtype)
@@ -67,7 +69,7 @@ def round_stochastically(value: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def add_rounded(param: Tensor, update: Tensor, stochastic: bool) -> None:
-    """Add an update, in the dtype of the step, to a parameter in place, rounding once."""
+    """Add an update in the step's dtype to a parameter in place, rounding once."""
     if stochastic and param.dtype in SIXTEEN_BITS:
         param.copy_(round_stochastically(param + update, param.dtype))
     else:

@@ -1,7 +1,7 @@
-r"""The scaled gradient u = v/(√(V/c) + ε) of INNAprop, c = 1 − σ^t its bias correction.
+r"""The scaled gradient u = v/(√(V/c) + ε) of INNAprop with the bias correction c = 1 − σ^t.
 
-As √c · v/(√V + ε √c), whose first factor goes into the coefficients of the step. The square is
-blind to the sign of v: ``maximize`` is in the coefficients too.
+It is computed as √c · v/(√V + ε √c), and the factor √c goes into the coefficients of the step. The
+square does not depend on the sign of v, so ``maximize`` goes into the coefficients too.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def factor(count: Any, step: Step, dtype: torch.dtype) -> Any:
     """Return √(1 − σ^t).
 
     Args:
-        count: t, 1 in the first step: a number, a tensor of one, or a vector of them.
-        step: The step; it has a σ.
-        dtype: What a tensor is computed in.
+        count: t, which is 1 in the first step: a number, a tensor with one number, or a vector.
+        step: The step. It must have a σ.
+        dtype: The dtype of the computation if `count` is a tensor.
     """
     assert step.sigma is not None
     if not isinstance(count, Tensor):
@@ -31,14 +31,14 @@ def factor(count: Any, step: Step, dtype: torch.dtype) -> Any:
 
 
 def scaled(step: Coefficients, by: Any) -> Coefficients:
-    """Return the coefficients for v/(√V + ε √c), given √c."""
+    """Return the step's coefficients for v/(√V + ε √c), with √c = `by`."""
     return step._replace(
         theta_gradient=step.theta_gradient * by, momentum_gradient=step.momentum_gradient * by
     )
 
 
 def quotient(grad: Tensor, squares: Tensor, by: Any, step: Step) -> tuple[Tensor, Tensor]:
-    """Return v/(√V + ε √c) and the new V, which is the old tensor but for autograd."""
+    """Return v/(√V + ε √c) and the new V, in place unless autograd needs the old one."""
     assert step.sigma is not None
     if step.differentiable:
         squares = squares.mul(step.sigma).addcmul(grad, grad, value=1 - step.sigma)
@@ -48,7 +48,7 @@ def quotient(grad: Tensor, squares: Tensor, by: Any, step: Step) -> tuple[Tensor
 
 
 def denominators(grads: list[Tensor], squares: list[Tensor], by: Any, step: Step) -> list[Tensor]:
-    """Return √V + ε √c of lists of tensors. V is written to."""
+    """Return √V + ε √c for lists of tensors. V is updated in place."""
     assert step.sigma is not None
     torch._foreach_mul_(squares, step.sigma)
     torch._foreach_addcmul_(squares, grads, grads, 1 - step.sigma)

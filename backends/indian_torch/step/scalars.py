@@ -1,8 +1,8 @@
-r"""The scalars of one step, as the implementations need them: for the buffer rather than for w.
+r"""The scalars of one step in the implementations' form: for the buffer instead of w.
 
 Every parameter has a buffer and its scale, with buffer = scale · w. Before the first step the scale
-is 0, and the buffer is zero whatever w is, for w_0 = (s − β) v_0 is not known until the first
-gradient.
+and the buffer are 0, although w_0 may not be, because w_0 = (s − β) v_0 is not known until the
+first gradient.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from torch import Tensor
 from indian_core import Coefficients, coefficients, dragged, is_step
 from indian_torch import _private
 
-# A scale: a float where the host decides what to do, which is in eager steps. For CUDA graphs and
-# torch.compile it is a 0-dim tensor, 0 before the first step and 1 after it. (float32: AOTAutograd
-# in PyTorch 2.13 drops the update of a 0-dim float64 input on the CPU.)
+# A scale. In eager steps, where the host decides what to do, it is a float. For CUDA graphs and
+# torch.compile it is a 0-dim tensor, 0 before the first step and 1 after it. (It is float32 because
+# AOTAutograd in PyTorch 2.13 drops the update of a 0-dim float64 input on the CPU.)
 Scale = float | Tensor
 
 
 class Step(NamedTuple):
     """The hyperparameters and options of one step of one parameter group.
 
-    `sign` is −1 for ``maximize``, and an `initial_speed` of None is β. With a `sigma` the gradient
-    is scaled before the step (`indian_torch.step.rms`).
+    `sign` is −1 for ``maximize``, and an `initial_speed` of None means β. With a `sigma` the
+    gradient is scaled before the step (`indian_torch.step.rms`).
     """
 
     lr: float | Tensor
@@ -52,17 +52,17 @@ class Step(NamedTuple):
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """Return the hyperparameters that are tensors, which the host is not to know."""
+        """Return the hyperparameters that are tensors, which the host must not read."""
         return {name: value for name, value in self._asdict().items() if isinstance(value, Tensor)}
 
     @property
     def automatic(self) -> bool:
-        """Return whether the user leaves the implementation to us."""
+        """Return whether the user leaves the choice of the implementation to this package."""
         return self.foreach is None and self.fused is None
 
     @property
     def is_idle(self) -> bool:
-        """Return whether the step is none, as far as that is known without waiting for a device."""
+        """Return whether the step is known to be a no-op, without waiting for a device."""
         lr = known(self.lr)
         return lr is not None and not is_step(lr, self.reference_lr)
 
@@ -73,22 +73,22 @@ class Step(NamedTuple):
 
     @property
     def shrinkage(self) -> float | Tensor:
-        """Return γλ: decoupled weight decay takes γλθ from θ before the step."""
+        """Return γλ. Decoupled weight decay subtracts γλθ from θ before the step."""
         return self.lr * self.weight_decay
 
     @property
     def drags(self) -> bool:
-        """Return whether weight decay moves w, so that no buffer is zero after it."""
+        """Return whether weight decay changes w, so that no buffer stays zero."""
         return self.authors_weight_decay and self.shrinks and self.has_momentum
 
     def drag(self, scale: Scale) -> Any:
-        """Return what times θ the authors' weight decay adds to a buffer, before θ decays."""
+        """Return how many times θ the authors' decay adds to a buffer, before θ decays."""
         pull = dragged(self.lr, self.alpha, self.beta, self.weight_decay, self.reference_lr)
         return pull if isinstance(scale, Tensor) else pull * scale
 
     @property
     def has_momentum(self) -> bool:
-        """Return whether w may leave zero, which from rest with αβ = 1 it does not."""
+        """Return whether w may become nonzero. From rest with αβ = 1 it stays zero."""
         if isinstance(self.alpha, Tensor) or isinstance(self.beta, Tensor):
             return True
         from_rest = self.initial_speed in (None, self.beta)
@@ -101,9 +101,9 @@ class Step(NamedTuple):
 
     @property
     def l2(self) -> Any:
-        """Return what coupled weight decay adds to the gradient as the user gave it, over θ.
+        """Return how many times θ coupled weight decay adds to the user's gradient g.
 
-        v = ±g + λθ = ±(g ± λθ): the sign of v itself is in `on_momentum`.
+        v = ±g + λθ = ±(g ± λθ). The sign of v itself is in `on_momentum`.
         """
         return 0.0 if self.decoupled_weight_decay else self.sign * self.weight_decay
 
@@ -122,13 +122,13 @@ class Step(NamedTuple):
         )
 
     def on_buffer(self, scale: Scale, dtype: torch.dtype) -> tuple[Coefficients, Any]:
-        """Return the coefficients in terms of the buffer, and the scale that it has after them.
+        """Return the coefficients in terms of the buffer, and the buffer's scale after the step.
 
-        A first step with lr = 0 is none: the scale stays 0, and so does w.
+        A call with lr = 0 does not count as a first step. The scale and w stay 0.
 
         Args:
             scale: The scale before the step.
-            dtype: What the step is computed in, if the scale is a tensor.
+            dtype: The dtype in which the step is computed, used if the scale is a tensor.
         """
         if isinstance(scale, Tensor):
             moves = is_step(self.lr, self.reference_lr)
@@ -145,7 +145,7 @@ class Step(NamedTuple):
 
 
 def known(value: float | Tensor) -> float | None:
-    """Return a number, or None if that would wait for a device or cannot be read."""
+    """Return the value as a number, or None if reading it is impossible or waits for a device."""
     if not isinstance(value, Tensor):
         return value
     if torch.compiler.is_compiling() or type(value) is not Tensor or value.device.type != "cpu":
@@ -158,12 +158,12 @@ def _may_be_nonzero(value: float | Tensor) -> bool:
 
 
 def is_unreadable(value: Any) -> bool:
-    """Return whether this is a tensor that has no numbers to ask for: a meta or a fake one."""
+    """Return whether this is a tensor without readable numbers: a meta or a fake tensor."""
     return isinstance(value, Tensor) and (value.is_meta or isinstance(value, _private.FakeTensor))
 
 
 def placed(number: Scale, buffer: Tensor, on_device: bool) -> Scale:
-    """Return a number of a state as a tensor beside its buffer, or as a float."""
+    """Return a number of a state as a tensor on its buffer's device, or as a float."""
     if isinstance(number, Tensor) or not on_device:
         return float(number)
     local = buffer.to_local() if hasattr(buffer, "to_local") else buffer
@@ -171,7 +171,10 @@ def placed(number: Scale, buffer: Tensor, on_device: bool) -> Scale:
 
 
 def moved(scale: Scale, buffer: Tensor, on_device: bool) -> Scale:
-    """Return the scale as a tensor beside its buffer, which is then w itself, or as a float."""
+    """Return the scale as a tensor on its buffer's device, or as a float.
+
+    With a tensor, the buffer is changed in place so that it is w itself.
+    """
     if on_device and not isinstance(scale, Tensor) and scale not in (0.0, 1.0):
         buffer.div_(scale)
         scale = 1.0
