@@ -1,4 +1,4 @@
-"""The step of one leaf, by `indian_optax.dtypes`: two multiply-adds for θ and two for w.
+"""The step of one leaf: two multiply-adds for θ and two for w, with dtypes by the dtype rule.
 
 θ is written from the old w. It is written from the new w only if θ is not given and 1 − αγ is known
 to be large, because XLA on the CPU updates that order in place.
