@@ -154,7 +154,7 @@ def _with_run(node: Any, run: Run, members: Members) -> Any:
     group, begun, steps = shared(run)
 
     def scalar(value: Any, old: Any) -> Any:
-        # (Flax NNX wraps arrays in boxes, of which the arrays are the leaves.)
+        # (Flax NNX wraps arrays in boxes, so the leaves are the arrays.)
         return jax.tree.map(lambda x: jnp.asarray(value, jnp.asarray(x).dtype), old)
 
     def tree(values: list[Any], old: Any) -> Any:

@@ -19,7 +19,7 @@ def indian_states(state: optax.OptState, what: str) -> list[IndianState]:
     """Return all states of `scale_by_indian` inside a state.
 
     Raises:
-        ValueError: If there is none, and therefore none of ``what`` the caller asked for.
+        ValueError: If there is none, so that there is no ``what`` either.
     """
     states = [node for node in jax.tree.leaves(state, is_leaf=is_indian) if is_indian(node)]
     if not states:
