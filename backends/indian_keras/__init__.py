@@ -1,7 +1,7 @@
 """INDIAN (INNA), an inertial Newton algorithm, and INNAprop as Keras 3 optimizers.
 
-Importing this package also makes ``compile(optimizer="indian")`` and ``"innaprop"`` work, on every
-backend of Keras.
+After this package is imported, ``compile(optimizer="indian")`` and ``"innaprop"`` also work, on
+every backend of Keras.
 """
 
 try:
@@ -21,9 +21,9 @@ from indian_keras.schedules import PowerDecay
 
 #: The paper's later name.
 INNA = INDIAN
-"""`INDIAN`, by its later name."""
+"""`INDIAN` under its later name."""
 
-# Keras looks a bare name up among its own optimizers, whose names it lower-cases, and then here.
+# Keras looks up a bare name among its own optimizers, in lower case, and then here.
 for _name, _method in {"INDIAN": INDIAN, "INNA": INDIAN, "INNAprop": INNAprop}.items():
     for _spelling in (_name, _name.lower()):
         keras.saving.get_custom_objects()[_spelling] = _method

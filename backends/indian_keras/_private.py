@@ -1,4 +1,4 @@
-"""Names that Keras and PyTorch do not promise to keep, each with what is done without it."""
+"""Names that Keras and PyTorch do not promise to keep, and what to do without each of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ try:
 except ImportError:
     in_stateless_scope = None
 
-# What Keras calls, or has, in its optimizers (3.10 to 3.15). A step that Keras made without calling
-# them would be another one without a word, so without them nothing is done at all.
+# The methods that Keras calls, or has, in its optimizers (3.10 to 3.15). If Keras did not call them
+# the step would be silently wrong, so without them nothing is done at all.
 HOOKS = (
     "_apply_weight_decay",
     "_backend_update_step",
@@ -24,7 +24,7 @@ HOOKS = (
 
 
 def check_hooks() -> None:
-    """Raise if Keras's optimizers have not what this package's are hung on."""
+    """Raise if Keras's optimizers lack a method that this package's optimizers depend on."""
     for name in HOOKS:
         if not hasattr(keras.optimizers.Optimizer, name):
             raise ImportError(
@@ -34,23 +34,23 @@ def check_hooks() -> None:
 
 
 def decays(optimizer: Any, variable: Any) -> bool:
-    """Return whether a variable is not excluded from weight decay; without the name, none is."""
+    """Return whether weight decay applies to a variable. Without Keras's name, it always does."""
     asked = getattr(optimizer, "_use_weight_decay", None)
     return asked is None or bool(asked(variable))
 
 
 def layout(variable: Any) -> Any:
-    """Return a variable's layout on a mesh, or None: then its slots lie where Keras puts them."""
+    """Return a variable's layout on a mesh, or None if Keras decides where its slots lie."""
     return getattr(variable, "_layout", None)
 
 
 def fused_sgd() -> Any:
-    """Return PyTorch's fused SGD kernel (of 2.13), or None: then multi-tensor operations do it."""
+    """Return PyTorch's fused SGD kernel (of 2.13), or None to use multi-tensor operations."""
     return _of_torch("_fused_sgd_")
 
 
 def fused_adam() -> Any:
-    """Return PyTorch's fused Adam kernel (of 2.13), or None: then multi-tensor operations do it."""
+    """Return PyTorch's fused Adam kernel (of 2.13), or None to use multi-tensor operations."""
     return _of_torch("_fused_adam_")
 
 
@@ -61,7 +61,7 @@ def _of_torch(name: str) -> Any:
 
 
 def values(variables: Sequence[Any]) -> list[Any]:
-    """Return the tensors of Keras variables, outside of a scope without its questions on each."""
+    """Return the tensors of Keras variables; outside a stateless scope, skip Keras's checks."""
     if in_stateless_scope is not None and not in_stateless_scope():
         import torch  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What the family shares: slots, the learning rate, the step, ψ, and loading."""
+"""What the methods share: slots, the learning rate, the step, ψ, and loading."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _KERAS_NAMES = {name: theirs for theirs, name in OTHER_NAMES.items()}
 class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     """A linear step on (θ, w), after Keras's clipping, accumulation and weight decay.
 
-    A method says what its hyperparameters are, in its signature and in `METHODS`, and which state
-    it has beside w.
+    A method defines its hyperparameters, in its signature and in `METHODS`, and the state that it
+    has beside w.
 
     Attributes:
-        method: What `METHODS` calls it.
-        momentums: w, for each variable: the slots; None where Keras overwrites the variable with
-            its gradient.
-        begun: 1 from the run's first step on, or once a ψ was given. (Keras's counter cannot tell:
-            users set it back for a warm restart.)
+        method: The method's name in `METHODS`.
+        momentums: The slots, w for each variable, or None if Keras overwrites the variable with its
+            gradient.
+        begun: 1 after the run's first step, or once a ψ was given. (Keras's counter cannot tell,
+            because users set it back for a warm restart.)
     """
 
     method: ClassVar[str]
-    # Of a method that scales its gradients: the slots of V, and the number of gradients in them.
+    # For a method that scales its gradients: the slots of V, and the number of gradients in them.
     velocities: Any = None
     count: Any = None
     authors_weight_decay = False
@@ -60,19 +60,19 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @classmethod
     def _numbers(cls) -> list[str]:
-        """Return Keras's names of the hyperparameters that Keras itself does not know."""
+        """Return Keras's names for the hyperparameters that Keras itself does not handle."""
         names = [_KERAS_NAMES.get(name, name) for name in METHODS[cls.method]]
         return [name for name in names if name not in ("learning_rate", "weight_decay")]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; a hyperparameter becomes a float or is refused."""
+        """Set an attribute. A hyperparameter is converted to a float, or refused."""
         if name in self._numbers() or name == "weight_decay":
             optional = name in ("initial_speed", "weight_decay", "reference_lr")
             value = None if optional and value is None else checked(name, value)
         super().__setattr__(name, value)
 
     def build(self, variables: list[Any]) -> None:
-        """Make the slots: w for each variable.
+        """Create the slots, w for each variable.
 
         Args:
             variables: The model's trainable variables.
@@ -80,13 +80,13 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         if self.built:
             return
         super().build(variables)
-        # Keras saves an optimizer's variables by index: this order is a file format.
+        # Keras saves an optimizer's variables by index, so this order is a file format.
         self.momentums = self._slots(variables, "momentum")
         self.begun = self._counter("begun")
         slots = {keras.backend.standardize_dtype(m.dtype) for m in self.momentums if m is not None}
         self._precision = "float64" if slots & {"float64", "complex128"} else "float32"
         self._narrowest = "float64" if slots <= {"float64", "complex128"} else "float32"
-        # Where XLA has to be told the order of the updates: see `indian_keras.backend.on_graph`.
+        # Whether XLA has to be told the order of the updates: see `indian_keras.backend.on_graph`.
         self._keep_order = (
             keras.backend.backend() in ("jax", "tensorflow")
             and keras.distribution.distribution() is None
@@ -94,7 +94,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         )
 
     def _slots(self, variables: Sequence[Any], name: str, *, real: bool = False) -> list[Any]:
-        """Add a slot of zeros for each variable, of 32 bits at least; real ones if asked for."""
+        """Add a slot of zeros for each variable, of at least 32 bits, and real if requested."""
         return [
             None
             if getattr(variable, "overwrite_with_gradient", False)
@@ -107,7 +107,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @property
     def learning_rate(self) -> Any:
-        """γ at the present iteration. Assign a float ≥ 0, a schedule or a callable."""
+        """γ at the current iteration. Assign a float ≥ 0, a schedule or a callable."""
         return self._get_current_learning_rate()
 
     @learning_rate.setter
@@ -118,24 +118,24 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         """Make one step.
 
         Args:
-            grads: v for each variable, None where there is none.
-            trainable_variables: θ; by default those that the optimizer was built with.
+            grads: v for each variable, or None for a variable without a gradient.
+            trainable_variables: θ. Defaults to the variables that the optimizer was built with.
 
         Raises:
-            ValueError: If a gradient is not for its variable, or the learning rate has become
-                negative, NaN or infinite where its value is known (not in a compiled program).
-                Nothing has been changed then.
+            ValueError: If a gradient does not fit its variable, or if the learning rate has become
+                negative, NaN or infinite and its value is known (not in a compiled program).
+                Nothing is changed then.
         """
         if trainable_variables is not None:
             trainable_variables = list(trainable_variables)
         elif not self.built:
-            super().apply(grads)  # which refuses it
+            super().apply(grads)  # (Keras raises.)
         variables = trainable_variables or self._trainable_variables
         super().apply(checked_gradients(list(grads), variables), trainable_variables)
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
-        """Do nothing: the decay is a part of the step, where λ is not rounded to float32."""
-        del variables  # (AutoGraph warns of a body without a statement.)
+        """Do nothing, because the decay is part of the step, where λ is not rounded to float32."""
+        del variables  # (AutoGraph warns about a body without a statement.)
 
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
@@ -161,21 +161,22 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         grads: Sequence[Any],
         trainable_variables: Sequence[Any],
     ) -> tuple[list[Any], list[Any]]:
-        """Return what a step makes of the variables; the variables themselves stay as they are.
+        """Return the variables' values after a step, without changing the variables themselves.
 
         Args:
-            optimizer_variables: Values of `variables`, in its order: tensors.
+            optimizer_variables: The values of `variables`, as tensors in the same order.
             grads: v, for each variable that the optimizer was built with.
-            trainable_variables: θ, for each variable that the optimizer was built with: tensors.
+            trainable_variables: θ, a tensor for each variable that the optimizer was built with.
 
         Returns:
             The new values of θ, and those of `variables`.
 
         Raises:
-            ValueError: If the optimizer is not built, or not with as many variables.
+            ValueError: If the optimizer is not built, or was built with another number of
+                variables.
         """
         if keras.backend.backend() == "torch":
-            # There the step works in place, on what it is given here.
+            # There the step changes the tensors that it is given.
             optimizer_variables = [ops.copy(value) for value in optimizer_variables]
             trainable_variables = [ops.copy(value) for value in trainable_variables]
         new: tuple[list[Any], list[Any]] = super().stateless_apply(
@@ -184,38 +185,38 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         return new
 
     def _coefficients(self, learning_rate: Any, first: Any) -> Coefficients:
-        """Return the scalars of the linear step: floats if the arguments are, else tensors."""
+        """Return the scalars of the linear step, floats if the arguments are, otherwise tensors."""
         numbers = (self.alpha, self.beta, self.initial_speed, first, self.reference_lr)
         return coefficients(learning_rate, *numbers)
 
     def _units(self) -> Any:
-        """Return what w is kept in at the present learning rate (`momentum_units`)."""
+        """Return the units of w at the current learning rate (see `momentum_units`)."""
         lr = 1.0 if self.reference_lr is None else float(self.learning_rate)
         return momentum_units(lr, self.reference_lr)
 
     def _squared_units(self) -> Any:
-        """Return what ‖w‖² is kept in, likewise."""
+        """Return the units of ‖w‖² at the current learning rate."""
         return self._units()
 
     def _scale_at(self, lr: float) -> float:
-        """Return how many times b of `indian_core.kept_momentum` the slots hold at this lr."""
+        """Return the ratio of the slots to b of `indian_core.kept_momentum` at this lr."""
         del lr
         return 1.0
 
     def psi(self, variable: Any) -> Any:
         r"""Return the paper's auxiliary variable ψ = (1 − αβ) θ + β w of one variable.
 
-        Before the first step w is 0, and ψ that of a start from rest, whatever the initial speed.
+        Before the first step w is 0, so ψ is that of a start from rest, for any initial speed.
 
         Args:
             variable: θ, one of the variables that the optimizer was built with.
 
         Returns:
-            ψ, a tensor of θ's shape and of w's dtype.
+            ψ, a tensor of θ's shape and w's dtype.
 
         Raises:
-            ValueError: If the optimizer is not built, or not with this variable, or the variable
-                is one that Keras overwrites with its gradient.
+            ValueError: If the optimizer is not built, if it was built without this variable, or if
+                Keras overwrites the variable with its gradient.
 
         Examples:
             >>> import keras
@@ -229,24 +230,24 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         Reference:
             arXiv:1905.12278, equation (11) and the proof of Theorem 14.
         """
-        # As a tensor: Keras on torch rounds a Python float to floatx where it meets a Variable.
+        # As a tensor, because Keras on torch rounds a float that meets a Variable to floatx.
         momentum = ops.convert_to_tensor(self._momentum_of(variable))
         theta = ops.stop_gradient(ops.cast(variable, momentum.dtype))
         return psi_from_momentum(theta, momentum, self.alpha, self.beta, self._units())
 
     def set_psi(self, variable: Any, psi: Any) -> None:
-        r"""Set ψ of one variable: w = (ψ − (1 − αβ) θ)/β with the present θ.
+        r"""Set ψ of one variable, that is, w = (ψ − (1 − αβ) θ)/β with the current θ.
 
-        Given before the first step, ψ is ψ_0, and the initial speed has no part in the run any
-        more. So give it for all variables; those left out start from rest.
+        If ψ is set before the first step, it is ψ_0, and the initial speed no longer affects the
+        run. So set it for all variables; those left out start from rest.
 
         Args:
             variable: θ, one of the variables that the optimizer was built with.
             psi: ψ, an array of θ's shape.
 
         Raises:
-            ValueError: If the optimizer is not built, or not with this variable, or the variable
-                is one that Keras overwrites with its gradient, or ψ is not of its shape.
+            ValueError: If the optimizer is not built, if it was built without this variable, if
+                Keras overwrites the variable with its gradient, or if ψ has another shape.
 
         Examples:
             >>> import keras
@@ -286,14 +287,14 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         return momentum
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Restore the state from a file, or leave it untouched if the file is not this model's.
+        """Restore the state from a file, or leave it unchanged if the file is not this model's.
 
         Args:
-            store: The arrays of the file by index.
+            store: The arrays of the file, by index.
 
         Raises:
-            ValueError: If an array has another shape than the variable that it is for. (If their
-                numbers differ, Keras warns and skips the optimizer, as it does for its own.)
+            ValueError: If an array has another shape than its variable. (If there are more or fewer
+                arrays than variables, Keras warns and skips the optimizer, as it does for its own.)
         """
         if self.built and len(store.keys()) == len(self.variables):
             store = checked_state(store, self)
@@ -304,7 +305,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         config: dict[str, Any] = super().get_config()
         return config | {name: getattr(self, name) for name in self._numbers()}
 
-    # Which of these a method has, and with which defaults, is for its own class to say.
+    # Each method's own class defines which of these it has, and with which defaults.
     alpha: float
     beta: float
     initial_speed: float | None = None

@@ -1,4 +1,4 @@
-"""The state of a file, looked at whole before any of it is loaded."""
+"""Checks of a file's whole state, before any of it is loaded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def checked_state(store: Mapping[str, Any], optimizer: Any) -> dict[str, Any]:
     """Return the entries of a file as tensors of the optimizer's variables' dtypes.
 
     Raises:
-        ValueError: If an entry is missing, has another shape than its variable, is not numbers of
-            its variable's kind or not finite, or the entries do not go together.
+        ValueError: If an entry is missing, has another shape than its variable, does not hold
+            numbers of its variable's kind or is not finite, or if the entries do not go together.
     """
     state: dict[str, Any] = {}
     arrays: dict[int, tuple[str, np.ndarray[Any, Any]]] = {}
@@ -51,7 +51,7 @@ def _problem(value: np.ndarray[Any, Any], variable: Any, optimizer: Any) -> str:
     if value.shape != tuple(variable.shape):
         return f"has the shape {value.shape}, not {tuple(variable.shape)}"
     kind = "complex128" if "complex" in variable.dtype else "float64"
-    try:  # (bfloat16 is no kind that NumPy knows, but it casts.)
+    try:  # (NumPy does not know bfloat16, but it casts it.)
         numbers = value.astype(kind, casting="same_kind")
     except TypeError:
         return f"is of dtype {value.dtype}, not {variable.dtype}"

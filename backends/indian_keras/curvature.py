@@ -16,10 +16,11 @@ from indian_keras.derivatives import LossFn, derivatives
 def largest_curvature(loss_fn: LossFn, variables: Iterable[Any]) -> float:
     """Return the largest eigenvalue of the Hessian of a loss.
 
-    See `suggest_lr` for the arguments, what is left untouched, and the errors.
+    See `suggest_lr` for the arguments, what is left unchanged, and the errors.
 
     Returns:
-        The algebraically largest eigenvalue; negative if the loss curves down in all directions.
+        The algebraically largest eigenvalue. It is negative if the loss curves down in all
+        directions.
 
     Examples:
         >>> import keras
@@ -44,8 +45,8 @@ def suggest_lr(
     $$\gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
-    with γ_max of `indian_core.tuning.max_lr`. Give it a loss over as many samples as fit, as
-    you train it, say of a compiled model
+    with γ_max from `indian_core.tuning.max_lr`. Use the loss that you train, over as many samples
+    as fit in memory. For a compiled model, for example:
 
         found = suggest_lr(
             lambda: model.compute_loss(x, y, model(x, training=True)),
@@ -55,29 +56,28 @@ def suggest_lr(
         )
         model.compile(INDIAN(found.lr, 0.5, 0.5, found.initial_speed), loss=...)
 
-    docs/tuning.md says what to expect: its suggestions were best at α = β = 0.5. It costs some
-    thirty gradients and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double
-    precision. All variables are left as they are, those of metrics, BatchNorm and random seeds
-    included.
+    docs/tuning.md describes what to expect; the suggestions were best at α = β = 0.5. The cost is
+    about thirty gradients, and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double
+    precision. No variable is changed, including those of metrics, BatchNorm and random seeds.
 
     Args:
-        loss_fn: Evaluates the loss, a scalar tensor, at the variables' current values. On the JAX
-            backend it is traced.
-        variables: θ, such as ``model.trainable_variables``. Those that are not trainable are left
-            out.
+        loss_fn: A function without arguments that returns the loss, a scalar tensor, at the
+            variables' current values. On the JAX backend it is traced.
+        variables: θ, such as ``model.trainable_variables``. Variables that are not trainable are
+            left out.
         alpha: α ≥ 0, the viscous damping of the run.
         beta: β > 0, the Newton damping of the run.
-        safety: The part of the stability limit to suggest, > 0.
+        safety: The fraction of the stability limit to suggest, > 0.
 
     Returns:
-        The suggestion with the curvature and the limit that it comes from; ``print`` it. If the
+        The suggestion, with the curvature and the limit that it is based on; ``print`` it. If the
         loss is nearly flat, or not smooth on the scale of a step, it holds warnings, which are
-        also raised as UserWarning.
+        also issued as UserWarning.
 
     Raises:
-        TypeError: If the loss is not a tensor or the variables are not real Keras variables.
-        ValueError: If there are no variables, the loss is not a real scalar, or is NaN or
-            infinite; or if nothing limits the step (α = 0 and no positive curvature).
+        TypeError: If the loss is not a tensor, or the variables are not real Keras variables.
+        ValueError: If there are no variables, if the loss is not a real scalar or is NaN or
+            infinite, or if nothing limits the step (α = 0 and no positive curvature).
         ImportError: If SciPy is missing.
         NotImplementedError: On Keras's NumPy and OpenVINO backends.
 

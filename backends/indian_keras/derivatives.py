@@ -1,10 +1,10 @@
 r"""First and second derivatives of a loss over Keras variables, by each backend's own autodiff.
 
-Keras has no gradients of its own. The loss is evaluated in a `keras.StatelessScope`, where the
-variables have the values that they are given and nothing is written back: not to weights, not to
-BatchNorm's statistics, metrics or the seeds of dropout, which is then the same each time.
+Keras itself has no gradients. The loss is evaluated in a `keras.StatelessScope`, where the
+variables have the values that they are given and nothing is written back to weights, BatchNorm's
+statistics, metrics or the seeds of dropout. So dropout is the same each time.
 
-A backend is imported only when it is the one that Keras runs on.
+A backend is imported only if Keras runs on it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def derivatives(loss_fn: LossFn, variables: Sequence[Any]) -> Derivatives:
 
 
 class _Point:
-    """The loss as a function of a list of tensors, and the point where it is looked at."""
+    """The loss as a function of a list of tensors, and the point where it is evaluated."""
 
     def __init__(self, loss_fn: LossFn, variables: Sequence[Any]) -> None:
         self._loss_fn = loss_fn
@@ -60,7 +60,7 @@ class _Point:
         self._values = [ops.convert_to_tensor(v.value) for v in variables]
 
     def _loss(self, values: Sequence[Any]) -> Any:
-        # (`add_loss` and activity regularizers speak to a scope that asks for it alone.)
+        # (`add_loss` and activity regularizers add losses only to a scope that collects them.)
         mapping = zip(self._variables, values, strict=True)
         with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
             loss = self._loss_fn()
@@ -87,7 +87,7 @@ class _OnJAX(_Point):
         import jax  # noqa: PLC0415
 
         super().__init__(loss_fn, variables)
-        # Not as a program: what a model makes when it is first called would be a tracer for ever.
+        # Not jitted: what a model creates in its first call would stay a tracer for ever.
         _check_finite(self._loss(self._values))
         gradient = jax.grad(self._loss)
         self._gradient = jax.jit(gradient)
@@ -111,13 +111,13 @@ class _OnTorch(_Point):
         import torch.nn.attention  # noqa: PLC0415
 
         with torch.enable_grad():
-            # Dropout draws from torch's own generators here: from the same state each time. Of the
-            # kernels for attention, only this one has second derivatives.
+            # Dropout draws from torch's own generators here, so they start from the same state each
+            # time. Of the kernels for attention, only this one has second derivatives.
             with (
                 torch.random.fork_rng(range(torch.cuda.device_count())),
                 torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
             ):
-                # An outer autocast keeps the weights of another call.
+                # An outer autocast caches the weights of another call.
                 torch.clear_autocast_cache()
                 loss = self._loss(theta)
                 torch.clear_autocast_cache()
@@ -146,7 +146,7 @@ class _OnTorch(_Point):
             allow_unused=True,
             materialize_grads=True,
         )
-        # PyTorch has zeros without storage, which Keras would not convert: their copies have it.
+        # PyTorch has zeros without storage, which Keras would not convert. Their copies have it.
         return _flat([p.clone() for p in products])
 
     def gradient(self, displacement: Array) -> Array:

@@ -12,25 +12,25 @@ from indian_keras.base import Optimizer
 
 
 def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
-    r"""Return the Lyapunov energy of a run, the loss and the kinetic energy in one number.
+    r"""Return the Lyapunov energy of a run, which combines the loss and the kinetic energy.
 
     $$E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$$
 
-    With small enough steps and exact gradients it falls at every step although the loss may rise;
-    where E rises, the learning rate is too large or the gradients are noisy. Loss and momentum
-    must be of the same moment: give it the loss that came with the gradients of a step, before the
-    optimizer makes that step.
+    With small enough steps and exact gradients it falls at every step, even if the loss rises.
+    If E rises, the learning rate is too large or the gradients are noisy. The loss and the
+    momentum must belong to the same moment: pass the loss that was computed with the gradients of
+    a step, before the optimizer makes that step.
 
     Args:
-        optimizer: An `INDIAN` or `INNAprop`, or a LossScaleOptimizer around one; it is not changed.
+        optimizer: An `INDIAN` or `INNAprop`, or a LossScaleOptimizer around one. It is not changed.
         loss: J(θ), a scalar: a number or a tensor.
 
     Returns:
-        E, a scalar tensor. Before the first step w is 0, and E that of a start from rest.
+        E, a scalar tensor. Before the first step w is 0, so E is that of a start from rest.
 
     Raises:
-        TypeError: If the optimizer is neither of them.
-        ValueError: If it is not built, or the loss is not a scalar.
+        TypeError: If the optimizer is neither `INDIAN` nor `INNAprop`.
+        ValueError: If it is not built, or if the loss is not a scalar.
 
     Source: Castera et al., Lemmas 9 and 10.
 
@@ -52,12 +52,12 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
     optimizer = _unwrapped(optimizer)
     if not optimizer.built:
         raise ValueError("The optimizer has no momentum yet: call build(variables) first")
-    # (None: a variable that Keras overwrites with its gradient.)
+    # (A variable that Keras overwrites with its gradient has None.)
     momentums = [w for w in optimizer.momentums if w is not None]
     loss = ops.convert_to_tensor(loss)
     name = keras.backend.standardize_dtype(loss.dtype)
     check_loss(tuple(loss.shape), name, is_real="complex" not in name)
-    # (Keras's own promotion of types ends at float32.)
+    # (Keras's own type promotion stops at float32.)
     double = any(keras.backend.standardize_dtype(t.dtype) == "float64" for t in (loss, *momentums))
     dtype = "float64" if double else "float32"
     kinetic = sum(ops.cast(ops.sum(ops.square(w)), dtype) for w in momentums)
@@ -70,16 +70,17 @@ class EnergyLogger(keras.callbacks.Callback):  # type: ignore[misc]
     """Logs the Lyapunov energy after each epoch, as ``logs["energy"]``, for History and others.
 
     Args:
-        x: Samples to evaluate the loss on, as in ``model.evaluate``: the training data, or a part
-            of it that stays the same. Without it the loss is the one that Keras logs, the mean
-            over the epoch's minibatches at the weights that each one met. That costs nothing, and
-            lags behind while the loss falls fast.
-        y: Their targets.
-        batch_size: How many to evaluate at once.
-        name: The name that it is logged under.
+        x: Samples to evaluate the loss on, as in ``model.evaluate``: the training data, or a fixed
+            part of it. Without ``x``, the loss is the one that Keras logs, the mean over the
+            epoch's minibatches, each at the weights of its own step. That costs nothing, but lags
+            behind while the loss falls fast.
+        y: The targets of ``x``.
+        batch_size: The number of samples to evaluate at once.
+        name: The name under which the energy is logged.
 
     Raises:
-        TypeError: When training begins, if the model's optimizer is neither of the two.
+        TypeError: When training begins, if the model's optimizer is neither `INDIAN` nor
+            `INNAprop`.
 
     Examples:
         >>> import keras
@@ -106,7 +107,7 @@ class EnergyLogger(keras.callbacks.Callback):  # type: ignore[misc]
         self.name = name
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Refuse another optimizer before anything is trained."""
+        """Refuse any other optimizer before anything is trained."""
         del logs
         _unwrapped(self.model.optimizer)
 

@@ -1,4 +1,4 @@
-"""Gradients as users give them, looked at before anything is changed."""
+"""Checks of the gradients that users give, before anything is changed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from keras import ops
 
 
 def checked_gradients(gradients: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
-    """Return the gradients as tensors, or raise if one is not for its variable.
+    """Return the gradients as tensors, or raise if one does not fit its variable.
 
-    A wrong shape would be broadcast, or read past its end. Sparse gradients stay sparse.
+    Without this check a gradient of a wrong shape would be broadcast, or read past its end. Sparse
+    gradients stay sparse.
 
     Raises:
-        ValueError: If there are not as many as variables, or one has another shape than its
-            variable, or is complex where the variable is real.
+        ValueError: If there are more or fewer gradients than variables, or if a gradient has
+            another shape than its variable, or is complex while the variable is real.
     """
     if len(gradients) != len(variables):
         raise ValueError(f"Invalid gradients: {len(gradients)} for {len(variables)} variables")
@@ -35,7 +36,7 @@ def _checked(gradient: Any, variable: Any) -> Any:
             gradient = np.asarray(gradient)  # (Keras would round it to floatx.)
         gradient = ops.convert_to_tensor(gradient)
     shape, expected = gradient.shape, variable.shape
-    # (On TensorFlow a shape may be partly unknown in a graph. And its AutoGraph knows no :=.)
+    # (On TensorFlow a shape may be partly unknown in a graph. Its AutoGraph does not support :=.)
     if hasattr(shape, "is_compatible_with"):
         fits = shape.is_compatible_with(expected)
     else:
@@ -51,7 +52,7 @@ def _checked(gradient: Any, variable: Any) -> Any:
 
 
 def refuse_complex(name: str, value: Any, variable: Any) -> None:
-    """Raise if an array would have to be made real to fit its variable."""
+    """Raise if an array is complex and its variable is real."""
     if _is_complex(value.dtype) and not _is_complex(variable.dtype):
         raise ValueError(
             f"Invalid {name}: its dtype is {keras.backend.standardize_dtype(value.dtype)}, but "
@@ -61,17 +62,17 @@ def refuse_complex(name: str, value: Any, variable: Any) -> None:
 
 
 def _is_complex(dtype: Any) -> bool:
-    known = getattr(dtype, "is_complex", None)  # as PyTorch's and TensorFlow's dtypes have it
+    known = getattr(dtype, "is_complex", None)  # (PyTorch's and TensorFlow's dtypes have it.)
     return "complex" in str(dtype) if known is None else bool(known)
 
 
 def _indexed_slices(gradient: Any, variable: Any) -> Any:
-    """Return TensorFlow's IndexedSlices with tensors for its parts: they may be tuples."""
+    """Return TensorFlow's IndexedSlices with its parts, which may be tuples, as tensors."""
     shape = tuple(variable.shape) if gradient.dense_shape is None else gradient.dense_shape
     parts = (gradient.values, gradient.indices, shape)
     return type(gradient)(*(ops.convert_to_tensor(part) for part in parts))
 
 
 def path_of(variable: Any) -> str:
-    """Return how an error text calls a variable: a tf.Variable has a name alone."""
+    """Return a variable's path for error texts, or its name, since a tf.Variable has no path."""
     return str(getattr(variable, "path", variable.name))

@@ -25,8 +25,8 @@ from indian_keras.base import Optimizer
 class INDIAN(Optimizer):
     r"""INDIAN (INNA), an inertial Newton algorithm.
 
-    For a variable θ with gradient v, the learning rate γ, the viscous damping α and the Newton
-    damping β, the optimizer keeps one slot w of θ's shape and makes the step
+    For each variable θ with gradient v, the optimizer keeps one slot w of θ's shape. With the
+    learning rate γ, the viscous damping α and the Newton damping β, it makes the step
 
     $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
 
@@ -34,23 +34,24 @@ class INDIAN(Optimizer):
 
     $$w_0 = (s - \beta)\, v_0$$
 
-    This is the paper's equation (11) with w = (α − 1/β) θ + ψ/β in the place of ψ; `psi` and
-    `set_psi` speak the paper's language. The initial velocity of θ is −s v_0. The first step is
-    the first that is applied: under gradient accumulation the first full one, under loss scaling
-    the first that is not skipped. A variable whose first gradient comes later starts from rest,
-    w = 0, whatever s is.
+    This is the paper's equation (11) with w = (α − 1/β) θ + ψ/β instead of ψ; `psi` and `set_psi`
+    convert between the two. The initial velocity of θ is −s v_0. The first step is the first one
+    that is applied: under gradient accumulation the first full step, under loss scaling the first
+    step that is not skipped. A variable whose first gradient comes later starts from rest, w = 0,
+    for any s.
 
-    w is kept in float32 for float16 and bfloat16 variables, since 1 − αγ needs the digits.
+    w is kept in float32 for float16 and bfloat16 variables, because 1 − αγ needs the digits.
 
     Args:
-        learning_rate: γ: a float ≥ 0, a `keras.optimizers.schedules.LearningRateSchedule` (the
-            paper's own is `PowerDecay`), or a callable without arguments. Defaults to 0.1.
-        alpha: α ≥ 0, the viscous damping. Defaults to 0.1, with which the learning rate is SGD's
-            at momentum 0.9: the step size in the end, γ/α, is SGD's lr/(1 − m).
+        learning_rate: The learning rate γ: a float ≥ 0, a
+            `keras.optimizers.schedules.LearningRateSchedule` (the paper's own is `PowerDecay`), or
+            a callable without arguments. Defaults to 0.1.
+        alpha: α ≥ 0, the viscous damping. Defaults to 0.1. At 0.1 the learning rate is on the scale
+            of SGD's at momentum 0.9, because the overall step size γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping. Defaults to 2.
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. Defaults to None,
-            which is the β of the first step, a start from rest. The paper's own is 1.
-        weight_decay: λ ≥ 0: each step starts with θ ← (1 − γλ) θ, decoupled from the gradient.
+            which means the β of the first step, a start from rest. The paper uses 1.
+        weight_decay: λ ≥ 0, the decoupled weight decay. Each step starts with θ ← (1 − γλ) θ.
         clipnorm: The largest norm of each variable's gradient.
         clipvalue: The largest absolute value of a gradient's entries.
         global_clipnorm: The largest norm of all gradients together.
@@ -60,16 +61,17 @@ class INDIAN(Optimizer):
         loss_scale_factor: A factor on the loss, and its inverse on the gradients.
         gradient_accumulation_steps: How many minibatches' gradients are averaged for one step.
         name: The optimizer's name. Defaults to "indian".
-        reference_lr: The learning rate at which α and β hold, where they are to follow it so that
-            a schedule leaves the momentum and d alone (`indian_core.kept_momentum`; set by
-            ``keep_momentum``). As in Keras's SGD, gradients are in the momentum times the learning
-            rate of their own steps then. Defaults to None: they are constant.
-        **kwargs: None: there are no other arguments.
+        reference_lr: The learning rate at which α and β hold. If it is given, α and β follow the
+            learning rate so that a schedule does not change the momentum and d = αβ
+            (`indian_core.kept_momentum`; ``keep_momentum`` sets it). The momentum then contains
+            each gradient times the learning rate of its own step, as in Keras's SGD. Defaults to
+            None, which keeps α and β constant.
+        **kwargs: No other arguments are accepted.
 
     Raises:
         TypeError: If α, β, s or λ is not a real number, or an argument is not one of INDIAN's.
-        ValueError: If a hyperparameter is negative, NaN or infinite, β is 0, or Keras refuses an
-            argument.
+        ValueError: If a hyperparameter is negative, NaN or infinite, if β is 0, or if Keras refuses
+            an argument.
 
     Examples:
         >>> import keras
@@ -126,7 +128,7 @@ class INDIAN(Optimizer):
         )
 
     def _coefficients(self, learning_rate: Any, first: Any) -> Coefficients:
-        """Return the scalars of the linear step, a kept momentum being that of Keras's SGD."""
+        """Return the scalars of the linear step; a kept momentum is like that of Keras's SGD."""
         step = super()._coefficients(learning_rate, first)
         if self.reference_lr is None:
             return step
@@ -153,36 +155,36 @@ class INDIAN(Optimizer):
         keep_momentum: bool = False,
         **kwargs: Any,
     ) -> INDIAN:
-        r"""Return the INDIAN that makes the very steps of `keras.optimizers.SGD`.
+        r"""Return the INDIAN that makes exactly the steps of `keras.optimizers.SGD`.
 
         $$\gamma = \sqrt{lr}, \quad \alpha = (1 - m)/\gamma, \quad \beta = d/\alpha$$
 
-        from rest, with d = 1 − m of the heavy ball and d = 1 − m² of Nesterov's momentum. What is
-        between those and d = 1, gradient descent, is more Newton damping at the same step size.
+        It starts from rest. d is 1 − m for the heavy ball, 1 − m² for Nesterov's momentum, and 1
+        for gradient descent. Values of d in between add Newton damping at the same step size.
 
-        The two agree at a constant learning rate. The step size of SGD, η = γ/α, is linear in γ:
-        so give the factors of SGD's schedule to γ as they are. Then the memory, 1/(αγ) steps,
-        grows as γ falls. With ``keep_momentum`` it stays, the two agree under any schedule, and
-        `learning_rate` is SGD's own.
+        The two agree at a constant learning rate. The step size of SGD, η = γ/α, is linear in γ,
+        so apply the factors of SGD's schedule to γ unchanged. Then the memory, 1/(αγ) steps, grows
+        as γ falls. With ``keep_momentum`` the memory stays constant, the two agree under any
+        schedule, and `learning_rate` is SGD's own.
 
         Args:
-            learning_rate: SGD's learning rate, > 0: a float, or with ``keep_momentum`` anything
+            learning_rate: SGD's learning rate, > 0: a float or, with ``keep_momentum``, anything
                 that `INDIAN` takes.
             momentum: SGD's momentum m, 0 ≤ m ≤ 1.
             nesterov: Whether SGD uses Nesterov's momentum.
-            damping: d = αβ, in the place of SGD's own, from 1 − m to 1.
-            weight_decay: SGD's weight decay, ≥ 0, which is decoupled and multiplied by SGD's
-                learning rate.
-            keep_momentum: Whether m and d stay along a schedule.
-            **kwargs: Further arguments of `INDIAN`; ``alpha`` and ``beta`` take the place of
-                SGD's numbers.
+            damping: d = αβ, from 1 − m to 1, which replaces SGD's own d.
+            weight_decay: SGD's weight decay ≥ 0. It is decoupled and multiplied by SGD's learning
+                rate.
+            keep_momentum: Whether m and d stay constant along a schedule.
+            **kwargs: Further arguments of `INDIAN`. ``alpha`` and ``beta`` replace the values
+                computed from SGD's.
 
         Returns:
             The optimizer.
 
         Raises:
             TypeError: If an argument is not a real number.
-            ValueError: If an argument is out of range, or SGD itself would refuse it.
+            ValueError: If an argument is out of range, or if SGD itself would refuse it.
 
         Examples:
             >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75).beta
@@ -195,7 +197,7 @@ class INDIAN(Optimizer):
 
         Reference:
             Ma and Yarats, Quasi-hyperbolic momentum and Adam for deep learning
-            (arXiv:1810.06801), which contains both.
+            (arXiv:1810.06801), whose method contains both.
         """
         known = 1.0 if keep_momentum else learning_rate
         numbers: dict[str, Any] = from_sgd(

@@ -13,10 +13,10 @@ from indian_keras.base import Optimizer
 
 @keras.saving.register_keras_serializable(package="indian")
 class INNAprop(Optimizer):
-    r"""INNAprop: INDIAN's step, from rest, on a gradient that is scaled as Adam's.
+    r"""INNAprop: INDIAN's step, started from rest, on a gradient that is scaled as in Adam.
 
-    For a variable θ with gradient v the optimizer keeps two slots of θ's shape, w and V, divides
-    the gradient by the root of its mean square,
+    For each variable θ with gradient v, the optimizer keeps two slots of θ's shape, w and V. It
+    divides the gradient by the root of its mean square,
 
     $$V_t = \sigma V_{t-1} + (1 - \sigma)\, v_t^2, \qquad
       u_t = \frac{v_t}{\sqrt{V_t/(1 - \sigma^t)} + \varepsilon}$$
@@ -27,22 +27,24 @@ class INNAprop(Optimizer):
 
     $$w_t = (1 - \alpha\gamma_t)\, w_{t-1} + \gamma_t (1 - \alpha\beta)\, u_t, \qquad w_0 = 0$$
 
-    ε stands outside of the root, after the bias correction, as in PyTorch's Adam (in Keras's it
-    stands before it). t counts the optimizer's steps, and goes on where `iterations` is set back.
-    A step on u moves θ by γβ at once, and by γ/α in the end: the memory is 1/(αγ) steps. To take
-    the place of AdamW, begin with `from_adam`.
+    ε is added outside the root, after the bias correction, as in PyTorch's Adam. (Keras's Adam
+    adds it before the bias correction.) t counts the optimizer's steps, and continues if
+    `iterations` is set back. A step on u moves θ by γβu at once and by (γ/α)u in total, over a
+    memory of 1/(αγ) steps. To replace AdamW, begin with `from_adam`.
 
     w and V are kept in float32 for float16 and bfloat16 variables. For complex variables V is real,
     the mean of |v|², so that u has the phase of v.
 
     Args:
-        learning_rate: γ: a float ≥ 0, a `keras.optimizers.schedules.LearningRateSchedule`, or a
-            callable without arguments. Defaults to 0.001.
+        learning_rate: The learning rate γ: a float ≥ 0, a
+            `keras.optimizers.schedules.LearningRateSchedule`, or a callable without arguments.
+            Defaults to 0.001.
         alpha: α ≥ 0, the viscous damping. Defaults to 0.1.
-        beta: β > 0, the Newton damping. Defaults to 0.9. (Not Adam's: see `from_adam`.)
-        sigma: σ, 0 ≤ σ < 1, the decay of V. Defaults to 0.999.
+        beta: β > 0, the Newton damping. Defaults to 0.9. (It is not one of Adam's betas: see
+            `from_adam`.)
+        sigma: σ, 0 ≤ σ < 1, the decay rate of V. Defaults to 0.999.
         epsilon: ε ≥ 0. Defaults to 1e-8.
-        weight_decay: λ ≥ 0, decoupled from the gradient; w takes no notice. Defaults to 0.01.
+        weight_decay: λ ≥ 0, the decoupled weight decay. It does not affect w. Defaults to 0.01.
         clipnorm: The largest norm of each variable's gradient.
         clipvalue: The largest absolute value of a gradient's entries.
         global_clipnorm: The largest norm of all gradients together.
@@ -52,17 +54,18 @@ class INNAprop(Optimizer):
         loss_scale_factor: A factor on the loss, and its inverse on the gradients.
         gradient_accumulation_steps: How many minibatches' gradients are averaged for one step.
         name: The optimizer's name. Defaults to "innaprop".
-        authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
-            notice: w ← w + (1/β − α) γλθ beside it. For replicating their runs.
-        reference_lr: The learning rate at which α and β hold, where they are to follow it so that
-            a schedule leaves the momentum and d alone (`indian_core.kept_momentum`; set by
-            ``keep_momentum``). Defaults to None: they are constant.
-        **kwargs: None: there are no other arguments.
+        authors_weight_decay: Whether to decay weights as the authors' code does, to replicate their
+            runs. That decay leaves ψ unchanged, so it also makes w ← w + (1/β − α) γλθ.
+        reference_lr: The learning rate at which α and β hold. If it is given, α and β follow the
+            learning rate so that a schedule does not change the momentum and d = αβ
+            (`indian_core.kept_momentum`; ``keep_momentum`` sets it). Defaults to None, which keeps
+            α and β constant.
+        **kwargs: No other arguments are accepted.
 
     Raises:
         TypeError: If a hyperparameter is not a real number, or an argument is not one of
             INNAprop's.
-        ValueError: If a hyperparameter is out of range, or Keras refuses an argument.
+        ValueError: If a hyperparameter is out of range, or if Keras refuses an argument.
 
     Examples:
         >>> import keras
@@ -134,29 +137,29 @@ class INNAprop(Optimizer):
         keep_momentum: bool = False,
         **kwargs: Any,
     ) -> INNAprop:
-        r"""Return the INNAprop that takes the place of this `keras.optimizers.AdamW`.
+        r"""Return the INNAprop that replaces a given `keras.optimizers.AdamW`.
 
         $$\gamma = \sqrt{\eta (1 - m)}, \quad \alpha = \sqrt{(1 - m)/\eta}, \quad \beta = d/\alpha$$
 
-        with AdamW's learning rate η and m = beta_1, of which both mean the same here. With d = 1
-        it is AdamW without momentum, but for the place of ε.
+        with AdamW's learning rate η and m = beta_1, which mean the same in both methods. With
+        d = 1, INNAprop is AdamW without momentum, except for the place of ε.
 
-        The step size η = γ/α is linear in γ: so give the factors of AdamW's schedule to γ as they
-        are. Then the memory, 1/(αγ) steps, grows as γ falls. With ``keep_momentum`` it stays, and
-        `learning_rate` is AdamW's own.
+        The step size η = γ/α is linear in γ, so apply the factors of AdamW's schedule to γ
+        unchanged. Then the memory, 1/(αγ) steps, grows as γ falls. With ``keep_momentum`` the
+        memory stays constant, and `learning_rate` is AdamW's own.
 
         Args:
-            learning_rate: AdamW's learning rate, > 0: a float, or with ``keep_momentum`` anything
+            learning_rate: AdamW's learning rate, > 0: a float or, with ``keep_momentum``, anything
                 that `INNAprop` takes.
-            beta_1: AdamW's beta_1, 0 ≤ m < 1.
+            beta_1: AdamW's beta_1, which is m, 0 ≤ m < 1.
             beta_2: AdamW's beta_2, which is σ.
             epsilon: AdamW's ε ≥ 0.
             weight_decay: AdamW's λ ≥ 0, decoupled.
-            damping: d = αβ, between 1 − m, the heavy ball's, and 1, no momentum at all. None:
-                1 − m², Nesterov's.
-            keep_momentum: Whether m and d stay along a schedule.
-            **kwargs: Further arguments of `INNAprop`; ``alpha``, ``beta`` and ``sigma`` take the
-                place of AdamW's numbers.
+            damping: d = αβ, from 1 − m (the heavy ball) to 1 (no momentum). None means 1 − m²
+                (Nesterov's momentum).
+            keep_momentum: Whether m and d stay constant along a schedule.
+            **kwargs: Further arguments of `INNAprop`. ``alpha``, ``beta`` and ``sigma`` replace the
+                values computed from AdamW's.
 
         Returns:
             The optimizer.
@@ -181,7 +184,7 @@ class INNAprop(Optimizer):
         return cls(**(numbers | kwargs))
 
     def build(self, variables: list[Any]) -> None:
-        """Make the slots: w and V for each variable.
+        """Create the slots, w and V for each variable.
 
         Args:
             variables: The model's trainable variables.
@@ -193,7 +196,7 @@ class INNAprop(Optimizer):
         self.count = self._counter("count")
 
     def _correction(self, t: Any) -> Any:
-        """Return 1 − σ^t, a float if t is an int, else a tensor."""
+        """Return 1 − σ^t, as a float if t is an int, otherwise as a tensor."""
         if isinstance(t, int):
             return bias_correction(self.sigma, t)
         return bias_correction(self.sigma, ops.cast(t, self._precision), ops.expm1)

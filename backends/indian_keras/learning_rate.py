@@ -1,4 +1,4 @@
-"""The learning rate: a number that is known is checked wherever it comes from."""
+"""Checks of the learning rate: a number that is known is checked, wherever it comes from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from indian_core import checked
 
 
 def as_learning_rate(learning_rate: Any) -> Any:
-    """Return a number as a float, and a schedule, a callable or a traced tensor as it is.
+    """Return a number as a float, and a schedule, a callable or a traced tensor unchanged.
 
     Raises:
-        TypeError: If it is none of them, nor a scalar array or tensor.
+        TypeError: If it is none of these, and not a scalar array or tensor.
         ValueError: If it is negative, NaN or infinite.
     """
     if callable(learning_rate) and not isinstance(learning_rate, type):
@@ -28,17 +28,17 @@ def as_learning_rate(learning_rate: Any) -> Any:
 
 
 def known(value: Any) -> float | None:
-    """Return a scalar tensor's value, or None where a program is only being traced."""
+    """Return a scalar tensor's value, or None while a program is being traced."""
     try:
         number = float(value)
     except (TypeError, AttributeError, NotImplementedError):
         return None
-    # (Inside a tf.function, AutoGraph makes a tensor of `float` itself.)
+    # (Inside a tf.function, AutoGraph makes `float` return a tensor.)
     return number if isinstance(number, float) else None
 
 
 def refuse_bad_rate(learning_rate: Any) -> None:
-    """Raise if a learning rate whose value is known cannot be used."""
+    """Raise if a learning rate is known to be negative, NaN or infinite."""
     value = known(learning_rate)
     if value is not None and not (value >= 0 and np.isfinite(value)):
         checked("learning_rate", value)

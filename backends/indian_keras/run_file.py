@@ -1,7 +1,7 @@
-"""Runs in files that other frameworks read: `save_run` and `load_run`, and a model's `layout`.
+"""Runs in files that other frameworks can read: `save_run`, `load_run`, and a model's `layout`.
 
-What is in the file, and how names and axes go from one framework to another, is said in
-`indian_core.run_file` and `indian_core.layouts`.
+`indian_core.run_file` describes the contents of the file, and `indian_core.layouts` how names and
+axes are converted between frameworks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from indian_core.run_target import Place, received, shared
 from indian_keras import _private
 from indian_keras.base import Optimizer
 
-# The classes of layers by the kinds of their kernels. (A subclass counts: its kernel is of a kind.)
+# The kinds of kernels by the classes of layers. (A subclass has a kernel of the same kind.)
 _KERNELS: tuple[tuple[Any, str], ...] = (
     (keras.layers.Dense, "dense kernel"),
     (keras.layers.Conv1D, "convolution 1d"),
@@ -37,18 +37,19 @@ _NORMS = (
 def save_run(path: str | os.PathLike[str], model: keras.Model) -> None:
     """Write a model's trainable variables, and its optimizer's state, to a file.
 
-    Frozen weights, the running means of batch normalization and the seeds of dropout are not in it.
+    The file leaves out frozen weights, the running means of batch normalization and the seeds of
+    dropout.
 
     Args:
-        path: Where to.
-        model: A built model, compiled with an `INDIAN` or `INNAprop`, in a `LossScaleOptimizer` or
-            not.
+        path: The file to write.
+        model: A built model, compiled with an `INDIAN` or `INNAprop`, with or without a
+            `LossScaleOptimizer` around it.
 
     Raises:
-        ValueError: If the state holds what a run's file does not: a moving average of the
-            variables, gradients that are being accumulated, variables that are overwritten with
-            their gradients. Nothing has been written then.
-        TypeError: If the optimizer is neither of these.
+        ValueError: If the state holds what a run's file cannot: a moving average of the variables,
+            gradients that are being accumulated, or variables that are overwritten with their
+            gradients. Nothing is written then.
+        TypeError: If the optimizer is neither `INDIAN` nor `INNAprop`.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -97,26 +98,26 @@ def load_run(
 ) -> int:
     """Load a model's trainable variables and its optimizer's state from a file of any framework.
 
-    The run goes on bit for bit if the file is of this adapter. The optimizer must have the run's
-    hyperparameters already, all but the learning rate, whose schedule is the caller's and goes on
-    from the step that the file names.
+    If this adapter wrote the file, the run continues bit for bit. The optimizer must already have
+    the run's hyperparameters, except for the learning rate. The caller is responsible for the
+    learning rate schedule, which continues from the step count in the file.
 
     Args:
-        path: The file.
-        model: A built model, compiled with an `INDIAN` or `INNAprop`, in a `LossScaleOptimizer` or
-            not.
-        table: For each trainable variable, by its path, where it is: see
-            `indian_core.layouts.paired`. None: the names are the same.
+        path: The file to read.
+        model: A built model, compiled with an `INDIAN` or `INNAprop`, with or without a
+            `LossScaleOptimizer` around it.
+        table: The place in the file of each trainable variable, by the variable's path; see
+            `indian_core.layouts.paired`. If None, the names are the same.
         allow_rounding: Whether numbers may lose digits.
 
     Returns:
-        How many steps the run has made, which `iterations` is now too.
+        The number of steps that the run has made, to which `iterations` is set.
 
     Raises:
-        ValueError: If the file is damaged, or its run cannot go on here. Nothing has been changed
-            then.
-        TypeError: If the optimizer is neither of these; likewise.
-        FileNotFoundError: If there is no file.
+        ValueError: If the file is damaged, or its run cannot continue with this model. Nothing is
+            changed then.
+        TypeError: If the optimizer is neither `INDIAN` nor `INNAprop`. Nothing is changed then.
+        FileNotFoundError: If the file does not exist.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -165,13 +166,13 @@ def load_run(
 
 
 def layout(model: keras.Model) -> list[Entry]:
-    """Return the parameters of a model's layers in their order, for `indian_core.layouts.paired`.
+    """Return the parameters in the order of the model's layers, for `indian_core.layouts.paired`.
 
     Args:
         model: A built model of dense and convolutional layers, embeddings and normalizations.
 
     Raises:
-        ValueError: If there is a trainable variable of a layer that is none of these.
+        ValueError: If a trainable variable belongs to a layer that is none of these.
 
     Examples:
         >>> import keras
@@ -197,7 +198,7 @@ def layout(model: keras.Model) -> list[Entry]:
 
 
 def _layers(layer: Any) -> list[Any]:
-    """Return the layers within a model, those within its layers in their places."""
+    """Return a model's layers in order, where a layer that has layers is replaced by them."""
     inner = getattr(layer, "layers", None)
     return [layer] if inner is None else [each for child in inner for each in _layers(child)]
 
@@ -212,7 +213,7 @@ def _kind(layer: Any, name: str) -> str | None:
 
 
 def _optimizer_of(model: Any) -> Optimizer:
-    """Return a model's optimizer, built, or raise if its state is not what a file holds."""
+    """Return a model's optimizer, built, or raise if a file cannot hold its state."""
     optimizer = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if not isinstance(optimizer, Optimizer):
@@ -238,7 +239,8 @@ def _members(model: Any, optimizer: Optimizer) -> dict[str, tuple[Any, Any, Any]
     """Return each variable of the optimizer by its path, with the slots of its w and V, or raise.
 
     Raises:
-        ValueError: If the optimizer's variables are not the model's, or have not a path each.
+        ValueError: If the optimizer's variables are not the model's, if two of them have the same
+            path, or if one of them is overwritten with its gradient.
     """
     variables = optimizer._trainable_variables
     velocities = optimizer.velocities or [None] * len(variables)
@@ -283,6 +285,6 @@ def _put(variable: Any, array: Any) -> None:
     """Assign an array, which may be wider, to a variable."""
     dtype = _dtype(variable)
     known = "float32" if dtype == "bfloat16" else dtype  # what NumPy has
-    # (As a tensor of its own dtype: Keras would take it through floatx.)
+    # (As a tensor of its own dtype, because Keras would convert it to floatx first.)
     value = ops.convert_to_tensor(np.asarray(array).astype(known), dtype=known)
     variable.assign(ops.cast(value, dtype))

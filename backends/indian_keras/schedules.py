@@ -14,12 +14,12 @@ from indian_core import POWER, checked, power_decay
 class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     r"""The paper's step sizes, $\gamma_k = \gamma_0 (k + 1)^{-q}$.
 
-    k counts the optimizer's steps from 0; under gradient accumulation Keras counts every
-    minibatch. Figures 2 and 3 of the paper use q = 1/2, Figure 4 slower decays down to 1/4.
+    k counts the optimizer's steps from 0. Under gradient accumulation, Keras counts every
+    minibatch. Figures 2 and 3 of the paper use q = 1/2; Figure 4 uses slower decays, down to 1/4.
 
     Args:
         initial_learning_rate: γ_0 ≥ 0, the step size of the first iteration.
-        power: q ≥ 0. With q = 0 the step size is constant.
+        power: q ≥ 0, the decay exponent. With q = 0 the step size is constant.
 
     Raises:
         TypeError: If an argument is not a real number.
@@ -40,7 +40,7 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: igno
         self.power = checked("power", power)
 
     def __call__(self, step: Any) -> Any:
-        """Return γ_k, a scalar tensor, for k = ``step``: in float32, or float64 if that is floatx.
+        """Return γ_k for k = ``step``, a scalar tensor in float32, or in float64 if that is floatx.
 
         (16 bits would not hold k.)
         """

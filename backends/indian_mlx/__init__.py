@@ -1,4 +1,4 @@
-"""INDIAN (INNA) and INNAprop as native `mlx.optimizers`: the example of a backend in full."""
+"""INDIAN (INNA) and INNAprop as native `mlx.optimizers`, a complete example of a backend."""
 
 try:
     import mlx.core as _mx  # noqa: F401

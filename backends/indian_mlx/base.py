@@ -22,12 +22,12 @@ from indian_core.energy import lyapunov_energy
 
 
 def precise() -> mx.Dtype:
-    """Return what scalars are worked out in: float64, which MLX has on the CPU alone."""
+    """Return the dtype of scalars: float64 on the CPU, where alone MLX has it, else float32."""
     return mx.float64 if mx.default_device().type == mx.DeviceType.cpu else mx.float32
 
 
 class Base(Optimizer):  # type: ignore[misc]
-    """A step on each parameter: a method says by `direction` what takes the gradient's place."""
+    """A step on each parameter. A method may override `direction` to replace the gradient."""
 
     method: str
     alpha: float
@@ -46,14 +46,14 @@ class Base(Optimizer):  # type: ignore[misc]
             setattr(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; a hyperparameter becomes a float or is refused."""
+        """Set an attribute. A hyperparameter is converted to a float, or refused."""
         if name in METHODS[self.method] and value is not None:
             value = checked(name, value)
         super().__setattr__(name, value)
 
     @property
     def learning_rate(self) -> mx.array:
-        """γ at the present step. Assign a number ≥ 0."""
+        """γ at the current step. Assign a number ≥ 0."""
         return self.state["learning_rate"]
 
     @learning_rate.setter
@@ -61,20 +61,20 @@ class Base(Optimizer):  # type: ignore[misc]
         self.state["learning_rate"] = mx.array(checked("learning_rate", learning_rate), precise())
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
-        """Make a parameter's state: w, in float32 at least, and whether it has begun."""
+        """Create a parameter's state: w, in at least float32, and whether it has begun."""
         dtype = mx.float32 if parameter.dtype.size == 2 else parameter.dtype
         state["momentum"] = mx.zeros(parameter.shape, dtype)
         state["begun"] = mx.array(False)
 
     def direction(self, gradient: mx.array, state: dict[str, Any]) -> mx.array:
-        """Return what takes the place of the gradient in the step."""
+        """Return what replaces the gradient in the step."""
         del state
         return gradient
 
     def apply_single(
         self, gradient: mx.array, parameter: mx.array, state: dict[str, Any]
     ) -> mx.array:
-        """Return the parameter after one step, and keep its new w."""
+        """Return the parameter after one step, and store its new w in the state."""
         w = state["momentum"]
         lr = self.learning_rate.astype(precise())
         first = mx.logical_and(mx.logical_not(state["begun"]), is_step(lr, self.reference_lr))
@@ -104,7 +104,7 @@ class Base(Optimizer):  # type: ignore[misc]
         )
 
     def set_psi(self, parameters: Any, psi: Any) -> None:
-        """Set ψ, and with it w. Parameters that had not begun have now."""
+        """Set ψ, and with it w. All parameters then count as begun."""
         if not self._initialized:
             self.init(parameters)
 

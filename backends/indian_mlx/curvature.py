@@ -1,4 +1,4 @@
-"""The step size that follows from the curvature of a loss."""
+"""A step size from the curvature of a loss."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def suggest_lr(
     """Suggest a step size for INDIAN from the largest curvature of a loss.
 
     Args:
-        loss_fn: The loss of a tree of parameters, a scalar.
+        loss_fn: A function that returns the loss, a scalar, of a tree of parameters.
         parameters: θ, a tree of arrays.
         alpha: α ≥ 0, the viscous damping of the run.
         beta: β > 0, the Newton damping of the run.
-        safety: The part of the stability limit to suggest, > 0.
+        safety: The fraction of the stability limit to suggest, > 0.
 
     Returns:
-        The suggestion, with the curvature and the limit that it comes from.
+        The suggestion, with the curvature and the limit that it is based on.
 
     Raises:
         TypeError: If a parameter is complex.
-        ValueError: If there is nothing to go by: see `indian_core.tuning.from_loss`.
+        ValueError: If no step size follows from the loss: see `indian_core.tuning.from_loss`.
 
     Examples:
         >>> import mlx.core as mx
@@ -66,7 +66,7 @@ def suggest_lr(
         )
 
     def product(direction: Array) -> Array:
-        # (Gradients of ⟨∇J, v⟩: forward mode lacks the scatter that indexing has for a gradient.)
+        # (Gradients of ⟨∇J, v⟩, because forward mode lacks scatter, the gradient of indexing.)
         _, found = mx.vjp(gradients, list(start), arrays(direction))
         return vector(found)
 

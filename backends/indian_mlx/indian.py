@@ -20,15 +20,15 @@ class INDIAN(Base):
       w_0 = (s - \beta)\, v_0$$
 
     Args:
-        learning_rate: γ ≥ 0: a number, or a function of the step.
-        alpha: α ≥ 0, the viscous damping. At the default, 0.1, the learning rate is SGD's at
-            momentum 0.9: the step size in the end, γ/α, is SGD's lr/(1 − m).
+        learning_rate: The learning rate γ ≥ 0: a number, or a function of the step.
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, the learning rate is on the scale of
+            SGD's at momentum 0.9, because the overall step size γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
-            from rest.
-        weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ.
-        reference_lr: The learning rate at which α and β hold, where they are to follow it
-            (`indian_core.kept_momentum`). None: they are constant.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None means β, a
+            start from rest.
+        weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − γλ) θ.
+        reference_lr: The learning rate at which α and β hold. If it is given, they follow the
+            learning rate (`indian_core.kept_momentum`). If None, they are constant.
 
     Raises:
         TypeError: If a hyperparameter is not a real number.
@@ -64,6 +64,6 @@ class INDIAN(Base):
 
     @classmethod
     def from_sgd(cls, *args: Any, **kwargs: Any) -> INDIAN:
-        """Return the INDIAN that is this SGD; the arguments are `indian_core.from_sgd`'s."""
+        """Return the INDIAN that equals a given SGD, from `indian_core.from_sgd`'s arguments."""
         numbers: dict[str, Any] = from_sgd(*args, **kwargs)._asdict()
         return cls(numbers.pop("lr"), **numbers | {"initial_speed": None})

@@ -19,23 +19,23 @@ from indian_mlx.base import Base, precise
 
 
 class INNAprop(Base):
-    r"""INNAprop: INDIAN's step, from rest, on the gradient over the root of its mean square.
+    r"""INNAprop: INDIAN's step, started from rest, on the gradient over its root mean square.
 
     $$u_t = \frac{v_t}{\sqrt{V_t/(1 - \sigma^t)} + \varepsilon}, \qquad
       V_t = \sigma V_{t-1} + (1 - \sigma)\, v_t^2$$
 
     Args:
-        learning_rate: γ ≥ 0: a number, or a function of the step.
+        learning_rate: The learning rate γ ≥ 0: a number, or a function of the step.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        sigma: σ, 0 ≤ σ < 1, the decay of V.
-        eps: ε ≥ 0, outside of the root.
-        weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ.
-        reference_lr: The learning rate at which α and β hold, where they are to follow it. None:
-            they are constant.
-        authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
-            notice.
-        **unknown: None: there are no other arguments.
+        sigma: σ, 0 ≤ σ < 1, the decay rate of V.
+        eps: ε ≥ 0, outside the root.
+        weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − γλ) θ.
+        reference_lr: The learning rate at which α and β hold. If it is given, they follow the
+            learning rate. If None, they are constant.
+        authors_weight_decay: Whether to decay weights as the authors' code does, which leaves ψ
+            unchanged.
+        **unknown: No other arguments are accepted.
 
     Raises:
         TypeError: If a hyperparameter is not a real number, or is not one of INNAprop's.
@@ -76,11 +76,11 @@ class INNAprop(Base):
 
     @classmethod
     def from_adam(cls, *args: Any, **kwargs: Any) -> INNAprop:
-        """Return the INNAprop for this AdamW; the arguments are `indian_core.from_adam`'s."""
+        """Return the INNAprop that replaces an AdamW, from `indian_core.from_adam`'s arguments."""
         return cls(*from_adam(*args, **kwargs))
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
-        """Make a parameter's state: w, V, and how many gradients V holds."""
+        """Create a parameter's state: w, V, and the number of gradients that V holds."""
         super().init_single(parameter, state)
         state["squares"] = mx.zeros_like(state["momentum"])
         state["count"] = mx.array(0, mx.int32)
@@ -90,7 +90,7 @@ class INNAprop(Base):
         state["count"] = state["count"] + 1
         state["squares"] = second_moment(state["squares"], gradient, self.sigma)
         if precise() == mx.float64:
-            # (A number to the power of an array would be one of float32, and expm1 has its digits.)
+            # (A number to the power of an array is float32, and expm1 has only float32's digits.)
             correction = bias_correction(mx.array(self.sigma, mx.float64), state["count"])
         else:
             correction = bias_correction(self.sigma, state["count"], mx.expm1)

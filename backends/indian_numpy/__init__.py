@@ -1,4 +1,4 @@
-"""INDIAN (INNA) and INNAprop on NumPy arrays: the shortest adapter, and the example for others."""
+"""INDIAN (INNA) and INNAprop on NumPy arrays, the shortest adapter and the example for others."""
 
 from indian_core import __version__ as __version__
 from indian_numpy.curvature import suggest_lr

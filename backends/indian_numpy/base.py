@@ -1,4 +1,4 @@
-r"""What the methods share: θ and w as arrays that are updated in place, ψ, energy and state."""
+r"""What the methods share: θ and w in arrays that are updated in place, ψ, energy and state."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Array = npt.NDArray[Any]
 
 
 class Optimizer:
-    """A step on arrays of floats. A method says what its step is made of: see `direction`."""
+    """A step on arrays of floats. A method may override `direction` to replace the gradient."""
 
     method: ClassVar[str]
-    # What `state_dict` holds; the first are lists of arrays, one for each parameter.
+    # What `state_dict` holds: `buffers` are lists of arrays, with one for each parameter.
     buffers: ClassVar[tuple[str, ...]] = ("momentums",)
     numbers: ClassVar[tuple[str, ...]] = ("begun",)
 
@@ -45,17 +45,17 @@ class Optimizer:
             setattr(self, name, [np.zeros_like(array) for array in self.params])
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; a hyperparameter becomes a float or is refused."""
+        """Set an attribute. A hyperparameter is converted to a float, or refused."""
         if name in METHODS[self.method] and value is not None:
             value = checked(name, value)
         super().__setattr__(name, value)
 
     def direction(self, gradients: Sequence[Array]) -> Sequence[Array]:
-        """Return what takes the place of the gradient in the step."""
+        """Return what replaces the gradient in the step."""
         return gradients
 
     def decay(self) -> None:
-        """Make the weight decay θ ← (1 − γλ) θ of a step."""
+        """Apply a step's weight decay, θ ← (1 − γλ) θ."""
         for theta in self.params:
             theta *= theta.dtype.type(1 - self.lr * self.weight_decay)
 
@@ -63,10 +63,10 @@ class Optimizer:
         """Make one step.
 
         Args:
-            gradients: v, an array for each parameter, of its shape. They are not changed.
+            gradients: v, an array of each parameter's shape. They are not changed.
 
         Raises:
-            ValueError: If a gradient is not of its parameter's shape. Nothing has been changed.
+            ValueError: If a gradient does not have its parameter's shape. Nothing is changed then.
         """
         shapes = [np.shape(v) for v in gradients]
         if shapes != [theta.shape for theta in self.params]:
@@ -84,7 +84,7 @@ class Optimizer:
         self.begun = self.begun or first
 
     def apply(self, scalars: Coefficients, moves: Sequence[Array]) -> None:
-        """Make the linear step: θ from the old w, then w."""
+        """Make the linear step: first θ from the old w, then w."""
         for theta, w, u in zip(self.params, self.momentums, moves, strict=True):
             a, b, c, d = (theta.dtype.type(scalar) for scalar in scalars)
             theta += a * w + b * u
@@ -103,7 +103,7 @@ class Optimizer:
         ]
 
     def set_psi(self, psi: Sequence[Array]) -> None:
-        """Set ψ for each parameter, and with it w. A run that had not begun has now."""
+        """Set ψ for each parameter, and with it w. The run then counts as begun."""
         for theta, w, value in zip(self.params, self.momentums, psi, strict=True):
             w[...] = momentum_from_psi(theta, value, self.alpha, self.beta, self._units)
         self.begun = True
@@ -126,8 +126,8 @@ class Optimizer:
         """Load what `state_dict` returned.
 
         Raises:
-            ValueError: If it is not one of this method and these parameters. Nothing has been
-                changed then.
+            ValueError: If the state is not of this method and these parameters. Nothing is changed
+                then.
         """
         current = self.state_dict()
         shapes = [theta.shape for theta in self.params]
@@ -140,7 +140,7 @@ class Optimizer:
         checked_hyperparameters(**{k: state[k] for k in names if state[k] is not None})
         vars(self).update(copy.deepcopy(state))
 
-    # Which of these a method has, and with which defaults, is for its own class to say.
+    # Each method's own class defines which of these it has, and with which defaults.
     lr: float
     alpha: float
     beta: float

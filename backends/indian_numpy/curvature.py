@@ -1,4 +1,4 @@
-"""The step size that follows from the curvature of a loss, given its gradient."""
+"""A step size from the curvature of a loss, given its gradient."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ def suggest_lr(
 ) -> StepSize:
     """Suggest a step size for INDIAN from the largest curvature of a loss, given its gradient.
 
-    NumPy has no second derivatives: a Hessian times a vector is a central difference of gradients.
+    NumPy has no second derivatives, so the Hessian times a vector is a central difference of
+    gradients.
 
     Args:
-        gradient: ∇J of a list of arrays like `params`.
+        gradient: A function that returns ∇J at a list of arrays like `params`.
         params: θ, arrays of floats. They are not changed.
         alpha: α ≥ 0, the viscous damping of the run.
         beta: β > 0, the Newton damping of the run.
-        safety: The part of the stability limit to suggest, > 0.
+        safety: The fraction of the stability limit to suggest, > 0.
 
     Returns:
-        The suggestion, with the curvature and the limit that it comes from.
+        The suggestion, with the curvature and the limit that it is based on.
 
     Raises:
-        ValueError: If there is nothing to go by: see `indian_core.tuning.from_loss`.
+        ValueError: If no step size follows from the loss: see `indian_core.tuning.from_loss`.
 
     Examples:
         >>> import numpy as np

@@ -19,18 +19,19 @@ class INDIAN(Optimizer):
 
     Args:
         params: θ, arrays of float32 or float64.
-        lr: γ ≥ 0, the step size; assign it for a schedule.
-        alpha: α ≥ 0, the viscous damping. At the default, 0.1, lr is SGD's at momentum 0.9: the
-            step size in the end, γ/α, is SGD's lr/(1 − m).
+        lr: γ ≥ 0, the step size. Assign it to follow a schedule.
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, lr is on the scale of SGD's at
+            momentum 0.9, because the overall step size γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
-            from rest.
-        weight_decay: λ ≥ 0, decoupled.
-        reference_lr: The lr at which α and β hold, where they are to follow lr
-            (`indian_core.kept_momentum`). None: they are constant.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None means β, a
+            start from rest.
+        weight_decay: λ ≥ 0, the decoupled weight decay.
+        reference_lr: The lr at which α and β hold. If it is given, they follow lr
+            (`indian_core.kept_momentum`). If None, they are constant.
 
     Raises:
-        TypeError: If a hyperparameter is not a real number, or a parameter not an array of floats.
+        TypeError: If a hyperparameter is not a real number, or a parameter is not an array of
+            floats.
         ValueError: If a hyperparameter is out of range.
 
     Examples:
@@ -69,6 +70,6 @@ class INDIAN(Optimizer):
 
     @classmethod
     def from_sgd(cls, params: Sequence[Array], *args: Any, **kwargs: Any) -> INDIAN:
-        """Return the INDIAN that is this SGD; the arguments are `indian_core.from_sgd`'s."""
+        """Return the INDIAN that equals a given SGD, from `indian_core.from_sgd`'s arguments."""
         numbers: dict[str, Any] = from_sgd(*args, **kwargs)._asdict()
         return cls(params, numbers.pop("lr"), **numbers | {"initial_speed": None})

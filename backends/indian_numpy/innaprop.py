@@ -19,7 +19,7 @@ from indian_numpy.base import Array, Optimizer
 
 
 class INNAprop(Optimizer):
-    r"""INNAprop on NumPy arrays: INDIAN's step, from rest, on a scaled gradient.
+    r"""INNAprop on NumPy arrays: INDIAN's step, started from rest, on a scaled gradient.
 
     The gradient is divided by the root of its mean square:
 
@@ -31,14 +31,14 @@ class INNAprop(Optimizer):
         lr: γ ≥ 0, the step size.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        sigma: σ, 0 ≤ σ < 1, the decay of V.
-        eps: ε ≥ 0, outside of the root.
-        weight_decay: λ ≥ 0, decoupled: θ ← (1 − γλ) θ.
-        reference_lr: The lr at which α and β hold, where they are to follow lr. None: they are
-            constant.
-        authors_weight_decay: Whether the decay is that of the authors' code, of which ψ takes no
-            notice: w ← w + (1/β − α) γλθ beside it.
-        **unknown: None: there are no other arguments.
+        sigma: σ, 0 ≤ σ < 1, the decay rate of V.
+        eps: ε ≥ 0, outside the root.
+        weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − γλ) θ.
+        reference_lr: The lr at which α and β hold. If it is given, they follow lr. If None, they
+            are constant.
+        authors_weight_decay: Whether to decay weights as the authors' code does. That decay leaves
+            ψ unchanged, so it also makes w ← w + (1/β − α) γλθ.
+        **unknown: No other arguments are accepted.
 
     Raises:
         TypeError: If a hyperparameter is not a real number, or is not one of INNAprop's.
@@ -89,7 +89,7 @@ class INNAprop(Optimizer):
 
     @classmethod
     def from_adam(cls, params: Sequence[Array], *args: Any, **kwargs: Any) -> INNAprop:
-        """Return the INNAprop for this AdamW; the arguments are `indian_core.from_adam`'s."""
+        """Return the INNAprop that replaces an AdamW, from `indian_core.from_adam`'s arguments."""
         return cls(params, *from_adam(*args, **kwargs))
 
     def direction(self, gradients: Sequence[Array]) -> Sequence[Array]:
@@ -103,7 +103,7 @@ class INNAprop(Optimizer):
         return moves
 
     def decay(self) -> None:
-        """Make the weight decay of a step."""
+        """Apply a step's weight decay."""
         if self.authors_weight_decay:
             pull = dragged(self.lr, self.alpha, self.beta, self.weight_decay, self.reference_lr)
             for theta, w in zip(self.params, self.momentums, strict=True):

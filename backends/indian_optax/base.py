@@ -1,4 +1,4 @@
-"""What the family shares: the state, and the linear step on a tree of directions."""
+"""What the methods share: the state, and the linear step on a tree of directions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from indian_optax.rules import Rule
 from indian_optax.trees import is_none, leaves_like, masked_leaves
 
 State = TypeVar("State", bound=tuple[Any, ...])
-# What takes the place of leaf i's gradient, in the step's dtype: a function of i, the gradient in
-# that dtype, and the w that was made before. With it comes a function of the new θ that makes the
-# same again, once θ is there; None: it is kept till then. None: the gradient itself.
+# A function that returns what replaces leaf i's gradient, in the step's dtype. Its arguments are i,
+# the gradient in that dtype, and the new w of the leaf before. It also returns a function that
+# makes the same direction again from the new θ, or None if the direction is kept until then. None
+# as the Direction means the gradient itself.
 Direction = Callable[[int, jax.Array, Any], tuple[jax.Array, Again]] | None
 
 
@@ -28,12 +29,14 @@ class IndianState(NamedTuple):
     """State of `scale_by_indian`.
 
     Attributes:
-        count: The number of steps made, an int32 scalar: where schedules are. It may be set.
-        begun: Whether there was a first step, or a ψ was given: a boolean scalar. The initial speed
-            has a part in the first step alone. A step with a learning rate of 0 is no first one.
-        gamma: γ of the last step, a scalar: w is carried on from it where m stays constant.
-        alpha: α of the last step, likewise: `psi` and `energy` need it.
-        beta: β of the last step, likewise.
+        count: The number of steps made, an int32 scalar, at which schedules are evaluated. It may
+            be set.
+        begun: Whether a first step was made or a ψ was given, a boolean scalar. The initial speed
+            affects only the first step. A step with a learning rate of 0 does not count as one.
+        gamma: γ of the last step, a scalar. Where m stays constant, w is rescaled from it to the
+            next γ.
+        alpha: α of the last step, a scalar, which `psi` and `energy` need.
+        beta: β of the last step, a scalar, which they need too.
         momentum: w, a tree like the parameters.
     """
 
@@ -49,11 +52,11 @@ class Family:
     """The linear step of a method, on any directions.
 
     Args:
-        rule: What its scalars are.
+        rule: How the scalars of the step follow from the hyperparameters.
         weight_decay: λ, decoupled: a scalar, a schedule, or None.
-        mask: What is decayed.
+        mask: Which parameters are decayed.
         accumulator_dtype: The momentum's dtype, or None.
-        authors_weight_decay: Whether ψ takes no notice of the decay, in INDIAN's own rule.
+        authors_weight_decay: Whether the decay leaves ψ unchanged (with INDIAN's own rule).
     """
 
     def __init__(
@@ -97,11 +100,11 @@ class Family:
         """Return the updates and the new state.
 
         Args:
-            gradients: The gradients' leaves, None among them.
-            treedef: Their tree.
+            gradients: The gradients' leaves, including None.
+            treedef: The structure of their tree.
             state: The state.
             params: θ, or None.
-            direction: What takes the gradients' place.
+            direction: What replaces the gradients.
         """
         old_w = leaves_like(treedef, gradients, state.momentum, "gradients", "the momentum")
         theta: list[Any] = [None] * len(gradients)
@@ -119,15 +122,15 @@ class Family:
             self._scalars(values, before, phase[0]),
             jnp.logical_and(jnp.logical_not(state.begun), moving),
             count,
-            # Without θ nothing can be ordered: what is known beforehand may be read in place all
-            # the same, from the new w.
+            # Without θ the updates cannot be ordered. Writing θ from the new w still allows them
+            # in place, if the decay is known beforehand to be large.
             from_new=params is None and self._decay_is_large,
         )
         updates: list[Any] = []
         momentum: list[Any] = []
         made = None
         for i, (v, w, p, decayed) in enumerate(zip(gradients, old_w, theta, decays, strict=True)):
-            if v is None:  # As in optax.trace: the parameter rests.
+            if v is None:  # As in optax.trace, the parameter does not move.
                 update, new_w = None, w
             else:
                 v, p, wide = working_arrays(v, w, p)
@@ -171,7 +174,7 @@ class Family:
 
 
 def flattened(updates: optax.Updates) -> tuple[list[Any], Any]:
-    """Return the gradients' leaves, None among them, and their tree."""
+    """Return the gradients' leaves, including None, and the structure of their tree."""
     leaves, treedef = jax.tree.flatten(updates, is_leaf=is_none)
     return leaves, treedef
 
@@ -180,21 +183,21 @@ def checked_state(state: optax.OptState, kind: type[State]) -> State:
     """Return the state.
 
     Raises:
-        TypeError: If it is another optimizer's.
-        ValueError: If what has to be a scalar in it is none.
+        TypeError: If it is another optimizer's state.
+        ValueError: If a field of it that must be a scalar is not.
     """
     if not isinstance(state, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
         raise TypeError(f"The state must be {article} {kind.__name__}, not {type(state).__name__}")
     for name in ("count", "begun", "gamma", "alpha", "beta", "nu_count"):
         value = getattr(state, name) if name in state._fields else 0  # type: ignore[attr-defined]
-        # (Python's own numbers too: `optax.tree.set(state, count=0)`.)
+        # (Python's own numbers are allowed too, for `optax.tree.set(state, count=0)`.)
         if not isinstance(value, bool | int | float) and getattr(value, "shape", None) != ():
             raise ValueError(f"Invalid state: its {name} is {value!r} (it must be a scalar)")
     return state
 
 
 def _remembered(value: Scalar) -> jax.Array:
-    """Return a hyperparameter as a state holds it: in the widest float at hand."""
-    # A copy: a buffer that stands in a state twice cannot be donated.
+    """Return a hyperparameter as a state holds it, in the widest float that JAX has enabled."""
+    # A copy, because a buffer that occurs twice in a state cannot be donated.
     return jnp.array(value, float, copy=True)

@@ -38,7 +38,8 @@ def largest_curvature(loss_fn: LossFn, params: optax.Params) -> float:
         params: $\theta$, any tree of floating-point arrays.
 
     Returns:
-        The algebraically largest eigenvalue; negative if the loss curves down in all directions.
+        The algebraically largest eigenvalue. It is negative if the loss curves down in all
+        directions.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -64,30 +65,30 @@ def suggest_lr(
     $$\gamma = \text{safety} \cdot \min(2/\alpha, \gamma_{\max}(L)), \qquad
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
-    with $\gamma_{\max}$ of ``indian_core.tuning.max_lr``. Give it a loss over as many
-    samples as fit, as you train it; docs/tuning.md says what to expect: its suggestions were best
-    at α = β = 0.5. It costs some thirty
-    gradients and ``indian_core.tuning.LANCZOS_VECTORS`` vectors of the parameters' size in
-    double precision on the host. It speaks of the loss's own curvature, which INNAprop's scaled
-    gradient does not follow.
+    with $\gamma_{\max}$ from ``indian_core.tuning.max_lr``. Use the loss that you train, over as
+    many samples as fit in memory. docs/tuning.md describes what to expect; the suggestions were
+    best at α = β = 0.5. The cost is about thirty gradients, and
+    ``indian_core.tuning.LANCZOS_VECTORS`` vectors of the parameters' size in double precision on
+    the host. The suggestion does not apply to INNAprop, whose scaled gradient does not follow the
+    loss's own curvature.
 
     Args:
-        loss_fn: A function of the parameters alone that returns a scalar; it is jitted. With an
-            auxiliary output, leave that out: ``lambda p: loss(p, batch)[0]``.
+        loss_fn: A function of only the parameters that returns a scalar. It is jitted. If it has
+            an auxiliary output, drop that output: ``lambda p: loss(p, batch)[0]``.
         params: $\theta$, any tree of floating-point arrays.
         alpha: $\alpha \geq 0$, the viscous damping of the run.
         beta: $\beta > 0$, the Newton damping of the run.
-        safety: The part of the stability limit to suggest.
+        safety: The fraction of the stability limit to suggest.
 
     Returns:
-        The suggestion with the curvature and the limit that it comes from; ``print`` it. If the
+        The suggestion, with the curvature and the limit that it is based on; ``print`` it. If the
         loss is nearly flat, or not smooth on the scale of a step, it holds warnings, which are also
-        raised as ``UserWarning``.
+        issued as ``UserWarning``.
 
     Raises:
-        TypeError: If the loss or a parameter is not a (floating-point) array.
-        ValueError: If there are no parameters, the loss is not a real scalar, is NaN or infinite,
-            or nothing limits the step ($\alpha = 0$ and no positive curvature).
+        TypeError: If the loss is not an array, or a parameter is not a floating-point array.
+        ValueError: If there are no parameters, if the loss is not a real scalar or is NaN or
+            infinite, or if nothing limits the step ($\alpha = 0$ and no positive curvature).
         ImportError: If SciPy is missing.
 
     Examples:
@@ -106,7 +107,7 @@ def suggest_lr(
 
 
 class _Derivatives:
-    """The gradient of a loss around the parameters, and its Hessian's products, on flat vectors."""
+    """A loss's gradient near the parameters, and products with its Hessian, on flat vectors."""
 
     def __init__(self, loss_fn: LossFn, params: optax.Params) -> None:
         leaves, self._treedef = jax.tree.flatten(params)
@@ -162,6 +163,6 @@ def _check_loss(loss: Any) -> None:
 def _flat(gradients: Sequence[jax.Array]) -> Array:
     """Return gradients as one vector.
 
-    JAX's gradient is ∂J/∂Re − i ∂J/∂Im: its conjugate is the direction in which J rises.
+    JAX's gradient is ∂J/∂Re − i ∂J/∂Im, so its conjugate is the direction in which J rises.
     """
     return join(np.conj(np.asarray(gradient)) for gradient in gradients)

@@ -1,10 +1,10 @@
-"""The dtype rule: what a step is computed in, and what its updates are.
+"""The dtype rule: the dtype in which a step is computed, and the dtype of its updates.
 
-A step is computed in the widest of gradient, momentum, parameter (where ``params`` are given) and
-float32, and rounded once: the momentum to its own dtype, the update to the wider of gradient and
-parameter, as `optax.sgd` has it. (The update of a 16-bit gradient of a float32 parameter is
-float32: in 16 bits small steps vanish.) Without ``params`` the momentum stands for the parameter.
-Users of strict promotion find nothing of it here: see `standard_promotion`.
+A step is computed in the widest dtype of gradient, momentum, parameter (if ``params`` are given)
+and float32, and rounded once: the momentum to its own dtype, the update to the wider dtype of
+gradient and parameter, as in `optax.sgd`. (A 16-bit gradient of a float32 parameter has a float32
+update, because small steps vanish in 16 bits.) Without ``params``, the dtype of the momentum stands
+for that of the parameter. JAX's strict promotion does not apply here: see `standard_promotion`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WIDE = (np.float32, np.float64, np.complex64, np.complex128)
 
 
 def standard_promotion(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that may mix dtypes whatever ``jax_numpy_dtype_promotion`` is."""
+    """Return a function that may mix dtypes under any ``jax_numpy_dtype_promotion``."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -32,19 +32,19 @@ def standard_promotion(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def working_dtype(*dtypes: Any) -> np.dtype[Any]:
-    """Return the widest of these dtypes, but at least float32; complex if one is."""
-    # (NumPy knows no bfloat16, and JAX does not promote floats of 8 bits.)
+    """Return the widest of these dtypes, but at least float32, and complex if one of them is."""
+    # (NumPy has no bfloat16, and JAX does not promote floats of 8 bits.)
     wide = [dtype if dtype in _WIDE else np.float32 for dtype in dtypes]
     return np.result_type(np.float32, *wide)
 
 
 def update_dtype(gradient: Any, parameter: Any) -> Any:
-    """Return the dtype of an update: the two's own, or the wider of two, but at least float32."""
+    """Return an update's dtype: the common one, or else the wider one, but at least float32."""
     return gradient if gradient == parameter else working_dtype(gradient, parameter)
 
 
 def checked_dtype(name: str, dtype: Any) -> Any:
-    """Return a dtype as JAX has it, or raise TypeError if it cannot hold a momentum."""
+    """Return a dtype in JAX's canonical form, or raise TypeError if it cannot hold a momentum."""
     error = TypeError(f"Invalid {name}: {dtype!r} (it must be a floating-point or complex dtype)")
     try:
         canonical = jnp.zeros([], dtype).dtype
@@ -56,7 +56,7 @@ def checked_dtype(name: str, dtype: Any) -> Any:
 
 
 def momentum_dtype(param: Any, dtype: Any | None) -> Any:
-    """Return the dtype asked for, or θ's but at least float32; complex where θ is."""
+    """Return the requested dtype, or θ's but at least float32. It is complex if θ is."""
     theta = jnp.result_type(param)
     if dtype is None:
         return working_dtype(theta)

@@ -15,29 +15,28 @@ from indian_optax.states import indian_states
 
 @standard_promotion
 def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
-    r"""Compute the Lyapunov energy of a run, the loss and the kinetic energy together.
+    r"""Compute the Lyapunov energy of a run, which combines the loss and the kinetic energy.
 
     $$E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$$
 
-    With small enough steps and exact gradients it falls at every step although the loss may rise;
-    where E rises, the learning rate is too large or the gradients are noisy. Loss and state must
-    be of the same moment: give it the loss that came with the gradients of a step, and the state
-    that goes into that step. It may be jitted with the step.
+    With small enough steps and exact gradients it falls at every step, even if the loss rises.
+    If E rises, the learning rate is too large or the gradients are noisy. The loss and the state
+    must belong to the same moment: pass the loss that was computed with the gradients of a step,
+    and the state before that step. The function may be jitted with the step.
 
     Args:
-        state: The state of `indian` or `innaprop`, or one that holds it: of a chain, a wrapper, or
-            `optax.partition` with several. Where these differ in $\alpha$ and
-            $\beta$, what falls is $2J + \sum_i \|w_i\|^2/(1 + \alpha_i\beta_i)$, which is
-            returned times the first one's $1 + \alpha\beta$.
+        state: The state of `indian` or `innaprop`, or one that holds it: the state of a chain, of
+            a wrapper, or of `optax.partition` with several of them. If these differ in $\alpha$
+            and $\beta$, the falling quantity is $2J + \sum_i \|w_i\|^2/(1 + \alpha_i\beta_i)$.
+            It is returned multiplied by the $1 + \alpha\beta$ of the first state.
         loss: $J(\theta)$, a scalar.
 
     Returns:
-        $E$, a scalar. Before the first step, where $w_0$ is not yet known, it is that of
-        a start from rest.
+        $E$, a scalar. Before the first step $w_0$ is not known, so $E$ is that of a start from
+        rest.
 
     Raises:
-        ValueError: If the loss is not a real scalar, or the state holds no
-            `IndianState`.
+        ValueError: If the loss is not a real scalar, or if the state holds no `IndianState`.
 
     Examples:
         >>> import jax
@@ -72,6 +71,6 @@ def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
 
 
 def _squared(momentum: optax.Updates) -> Any:
-    """Return ‖w‖², in float32 at least."""
+    """Return ‖w‖², in at least float32."""
     leaves = [jnp.abs(w.astype(working_dtype(w.dtype))) for w in jax.tree.leaves(momentum)]
     return sum((jnp.sum(jnp.square(w)) for w in leaves), jnp.zeros([]))

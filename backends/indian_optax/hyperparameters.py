@@ -24,16 +24,16 @@ def as_scalar(
 ) -> Scalar:
     """Return a hyperparameter as a checked Python float, or unchanged if it is an array.
 
-    A number is known now, so it is checked now and its share of the step's arithmetic is done in
-    double precision. An array may be traced (optax.inject_hyperparams, vmap) or be in part on
-    other hosts: then only its shape is checked. Else its value is checked too, which waits for
-    its device; a jitted step never does.
+    A number is known now, so it is checked now, and its part of the step's arithmetic is done in
+    double precision. An array may be traced (optax.inject_hyperparams, vmap) or lie partly on
+    other hosts. Then only its shape is checked. Otherwise its value is checked too, which waits
+    for its device. A jitted step never waits.
 
     Args:
         name: The argument's name, for the error text.
         value: What the user gave.
         positive: As in `indian_core.checked`.
-        below: Likewise.
+        below: As in `indian_core.checked`.
 
     Returns:
         The float, or the array.
@@ -67,8 +67,8 @@ def at_count(name: str, value: ScalarOrSchedule, count: jax.Array) -> Scalar:
     """Return the value of a scalar or schedule at this step count.
 
     Raises:
-        TypeError: If a schedule returns no number.
-        ValueError: If it returns anything but a scalar.
+        TypeError: If a schedule does not return a number.
+        ValueError: If it returns an array that is not a scalar.
     """
     if not callable(value):
         return value
@@ -83,10 +83,10 @@ def at_count(name: str, value: ScalarOrSchedule, count: jax.Array) -> Scalar:
 
 
 def cast(dtype: Any, *values: Scalar) -> list[Scalar]:
-    """Return arrays in this dtype, and floats (and None) as they are: they take any.
+    """Return arrays in this dtype, and floats and None unchanged, since they go with any dtype.
 
-    Cast before any arithmetic, a float32 hyperparameter of float64 parameters costs its own
-    rounding and no more.
+    The cast comes before any arithmetic, so that a float32 hyperparameter of float64 parameters
+    costs only its own rounding.
     """
     return [
         x if x is None or isinstance(x, float) else jnp.asarray(x).astype(dtype) for x in values
@@ -94,7 +94,7 @@ def cast(dtype: Any, *values: Scalar) -> list[Scalar]:
 
 
 def refusing_others(method: Callable[P, R]) -> Callable[P, R]:
-    """Return a function that says of another method's arguments where they belong."""
+    """Return a function that refuses another method's arguments and tells where they belong."""
     names = inspect.signature(method).parameters
 
     @functools.wraps(method)

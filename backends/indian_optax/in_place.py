@@ -1,14 +1,15 @@
-"""Keeping XLA from copying the buffers: an order between the updates of a step.
+"""An order between the updates of a step, which keeps XLA from copying the buffers.
 
 θ is written from the old w. XLA on the CPU does not order two updates that do not depend on each
-other, so it would copy every w before it updates it, which takes three times as long. Here the
+other, so it would copy every w before updating it, which takes three times as long. Here the
 decay of w depends on one entry of the new θ, in a way that XLA cannot fold and that changes no
 number.
-It also keeps INNAprop's scaled gradient, which two updates read and which is dear to evaluate. So
-the leaves are made one after the other: one leaf's room serves them all and stays in the cache. A
-leaf that no cache holds has its gradient scaled twice instead, the second time after θ.
-On an accelerator XLA makes the updates in one kernel, and between processes the one entry would
-have to be sent around.
+XLA would also store INNAprop's scaled gradient, because two updates read it and it is expensive to
+evaluate. So the leaves are computed one after the other, and all use the memory of one leaf, which
+stays in the cache. For a leaf too large for any cache, the gradient is scaled twice instead, the
+second time after θ.
+The order is not imposed on an accelerator, where XLA makes the updates in one kernel, nor between
+processes, where the one entry would have to be sent around.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import jax.numpy as jnp
 
 
 def after(scalar: Any, array: Any, count: jax.Array) -> Any:
-    """Return a scalar as a number that XLA on the CPU cannot know before it has an array.
+    """Return a scalar in a form that XLA on the CPU cannot know before it has an array.
 
     Args:
         scalar: An array without dimensions.
-        array: What must be there first, or None if it is not known: then nothing is ordered.
+        array: The array that XLA must have first, or None if it is not known. Without it there is
+            no order.
         count: The step count, ≥ 0.
 
     Returns:
@@ -42,16 +44,16 @@ def after(scalar: Any, array: Any, count: jax.Array) -> Any:
         return jnp.where(never, scalar + jnp.ones_like(scalar), scalar)
 
     def unchanged(scalar: jax.Array, entry: jax.Array) -> jax.Array:
-        # (Of the type that the other has, which may vary over a mesh.)
+        # (The result must have the same type as in `probed`, which may vary over a mesh.)
         return jnp.where(jnp.ones_like(entry, bool), scalar, jnp.zeros_like(scalar))
 
     return jax.lax.platform_dependent(scalar, entry, cpu=probed, default=unchanged)
 
 
 def varies_as(array: jax.Array, other: jax.Array) -> bool:
-    """Return whether what depends on one array may depend on another inside of `jax.shard_map`.
+    """Return whether what depends on ``other`` may also depend on ``array`` in `jax.shard_map`.
 
-    There every array has axes of the mesh over which it varies, and an output must not vary more.
+    There every array varies over some axes of the mesh, and an output must not vary over more.
     """
 
     def axes(x: jax.Array) -> frozenset[Any]:

@@ -32,66 +32,68 @@ def indian(
     r"""The INDIAN optimizer, an inertial Newton algorithm (later named INNA).
 
     INDIAN discretizes $\ddot\theta + \alpha\dot\theta + \beta\nabla^2 J(\theta)\dot\theta +
-    \nabla J(\theta) = 0$: a heavy ball with viscous damping α that is also damped along Newton's
-    direction by β, yet needs first derivatives only. It keeps one buffer for each parameter, as SGD
-    with momentum does, and with certain hyperparameters it *is* that method (see `from_sgd`).
+    \nabla J(\theta) = 0$. This is a heavy ball with viscous damping α that is also damped along
+    Newton's direction by β, but it needs only first derivatives. It keeps one buffer for each
+    parameter, like SGD with momentum. With certain hyperparameters it *is* SGD with momentum (see
+    `from_sgd`).
 
     Let $\gamma_t$ be the learning rate, $v_t$ the gradient (potentially preprocessed by other
-    transformations), $\theta_t$ the parameters and λ the weight decay. From $w_0 = (s - \beta)\,
-    v_0$ the step t ≥ 0 is
+    transformations), $\theta_t$ the parameters and λ the weight decay. The momentum w starts at
+    $w_0 = (s - \beta)\, v_0$, and step t ≥ 0 is
 
     $$u_t = -\gamma_t (w_t + \beta v_t) - \gamma_t \lambda \theta_t$$
 
     $$w_{t+1} = (1 - \alpha\gamma_t)\, w_t + \gamma_t (1 - \alpha\beta)\, v_t$$
 
-    and `optax.apply_updates` adds $u_t$. This is equation (11) of the paper, exactly and for any
-    $\gamma_t$, in the variable $w = (\alpha - 1/\beta)\,\theta + \psi/\beta$ of its Theorem 14 in
-    place of ψ; `psi` and `with_psi` convert.
+    and `optax.apply_updates` adds $u_t$ to the parameters. This is exactly equation (11) of the
+    paper, for any $\gamma_t$, with the variable $w = (\alpha - 1/\beta)\,\theta + \psi/\beta$ of
+    its Theorem 14 instead of ψ. `psi` and `with_psi` convert between the two.
 
-    A parameter whose gradient is None rests. All parameters begin together: where the first
-    gradient comes later than in the first step, the parameter starts from rest, w = 0, and the
-    initial speed has no part. A step with a learning rate of 0 is no first step; and the count,
-    which schedules follow, may be set to 0 in mid-run without making another one.
+    A parameter whose gradient is None does not move, and its momentum does not change. All
+    parameters have the same first step. A parameter whose first gradient comes later starts from
+    rest, with w = 0, and the initial speed does not affect it. A step with a learning rate of 0
+    does not count as the first step. The step count, which schedules follow, may be set to 0
+    during a run; this does not cause another first step.
 
-    A step is computed in the widest of gradient, momentum, parameter (where ``params`` are given)
-    and float32. The updates have the wider dtype of gradient and parameter.
+    A step is computed in the widest dtype of gradient, momentum, parameter (if ``params`` are
+    given) and float32. The updates have the wider dtype of gradient and parameter.
 
-    The updates are the steps themselves. In `optax.chain`, transformations of the gradients come
-    before this one, and nothing that scales the updates after it. Under `optax.inject_hyperparams`,
-    name the arguments that are functions or dtypes but no schedules:
+    The updates are complete steps. In `optax.chain`, put transformations of the gradients before
+    this one, and do not scale the updates after it. Under `optax.inject_hyperparams`, name the
+    arguments that are functions or dtypes but not schedules:
     ``static_args=("mask", "accumulator_dtype")``.
 
     Args:
         learning_rate: γ ≥ 0, the step size: a scalar, or a schedule of the step count, such as the
-            paper's `power_decay`. On smooth losses of curvature at most L steps are stable below
-            about 2/(βL).
-        alpha: α ≥ 0, the viscous damping. At the default, 0.1, the learning rate is SGD's at
-            momentum 0.9: the step size in the end, γ/α, is SGD's lr/(1 − m).
+            paper's `power_decay`. On smooth losses with curvature at most L, steps are stable
+            below about 2/(βL).
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, the learning rate is on the scale
+            of SGD's at momentum 0.9, because the overall step size γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0: the initial velocity is $-s v_0$. None is β, a start from rest, and 1
-            the paper's: see ``indian_core.PAPER``.
+        initial_speed: s ≥ 0, which sets the initial velocity to $-s v_0$. None means β, a start
+            from rest. The paper uses 1 (see ``indian_core.PAPER``).
         weight_decay: λ, the strength of the decoupled weight decay, a scalar or a schedule. It is
-            multiplied with the learning rate. With None ``update`` needs no ``params``.
+            multiplied by the learning rate. If None, ``update`` needs no ``params``.
         mask: A tree with same structure as (or a prefix of) the params PyTree, or a Callable that
             returns such a pytree given the params. The leaves should be booleans, True for
             leaves/subtrees you want to apply the weight decay to, and False for those you want to
-            skip. Note that the INDIAN step is made for all parameters.
-        reference_lr: The learning rate at which α and β hold, where they are to follow it so that
-            a schedule leaves the momentum and αβ alone, as in `from_sgd`
-            (``indian_core.kept_momentum``). None: they are constant.
-        accumulator_dtype: Optional dtype of the momentum. With None it is the parameter's own, but
-            float32 for narrower parameters.
+            skip. The INDIAN step itself is made for all parameters.
+        reference_lr: The learning rate at which α and β hold. If it is given, α and β follow the
+            learning rate so that a schedule does not change the momentum and αβ, as in `from_sgd`
+            (see ``indian_core.kept_momentum``). If None, α and β are constant.
+        accumulator_dtype: Optional dtype of the momentum. If None, it is the parameter's own dtype,
+            or float32 for narrower parameters.
 
     Returns:
         The corresponding `optax.GradientTransformationExtraArgs`. Its state is an `IndianState`.
 
     Raises:
         TypeError: If a hyperparameter is not a number, an array or (``learning_rate``,
-            ``weight_decay``) a schedule, or ``accumulator_dtype`` no floating-point dtype.
+            ``weight_decay``) a schedule, or ``accumulator_dtype`` is not a floating-point dtype.
             ``update`` raises it if the state is not an `IndianState`.
-        ValueError: If a value is out of range, or an array is not a scalar; the value of an array
-            is checked where it is known, outside of ``jax.jit``. ``update`` raises it if trees or
-            shapes do not match, or weight decay is asked for and ``params`` are not given.
+        ValueError: If a value is out of range, or an array is not a scalar. The value of an array
+            is checked only where it is known, outside ``jax.jit``. ``update`` raises it if trees or
+            shapes do not match, or if weight decay is requested without ``params``.
 
     Examples:
         >>> import optax
@@ -125,7 +127,7 @@ def indian(
 
 
 inna = indian
-"""`indian`, by its later name."""
+"""`indian` under its later name."""
 
 
 def scale_by_indian(
@@ -141,31 +143,32 @@ def scale_by_indian(
 
     See `indian` for more details.
 
-    The learning rate enters the recursion of the momentum, so it lives inside this transformation,
-    and what comes out is the step itself, with its sign: ``optax.apply_updates`` adds it.
-    Transform gradients before it (clip them, say); scaling its updates makes another method.
+    The learning rate enters the recursion of the momentum, so it belongs inside this
+    transformation. The updates are complete steps, sign included, which ``optax.apply_updates``
+    adds. Transform the gradients (for example, clip them) before this transformation. Scaling its
+    updates would make a different method.
 
     Args:
         learning_rate: γ, the step size: a scalar, or a schedule of the step count.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None is β, a start
-            from rest.
+        initial_speed: s ≥ 0, the initial speed in units of the first gradient. None means β, a
+            start from rest.
         reference_lr: See `indian`.
         accumulator_dtype: See `indian`.
 
     Returns:
-        A `optax.GradientTransformation`. Its state is an `IndianState`. It needs no ``params``;
-        with them, updates have the wider dtype of gradient and parameter, and on CPUs XLA updates
-        parameters and momentum in place, without a temporary copy, if the buffers are donated and
-        `optax.apply_updates` is what follows.
+        A `optax.GradientTransformation`. Its state is an `IndianState`. It needs no ``params``. If
+        they are given, updates have the wider dtype of gradient and parameter. Then, on CPUs, XLA
+        also updates parameters and momentum in place, without a temporary copy, if the buffers are
+        donated and `optax.apply_updates` follows directly.
 
     Raises:
         TypeError: If a hyperparameter is not a number, an array or (``learning_rate``) a schedule,
-            or ``accumulator_dtype`` no floating-point dtype. ``update`` raises it if the state is
-            not an `IndianState`.
+            or ``accumulator_dtype`` is not a floating-point dtype. ``update`` raises it if the
+            state is not an `IndianState`.
         ValueError: If a number is out of range, or an array is not a scalar. ``update`` raises it
-            if the gradients' tree or shapes are not those of the parameters, or a gradient is
+            if the gradients' tree or shapes are not those of the parameters, or if a gradient is
             complex and its parameter is not.
 
     Examples:
@@ -193,36 +196,36 @@ def from_sgd(
     *,
     accumulator_dtype: Any | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""The INDIAN that is this SGD, for a tuned SGD run to start from.
+    r"""The INDIAN that equals a given SGD, to start from a tuned SGD run.
 
-    From rest, INDIAN with
+    Started from rest, INDIAN with
 
     $$\gamma_t = \sqrt{lr_t}, \quad \alpha_t = (1 - m)/\gamma_t, \quad \beta_t = d/\alpha_t$$
 
-    makes the very steps of ``optax.sgd(lr, momentum=m, nesterov=...)`` at any schedule of its
-    learning rate: with d = 1 − m of the heavy ball, with d = 1 − m² of Nesterov's momentum, and
-    d = 1 is gradient descent. What is between, at the same learning rate, is more Newton damping.
-    (Along a schedule w is kept in units of γ, as SGD keeps its momentum.)
+    makes exactly the steps of ``optax.sgd(lr, momentum=m, nesterov=...)`` under any schedule of
+    its learning rate. d = 1 − m gives the heavy ball, d = 1 − m² Nesterov's momentum, and d = 1
+    gradient descent. Values of d in between add Newton damping at the same learning rate. (When a
+    schedule changes γ, w is rescaled with it, so that w/γ behaves like SGD's momentum.)
 
     Args:
         learning_rate: SGD's learning rate: a number > 0, a schedule, or a scalar array that may be
-            injected. A schedule may be 0 at times.
-        momentum: SGD's momentum m, between 0 and 1; None is 0.
+            injected. A schedule may return 0 at some steps.
+        momentum: SGD's momentum m, between 0 and 1. None means 0.
         nesterov: Whether SGD uses Nesterov momentum.
-        damping: d = αβ, in the place of SGD's own, from 1 − m to 1.
-        weight_decay: λ: λθ is added to the gradient, as by `optax.add_decayed_weights` before
-            `optax.sgd`.
-        mask: What is decayed, see `indian`.
+        damping: d = αβ, from 1 − m to 1, which replaces SGD's own d.
+        weight_decay: λ, the strength of L2 weight decay. λθ is added to the gradient, as by
+            `optax.add_decayed_weights` before `optax.sgd`.
+        mask: Which parameters are decayed; see `indian`.
         accumulator_dtype: See `indian`.
 
     Returns:
         The corresponding `optax.GradientTransformationExtraArgs`. The γ, α and β of its
-        `IndianState` are those of the last step in which the learning rate was not 0.
+        `IndianState` are those of the last step whose learning rate was not 0.
 
     Raises:
         TypeError: If an argument is not a number, an array or (``learning_rate``) a schedule.
-        ValueError: If an argument is out of range, or Nesterov momentum is asked for without any,
-            or with a damping.
+        ValueError: If an argument is out of range, or if Nesterov momentum is requested without a
+            momentum or together with a damping.
 
     Examples:
         >>> import optax
@@ -248,14 +251,14 @@ def from_sgd(
         Objective function: 2.03E+00
 
     Source: Ma et al., [Quasi-hyperbolic momentum and Adam for deep
-    learning](https://arxiv.org/abs/1810.06801), 2019: the method that both are cases of, see
-    ``indian_core.equivalences``.
+    learning](https://arxiv.org/abs/1810.06801), 2019. Both INDIAN and SGD are cases of its method;
+    see ``indian_core.equivalences``.
     """
     learning_rate = as_scalar_or_schedule("learning_rate", learning_rate)
     momentum = as_scalar("momentum", 0.0 if momentum is None else momentum)
     damping = None if damping is None else as_scalar("damping", damping)
     if isinstance(momentum, float) and isinstance(damping, float | None):
-        # What is traced, or comes later, cannot be checked.
+        # Traced values, and those that a schedule returns later, cannot be checked.
         lr = learning_rate if isinstance(learning_rate, float) else 1.0
         indian_core.from_sgd(lr, momentum, nesterov, damping)
     rule = momentum_rule(learning_rate, momentum, damping, nesterov=nesterov)

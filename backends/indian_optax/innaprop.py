@@ -31,10 +31,10 @@ class InnapropState(NamedTuple):
     """State of `scale_by_innaprop`.
 
     Attributes:
-        nu_count: The number of gradients that V holds, an int32 scalar, for the bias correction:
-            apart from the count that schedules follow.
+        nu_count: The number of gradients that V holds, an int32 scalar, for the bias correction. It
+            is separate from the count that schedules follow.
         nu: V, the mean square of the gradients, a tree like the parameters.
-        inner_state: The state of INDIAN's step, with w.
+        inner_state: The state of INDIAN's step, which holds w.
     """
 
     nu_count: jax.Array
@@ -56,54 +56,57 @@ def innaprop(
     reference_lr: float | None = None,
     authors_weight_decay: bool = False,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""The INNAprop optimizer: INDIAN's step, from rest, on an RMS-scaled gradient.
+    r"""The INNAprop optimizer: INDIAN's step, started from rest, on an RMS-scaled gradient.
 
-    With the gradient $v_t$, t = 1, 2, …, and the learning rate $\gamma_t$ it is the step of
-    `indian` on
+    With the gradient $v_t$, t = 1, 2, …, and the learning rate $\gamma_t$, INNAprop makes the step
+    of `indian` on
 
     $$g_t = \frac{v_t}{\sqrt{V_t/(1 - \sigma^t)} + \varepsilon}, \qquad
       V_t = \sigma V_{t-1} + (1 - \sigma)\, |v_t|^2$$
 
-    in the place of $v_t$:
+    instead of $v_t$:
 
     $$u_t = -\gamma_t (w_t + \beta g_t) - \gamma_t \lambda \theta_t$$
 
     $$w_{t+1} = (1 - \alpha\gamma_t)\, w_t + \gamma_t (1 - \alpha\beta)\, g_t$$
 
-    So a gradient moves a parameter by γβ at once, and by γ/α in all, over a memory of 1/(αγ) steps:
-    10,000 of them at the defaults and γ = 1e-3, for which it coasts where gradients are zero. The
-    state has two buffers for each parameter, as Adam's. If you come from AdamW, begin with
-    `innaprop_from_adam`.
+    A scaled gradient $g_t$ therefore moves a parameter by γβ $g_t$ at once and by γ/α $g_t$ in
+    total, over a memory of 1/(αγ) steps. At the defaults and γ = 1e-3 the memory is 10,000 steps,
+    for which a parameter coasts when its gradients become zero. The state has two buffers for each
+    parameter, like Adam's. If you come from AdamW, begin with `innaprop_from_adam`.
 
-    ε stands outside of the root, after the bias correction, as in `optax.adamw`; the momentum is
-    not corrected. At αβ = 1 it *is* ``optax.adamw(γβ, b1=0, b2=σ, weight_decay=λ/β)``, at any
-    schedule, and elsewhere it is ``optax.scale_by_rms(σ, ε, eps_in_sqrt=False,
-    bias_correction=True)`` before `indian`, to rounding. V counts all steps, of parameters without
-    a gradient too: they rest.
+    ε is added outside the root, after the bias correction, as in `optax.adamw`. The momentum is
+    not bias-corrected. At αβ = 1 INNAprop *is* ``optax.adamw(γβ, b1=0, b2=σ, weight_decay=λ/β)``,
+    under any schedule. For all α and β it equals, up to rounding, ``optax.scale_by_rms(σ, ε,
+    eps_in_sqrt=False, bias_correction=True)`` followed by `indian`. The bias correction counts all
+    steps, including those in which a parameter has no gradient and does not move.
 
-    `suggest_lr` does not speak of it: the learning rate of a scaled gradient does not follow from
-    the curvature of the loss. `psi`, `with_psi` and `energy` take its state as they take INDIAN's.
+    `suggest_lr` does not apply to INNAprop, because the learning rate of a scaled gradient does not
+    follow from the curvature of the loss. `psi`, `with_psi` and `energy` take its state as they
+    take INDIAN's.
 
-    A step is computed in the widest of gradient, momentum, parameter (where ``params`` are given)
-    and float32, V in at least float32. The updates have the wider dtype of gradient and parameter.
-    On CPUs XLA updates θ, w and V in place if ``params`` are given and the buffers donated.
+    A step is computed in the widest dtype of gradient, momentum, parameter (if ``params`` are
+    given) and float32, and V in at least float32. The updates have the wider dtype of gradient and
+    parameter. On CPUs XLA updates θ, w and V in place if ``params`` are given and the buffers are
+    donated.
 
     Args:
         learning_rate: γ ≥ 0, the step size: a scalar, or a schedule of the step count.
         alpha: α ≥ 0, the viscous damping.
-        beta: β > 0, the Newton damping: no pair of betas as Adam has it.
-        sigma: σ, 0 ≤ σ < 1, the decay of V: Adam's b2.
+        beta: β > 0, the Newton damping. It is not a pair of betas as in Adam.
+        sigma: σ, 0 ≤ σ < 1, the decay rate of V (Adam's b2).
         eps: ε ≥ 0.
         weight_decay: λ, the strength of the decoupled weight decay, a scalar or a schedule. It is
-            multiplied with the learning rate. With None ``update`` needs no ``params``.
-        mask: What is decayed, see `indian`.
-        accumulator_dtype: Optional dtype of w; V has it too if it is wider than float32. With None
-            they have the parameter's own, but float32 for narrower parameters.
-        reference_lr: The learning rate at which α and β hold, where they are to follow it so that
-            a schedule leaves the momentum and αβ alone, as in `innaprop_from_adam`
-            (``indian_core.kept_momentum``). None: they are constant.
-        authors_weight_decay: Whether the decay is that of the authors' code, to replicate their
-            runs: ψ takes no notice of it, so that (1/β − α) γλθ is added to w beside it.
+            multiplied by the learning rate. If None, ``update`` needs no ``params``.
+        mask: Which parameters are decayed; see `indian`.
+        accumulator_dtype: Optional dtype of w. V has the same dtype if that is wider than float32,
+            otherwise float32. If None, both have the parameter's own dtype, or float32 for narrower
+            parameters.
+        reference_lr: The learning rate at which α and β hold. If it is given, α and β follow the
+            learning rate so that a schedule does not change the momentum and αβ, as in
+            `innaprop_from_adam` (see ``indian_core.kept_momentum``). If None, α and β are constant.
+        authors_weight_decay: Whether to decay weights as the authors' code does, to replicate their
+            runs. That decay leaves ψ unchanged, so it also adds (1/β − α) γλθ to w.
 
     Returns:
         The corresponding `optax.GradientTransformationExtraArgs`. Its state is an `InnapropState`.
@@ -113,7 +116,7 @@ def innaprop(
             ``weight_decay``) a schedule, or an argument is not one of INNAprop's. ``update`` raises
             it if the state is not an `InnapropState`.
         ValueError: If a value is out of range, or an array is not a scalar. ``update`` raises it if
-            trees or shapes do not match, or weight decay is asked for and ``params`` are not given.
+            trees or shapes do not match, or if weight decay is requested without ``params``.
 
     Examples:
         >>> import optax
@@ -159,13 +162,13 @@ def scale_by_innaprop(
 ) -> optax.GradientTransformation:
     """Rescale updates according to the INNAprop algorithm.
 
-    See `innaprop` for more details. What comes out is the step itself, with its sign.
+    See `innaprop` for more details. The updates are complete steps, sign included.
 
     Args:
         learning_rate: γ, the step size: a scalar, or a schedule of the step count.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        sigma: σ, 0 ≤ σ < 1, the decay of V.
+        sigma: σ, 0 ≤ σ < 1, the decay rate of V.
         eps: ε ≥ 0.
         reference_lr: See `innaprop`.
         accumulator_dtype: See `innaprop`.
@@ -174,8 +177,8 @@ def scale_by_innaprop(
         A `optax.GradientTransformation`. Its state is an `InnapropState`. It needs no ``params``.
 
     Raises:
-        TypeError: As `innaprop`.
-        ValueError: As `innaprop`.
+        TypeError: See `innaprop`.
+        ValueError: See `innaprop`.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -204,32 +207,33 @@ def innaprop_from_adam(
     *,
     accumulator_dtype: Any | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""The INNAprop that takes the place of this AdamW, at its own learning rate.
+    r"""The INNAprop that replaces a given AdamW, at AdamW's own learning rate.
 
-    With AdamW's learning rate η, m = b1 and d = αβ it is INNAprop with
+    With AdamW's learning rate η, m = b1 and d = αβ, this is INNAprop with
 
     $$\gamma_t = \sqrt{\eta_t (1 - m)}, \quad \alpha_t = \sqrt{(1 - m)/\eta_t}, \quad
       \beta_t = d/\alpha_t$$
 
-    and the weight decay ηλ of a step is AdamW's. It is not AdamW itself, which scales after the
-    momentum, but at b1 = 0. Along a schedule of η the memory 1/(1 − m) and d stay.
+    and each step's weight decay ηλ is AdamW's. INNAprop equals AdamW itself only at b1 = 0, because
+    AdamW scales after the momentum. Along a schedule of η, the memory 1/(1 − m) and d stay
+    constant.
 
     Args:
         learning_rate: AdamW's learning rate η: a number > 0, a schedule, or a scalar array that may
-            be injected. A schedule may be 0 at times.
-        b1: AdamW's, 0 ≤ b1 < 1: the momentum m.
-        b2: AdamW's, 0 ≤ b2 < 1: σ.
+            be injected. A schedule may return 0 at some steps.
+        b1: AdamW's b1, 0 ≤ b1 < 1, which is the momentum m.
+        b2: AdamW's b2, 0 ≤ b2 < 1, which is σ.
         eps: AdamW's ε ≥ 0.
-        weight_decay: AdamW's λ ≥ 0, a scalar or a schedule. With None ``update`` needs no
+        weight_decay: AdamW's λ ≥ 0, a scalar or a schedule. If None, ``update`` needs no
             ``params``.
-        damping: d = αβ, from 1 − m, the heavy ball's, to 1, no momentum at all. None is 1 − m²,
-            Nesterov's, which trains as NAdamW does.
-        mask: What is decayed, see `indian`.
+        damping: d = αβ, from 1 − m (the heavy ball) to 1 (no momentum). None means 1 − m²
+            (Nesterov's momentum), which trains like NAdamW.
+        mask: Which parameters are decayed; see `indian`.
         accumulator_dtype: See `innaprop`.
 
     Returns:
         The corresponding `optax.GradientTransformationExtraArgs`. Its state is an `InnapropState`,
-        whose γ, α and β are those of the last step in which the learning rate was not 0.
+        whose γ, α and β are those of the last step whose learning rate was not 0.
 
     Raises:
         TypeError: If an argument is not a number, an array or (``learning_rate``,
@@ -257,7 +261,7 @@ def innaprop_from_adam(
     momentum = as_scalar("b1", b1, below=1)
     damping = None if damping is None else as_scalar("damping", damping)
     if isinstance(momentum, float) and isinstance(damping, float | None):
-        # What is traced, or comes later, cannot be checked.
+        # Traced values, and those that a schedule returns later, cannot be checked.
         lr = learning_rate if isinstance(learning_rate, float) else 1.0
         indian_core.from_adam(lr, (momentum, 0.0), damping=damping)
     rule = momentum_rule(learning_rate, momentum, damping, nesterov=True, total=True)
@@ -287,11 +291,11 @@ def _transformation(family: Family, sigma: Any, eps: Any) -> optax.GradientTrans
         gradients, treedef = flattened(updates)
         nu = leaves_like(treedef, gradients, old_nu, "gradients", "nu")
         nu_count = optax.safe_increment(jnp.asarray(nu_count))
-        # Most leaves share their precision.
+        # Cached, because most leaves have the same precision.
         numbers = functools.cache(functools.partial(_numbers, sigma, eps, nu_count))
 
         def scaled(i: int, v: jax.Array, made: Any) -> tuple[jax.Array, Again]:
-            """Return the scaled gradient of leaf i, and put its new V in the place of the old."""
+            """Return the scaled gradient of leaf i, and replace its old V by the new one."""
             dtype = np.finfo(v.dtype).dtype
             decay, least, inverse = numbers(dtype)
             if made is not None and varies_as(made, v):
@@ -315,6 +319,7 @@ def _transformation(family: Family, sigma: Any, eps: Any) -> optax.GradientTrans
 def _numbers(sigma: Scalar, eps: Scalar, t: jax.Array, dtype: Any) -> tuple[jax.Array, ...]:
     """Return σ, ε and 1/(1 − σ^t) in this precision."""
     decay = jnp.asarray(sigma, dtype)
-    # (1 − σ^t of that σ, and of one near 1 with all its digits: else V would be off by as much.)
+    # (From the σ of this precision, and with all digits for a σ near 1. An error here would be an
+    # error of the corrected V.)
     correction = -jnp.expm1(t.astype(dtype) * jnp.log1p(decay - 1))
     return decay, jnp.asarray(eps, dtype), 1 / correction

@@ -1,4 +1,4 @@
-"""The names of a tree's leaves, and what layers they are of."""
+"""The names of a tree's leaves, and the layers that they belong to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax
 
 from indian_core.layouts import Entry
 
-# Flax's names of a layer's parameters; kernels by their number of axes.
+# The kinds of Flax's parameters by their names, and of its kernels by their number of axes.
 _FLAX = {"embedding": "embedding", "scale": "scale", "bias": "bias"}
 _FLAX_KERNELS = {
     2: "dense kernel",
@@ -18,7 +18,7 @@ _FLAX_KERNELS = {
     4: "convolution 2d",
     5: "convolution 3d",
 }
-# Equinox's weights, by the classes of its layers.
+# The kinds of Equinox's weights, by the classes of their layers.
 _EQUINOX = {
     "Linear": "dense kernel",
     "Conv1d": "convolution 1d",
@@ -33,22 +33,23 @@ _EQUINOX = {
 
 
 def named_leaves(tree: Any) -> list[tuple[str, Any]]:
-    """Return the leaves of a tree by their paths, joined by "/"."""
+    """Return the leaves of a tree with their paths, joined by "/"."""
     return [(_name(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
 
 
 def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
-    """Return the parameters of a model's layers in their order, for `indian_core.layouts.paired`.
+    """Return the parameters in the order of the model's layers, for `indian_core.layouts.paired`.
 
     Args:
-        params: A tree of Flax's (of NNX or Linen: its leaves are called kernel, embedding, scale
-            and bias) or an Equinox model, filtered or not.
-        layers: The paths of the layers, in the model's order. None: the tree's own order, which
-            Equinox's is, and Flax's if its layers have the same names but for a number.
+        params: A tree of Flax (NNX or Linen, whose leaves are called kernel, embedding, scale and
+            bias) or an Equinox model, filtered or not.
+        layers: The paths of the layers, in the model's order. If None, the order is an Equinox
+            model's own, or that of the numbers in the names of Flax's layers, which may then not
+            differ in anything else.
 
     Raises:
-        ValueError: If a parameter is of no known layer, the order of the layers is not known, or
-            the layers are not the tree's.
+        ValueError: If a parameter belongs to no known layer, if the order of the layers is not
+            known, or if ``layers`` are not the tree's layers.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -76,7 +77,7 @@ def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
 
 
 def _in_order(names: list[str]) -> list[str]:
-    """Return layers in the order of their numbers, or raise if there are not only numbers."""
+    """Return layers in the order of their numbers, or raise if their names differ otherwise."""
     numbers = {name: [int(digits) for digits in re.findall(r"\d+", name)] for name in names}
     if len({re.sub(r"\d+", "", name) for name in names}) > 1:
         raise ValueError(
@@ -109,7 +110,7 @@ def _is_equinox_layer(node: Any) -> bool:
 
 
 def _name(path: Sequence[Any]) -> str:
-    # (Flax NNX has its arrays in boxes.)
+    # (Flax NNX wraps its arrays in boxes, which add a "value" to the path.)
     if len(path) > 1 and getattr(path[-1], "name", None) == "value":
         path = path[:-1]
     return jax.tree_util.keystr(tuple(path), simple=True, separator="/") or "params"

@@ -1,7 +1,7 @@
-"""The step of one leaf: two multiply-adds for θ and two for w, in the dtypes of the rule.
+"""The step of one leaf: two multiply-adds for θ and two for w, with dtypes by the dtype rule.
 
-θ is written from the old w. Only where nothing is known of θ, and 1 − αγ is known to be large, it
-is written from the new w: XLA on the CPU updates that order in place.
+θ is written from the old w. It is written from the new w only if θ is not given and 1 − αγ is known
+to be large, because XLA on the CPU updates that order in place.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ Again = Callable[[Any], jax.Array] | None
 
 
 class Scalars(NamedTuple):
-    """What all leaves of a step share, in one precision.
+    """The scalars that all leaves of a step share, in one precision.
 
     Attributes:
         step: The four scalars of the linear step.
-        shrinkage: γλ, the part of θ that decays, or None.
-        kick: What part of θ that adds to w: 0 but for the decay of INNAprop's authors.
+        shrinkage: γλ, the fraction of θ that decays, or None.
+        kick: The multiple of θ that the decay adds to w. It is None except with the decay of
+            INNAprop's authors.
     """
 
     step: Coefficients | NewMomentumCoefficients
@@ -36,12 +37,12 @@ class Scalars(NamedTuple):
 
 
 class LeafStep:
-    """The step of any leaf, at hyperparameters that all leaves share.
+    """The step of any leaf, with hyperparameters that all leaves share.
 
     Args:
-        scalars: A function of the precision and of whether the step is a first one that returns
-            the `Scalars`, of a step that reads the old w.
-        first: Whether the step is a first one.
+        scalars: A function that returns the `Scalars` of a step that reads the old w. Its arguments
+            are the precision and whether this is the first step.
+        first: Whether this is the first step.
         count: The step count.
         from_new: Whether θ is to be written from the new w.
     """
@@ -58,7 +59,7 @@ class LeafStep:
         self._first = first
         self._count = count
         self._from_new = from_new
-        # Most leaves share their precision.
+        # Cached, because most leaves have the same precision.
         self._scalars = functools.cache(self._make_scalars)
 
     def __call__(
@@ -73,12 +74,12 @@ class LeafStep:
         """Return θ's update and the new w.
 
         Args:
-            v: The gradient, whose dtype the update has, if it is the wider.
-            direction: What takes its place in the step, in the step's dtype.
+            v: The gradient. The update has the wider of its dtype and the parameter's.
+            direction: What replaces the gradient in the step, in the step's dtype.
             w: The momentum.
             theta: The parameter, or None if it is not known.
             decayed: Whether the parameter decays.
-            again: What makes the direction a second time, after the new θ, or None.
+            again: A function that makes the direction a second time, from the new θ, or None.
         """
         theta_dtype = w.dtype if theta is None else theta.dtype
         wide = direction.dtype
@@ -97,7 +98,7 @@ class LeafStep:
         update = update.astype(update_dtype(v.dtype, theta_dtype))
         if self._from_new:
             return update, read.astype(w.dtype)
-        # (The sum is the one that `optax.apply_updates` makes, and XLA takes the two for one.)
+        # (`optax.apply_updates` makes the same sum, and XLA merges the two.)
         moved_theta = None if theta is None else theta + update
         decay = after(step.momentum_momentum, moved_theta, self._count)
         if again is not None:
@@ -107,8 +108,8 @@ class LeafStep:
     def _make_scalars(self, dtype: Any) -> Scalars:
         """Return the `Scalars` of this step."""
 
-        # A first step's and a later one's are both made, so that what is a float now is worked out
-        # in double precision and rounded once.
+        # The scalars of a first and of a later step are both computed, so that those known as
+        # floats now are computed in double precision and rounded once.
         def scalars(first: bool) -> Scalars:
             given = self._given(dtype, first)
             if self._from_new and isinstance(given.step, Coefficients):
@@ -123,7 +124,7 @@ class LeafStep:
 
 
 def working_arrays(v: Any, w: Any, theta: Any) -> tuple[jax.Array, Any, np.dtype[Any]]:
-    """Return a gradient and its parameter as arrays, and the dtype that the step is computed in.
+    """Return a gradient and its parameter as arrays, and the dtype for computing the step.
 
     Raises:
         ValueError: If the gradient is complex and the momentum is not.

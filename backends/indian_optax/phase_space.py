@@ -1,4 +1,4 @@
-"""ψ in and out: the paper's auxiliary variable of an optimizer state."""
+"""Reading and setting ψ, the paper's auxiliary variable, of an optimizer state."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def psi(state: optax.OptState, params: optax.Params) -> optax.Params:
     $$\psi = (1 - \alpha\beta)\,\theta + \beta w$$
 
     Args:
-        state: The state of `indian` or `innaprop`, or one that holds it: of a chain, a wrapper, or
-            `optax.partition` with several.
+        state: The state of `indian` or `innaprop`, or one that holds it: the state of a chain, of
+            a wrapper, or of `optax.partition` with several of them.
         params: $\theta$, the parameters that belong to the state.
 
     Returns:
-        $\psi$, a tree like ``params``, in the momentum's precision. Where a parameter has no
-        momentum (it is masked, or another optimizer's) there is an `optax.MaskedNode`.
-        Before the first step it is $(1 - \alpha\beta)\,\theta_0$: the initial velocity is not
-        known before the first gradient.
+        $\psi$, a tree like ``params``, in the momentum's precision. A parameter without a
+        momentum (a masked one, or one of another optimizer) has an `optax.MaskedNode` there.
+        Before the first step $\psi$ is $(1 - \alpha\beta)\,\theta_0$, because the initial velocity
+        is not known before the first gradient.
 
     Raises:
-        ValueError: If the state holds no `IndianState`, or it is not these
-            parameters' state, or a wrapper keeps the optimizer's parameters for itself.
+        ValueError: If the state holds no `IndianState` or belongs to other parameters, or if a
+            wrapper runs the optimizer on parameters of its own.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -66,19 +66,19 @@ def with_psi(
     params: optax.Params,
     psi: optax.Params,
 ) -> optax.OptState:
-    r"""Return the state whose auxiliary variable is this one, to continue a run from.
+    r"""Return the state that has a given auxiliary variable, to continue a run from it.
 
     $$w = (\psi - (1 - \alpha\beta)\,\theta)/\beta$$
 
-    The next step is then an ordinary one: a $\psi$ given before the first step is the
-    initial one, and ``initial_speed`` has no part. $\alpha$ and $\beta$ are those of
-    the state: of its last step, or of the optimizer that made it.
+    The next step is then an ordinary step. If $\psi$ is given before the first step, it is
+    the initial $\psi_0$, and ``initial_speed`` has no effect. $\alpha$ and $\beta$ are those
+    of the state's last step or, before the first step, of the optimizer that created the state.
 
     Args:
-        state: The state of `indian` or `innaprop`, or one that holds it; it is left as it is.
+        state: The state of `indian` or `innaprop`, or one that holds it. It is not changed.
         params: $\theta$, the parameters that belong to the state.
-        psi: $\psi$, a tree like ``params``. `optax.MaskedNode` may stand where a
-            parameter has no momentum.
+        psi: $\psi$, a tree like ``params``. It may have `optax.MaskedNode` for a parameter
+            without a momentum.
 
     Returns:
         A new state.
@@ -105,7 +105,7 @@ def with_psi(
 
     def momentum(indian_state: IndianState) -> optax.Updates:
         old = momentum_leaves(indian_state, params)
-        # Where there is no momentum there need be no ψ.
+        # A parameter without a momentum needs no ψ.
         wanted = [None if is_masked(w) else p for w, p in zip(old, theta, strict=True)]
         given = leaves_like(treedef, wanted, psi, "parameters", "psi")
         new = iter(
@@ -118,7 +118,7 @@ def with_psi(
     def replace(node: Any) -> Any:
         if not is_indian(node):
             return node
-        begun = jax.tree.map(jnp.ones_like, node.begun)  # which NNX boxes
+        begun = jax.tree.map(jnp.ones_like, node.begun)  # (NNX wraps it in a box.)
         return node._replace(begun=begun, momentum=momentum(node))
 
     return jax.tree.map(replace, state, is_leaf=is_indian)
@@ -140,13 +140,13 @@ def _in_precision(w: jax.Array, state: IndianState, theta: Any) -> tuple[Any, An
 
 
 def is_masked(node: Any) -> bool:
-    """Return whether this stands where there is no momentum."""
-    # (None: what Equinox's filter leaves of a leaf that is no array.)
+    """Return whether this node stands for a missing momentum."""
+    # (Equinox's filter replaces a leaf that is not an array by None.)
     return isinstance(node, optax.MaskedNode) or node is None
 
 
 def momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
-    """Return w for each leaf of the parameters, MaskedNode where there is none."""
+    """Return w for each leaf of the parameters, or MaskedNode for a leaf without w."""
     treedef: Any
     theta, treedef = jax.tree.flatten(params)
     momenta = _matched(treedef, state.momentum, params)
@@ -157,7 +157,7 @@ def momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
 
 def _matched(treedef: Any, momentum: optax.Updates, params: optax.Params) -> list[Any]:
     try:
-        # A mask may be a prefix: then one MaskedNode stands for a subtree of parameters.
+        # If the mask is a prefix, one MaskedNode stands for a subtree of parameters.
         expanded = jax.tree.map(
             lambda w, p: jax.tree.map(lambda _: optax.MaskedNode(), p) if is_masked(w) else w,
             momentum,
@@ -166,7 +166,7 @@ def _matched(treedef: Any, momentum: optax.Updates, params: optax.Params) -> lis
         )
         return list(treedef.flatten_up_to(expanded))
     except ValueError as error:
-        # (Flax NNX boxes a parameter and its momentum differently, in the same place.)
+        # (Flax NNX wraps a parameter and its momentum in different boxes, at the same path.)
         if _paths(momentum) == _paths(params):
             return jax.tree.leaves(momentum)
         raise ValueError(

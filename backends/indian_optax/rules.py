@@ -1,4 +1,4 @@
-r"""What the methods make of their hyperparameters: the four scalars of a step, and γ, α and β."""
+r"""How the hyperparameters of a method become γ, α and β and the four scalars of a step."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class Rule(NamedTuple):
 
     Attributes:
         hyperparameters: Floats, arrays and schedules by name; one of them is the learning rate.
-        phase: A function of their values and of γ in the step before that returns γ, α and β.
-        coefficients: A function of their values, of γ before and after the step and of whether the
-            step is a first one that returns its scalars.
+        phase: A function that returns γ, α and β. Its arguments are the hyperparameters' values and
+            the previous step's γ.
+        coefficients: A function that returns the scalars of the step. Its arguments are the values,
+            γ before and after the step, and whether this is the first step.
     """
 
     hyperparameters: Mapping[str, ScalarOrSchedule]
@@ -28,7 +29,7 @@ class Rule(NamedTuple):
     coefficients: Callable[[Mapping[str, Scalar], Scalar, Scalar, bool], Coefficients]
 
     def is_decay_large(self) -> bool:
-        """Return whether |1 − αγ| is known to allow θ to be written from the new w."""
+        """Return whether |1 − αγ| is known to be large enough to write θ from the new w."""
         lr, alpha = self.hyperparameters["learning_rate"], self.hyperparameters.get("alpha")
         if not isinstance(alpha, float) or not isinstance(lr, float):
             return False
@@ -42,9 +43,9 @@ def indian_rule(
     initial_speed: Any = None,
     reference_lr: float | None = None,
 ) -> Rule:
-    """Return INDIAN's own rule: γ is the learning rate, and α and β are given.
+    """Return INDIAN's own rule, in which γ is the learning rate, and α and β are given.
 
-    With a reference learning rate they follow (`indian_core.kept_momentum`).
+    With a reference learning rate, α and β follow the learning rate (`indian_core.kept_momentum`).
     """
     hyperparameters = {
         "learning_rate": as_scalar_or_schedule("learning_rate", learning_rate),
@@ -86,7 +87,7 @@ def indian_rule(
 
 
 def _moving_gamma(square: Scalar, before: jax.Array) -> jax.Array:
-    """Return γ, or what it was before where it is 0: nothing moves there, and w keeps its units."""
+    """Return γ, or the previous γ if it is 0, since θ does not move then and w keeps its units."""
     square = jnp.asarray(square, float)
     return jnp.sqrt(jnp.where(square > 0, square, before**2))
 
@@ -94,14 +95,14 @@ def _moving_gamma(square: Scalar, before: jax.Array) -> jax.Array:
 def momentum_rule(
     learning_rate: Any, momentum: Any, damping: Any, *, nesterov: bool, total: bool = False
 ) -> Rule:
-    """Return the rule of SGD's hyperparameters, of which m stays constant along any schedule.
+    """Return the rule of SGD's hyperparameters, in which m stays constant along any schedule.
 
     Args:
-        learning_rate: SGD's, or a schedule of it.
+        learning_rate: SGD's learning rate, or a schedule of it.
         momentum: m.
         damping: d, or None for SGD's own.
-        nesterov: Whether that is Nesterov's.
-        total: Whether the learning rate is the total gain η = lr/(1 − m).
+        nesterov: Whether SGD's own d is that of Nesterov's momentum.
+        total: Whether ``learning_rate`` is the total gain η = lr/(1 − m).
     """
     hyperparameters = {"learning_rate": learning_rate, "momentum": momentum, "damping": damping}
 

@@ -1,8 +1,7 @@
-"""Runs in files that other frameworks read: `save_run` and `load_run`.
+"""Runs in files that other frameworks can read: `save_run` and `load_run`.
 
-What is in the file, and how names and axes go from one framework to another, is said in
-`indian_core.run_file` and `indian_core.layouts`. A parameter's name is its path in the tree, joined
-by "/".
+`indian_core.run_file` describes the contents of the file, and `indian_core.layouts` how names and
+axes are converted between frameworks. A parameter's name is its path in the tree, joined by "/".
 """
 
 from __future__ import annotations
@@ -36,17 +35,17 @@ _WIDE = (np.float32, np.float64, np.complex64, np.complex128)
 def save_run(path: str | os.PathLike[str], params: optax.Params, state: optax.OptState) -> None:
     """Write parameters and the state of their optimizer to a file.
 
-    Parameters without a momentum, which are frozen or another optimizer's, are not in it, nor is
-    the state of other transformations.
+    The file leaves out parameters without a momentum (frozen ones, or those of another optimizer)
+    and the state of other transformations.
 
     Args:
-        path: Where to.
+        path: The file to write.
         params: The parameters, arrays at the leaves of a tree.
         state: The state of `indian` or `innaprop`, or one that holds it.
 
     Raises:
-        ValueError: If the state does not hold just one of theirs, or it is not these parameters'.
-            Nothing has been written then.
+        ValueError: If the state does not hold exactly one state of `indian` or `innaprop`, or
+            belongs to other parameters. Nothing is written then.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -94,25 +93,26 @@ def load_run(
 ) -> tuple[optax.Params, optax.OptState]:
     """Return parameters and an optimizer's state from a file of any framework.
 
-    The run goes on bit for bit if the file is of this adapter. The optimizer must have the run's
-    hyperparameters: of a state α and β are known, and are compared; the rest is the caller's. So
-    is the schedule of the learning rate, which goes on from the count that the file names.
+    If this adapter wrote the file, the run continues bit for bit. The optimizer must have the run's
+    hyperparameters. A state holds only α and β, so these are compared, and the caller is
+    responsible for the others and for the learning rate schedule. The schedule continues from the
+    step count in the file.
 
     Args:
-        path: The file.
-        params: Parameters like those to be returned. They are left as they are.
+        path: The file to read.
+        params: Parameters like those to be returned. They are not changed.
         state: The state of `indian` or `innaprop`, or one that holds it, as ``init(params)``
-            returns it. What other transformations keep in it stays.
-        table: For each parameter, by its path, where it is: see `indian_core.layouts.paired`.
-            None: the names are the same.
+            returns it. The parts that belong to other transformations are kept.
+        table: The place in the file of each parameter, by the parameter's path; see
+            `indian_core.layouts.paired`. If None, the names are the same.
         allow_rounding: Whether numbers may lose digits.
 
     Returns:
         The parameters and the state.
 
     Raises:
-        ValueError: If the file is damaged, or its run cannot go on here.
-        FileNotFoundError: If there is no file.
+        ValueError: If the file is damaged, or its run cannot continue with this state.
+        FileNotFoundError: If the file does not exist.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -138,7 +138,7 @@ def load_run(
             str(theta.dtype),
             str(w.dtype),
             None if nu is None else str(nu.dtype),
-            {},  # of which a state knows α and β alone
+            {},  # (A state knows only α and β, which are compared below.)
         )
         for name, (theta, w, nu) in members.items()
     }
@@ -150,11 +150,11 @@ def load_run(
 
 
 def _with_run(node: Any, run: Run, members: Members) -> Any:
-    """Return a state, or a part of one, with what a run holds in the place of its own."""
+    """Return a state, or a part of one, with its contents replaced by those of a run."""
     group, begun, steps = shared(run)
 
     def scalar(value: Any, old: Any) -> Any:
-        # (Flax NNX boxes arrays: they are the leaves.)
+        # (Flax NNX wraps arrays in boxes, so the leaves are the arrays.)
         return jax.tree.map(lambda x: jnp.asarray(value, jnp.asarray(x).dtype), old)
 
     def tree(values: list[Any], old: Any) -> Any:
@@ -203,7 +203,7 @@ def _is_injected(node: Any) -> bool:
 
 
 def _states_of(state: optax.OptState) -> tuple[IndianState, InnapropState | None]:
-    """Return the one state of the family in a state, and that of the scaling around it, if any."""
+    """Return the only `IndianState` in a state, and the `InnapropState` around it, if any."""
     states = states_with_these_params(state)
     if len(states) > 1:
         raise ValueError(
@@ -237,9 +237,9 @@ def _members(params: Any, inner: IndianState, scaling: InnapropState | None) -> 
 
 
 def _check_phase(group: Mapping[str, Any], inner: IndianState) -> None:
-    """Raise if α and β are not the run's: by themselves or, where they follow γ, as shares of it.
+    """Raise unless α and β are the run's or, if they follow γ, αγ and αβ are.
 
-    `from_sgd` keeps αγ = 1 − m and αβ along a schedule.
+    `from_sgd` keeps αγ = 1 − m and αβ constant along a schedule.
     """
     gamma, alpha, beta = _phase(inner)
     theirs = group["lr"], group["alpha"], group["beta"]
@@ -269,13 +269,13 @@ def _number(scalar: Any) -> Any:
 
 
 def _array(value: Any) -> Array:
-    """Return an array as a file holds it: floats of 16 bits or fewer in float32."""
+    """Return an array as a file holds it, with floats of 16 bits or fewer in float32."""
     array = np.asarray(jax.device_get(value))
     return array if array.dtype in _WIDE else array.astype(np.float32)
 
 
 def _like(array: Any, old: Any) -> Any:
-    """Return an array, which may be wider, as one of another's dtype and at its place."""
+    """Return an array, which may be wider, with the dtype and the placement of another one."""
     new = np.asarray(array).astype(old.dtype)
     if isinstance(old, np.ndarray):
         return new

@@ -16,13 +16,13 @@ def power_decay(init_value: float, power: float = POWER) -> Callable[[Any], Any]
 
     $$\gamma_k = \gamma_0 (k + 1)^{-q}$$
 
-    with $k$ counted from 0. Figures 2 and 3 of the paper use $q = 1/2$; in Figure 4
-    slower decays train faster, and $q = 1/4$ beats Adam. Assumption 1 of the paper, under
-    which it proves convergence, holds for $0 < q \leq 1$.
+    with $k$ counted from 0. Figures 2 and 3 of the paper use $q = 1/2$. In Figure 4, slower
+    decays train faster, and $q = 1/4$ beats Adam. The paper proves convergence under its
+    Assumption 1, which holds for $0 < q \leq 1$.
 
     Args:
         init_value: $\gamma_0 \geq 0$, the step size of the first iteration.
-        power: $q \geq 0$. With 0 the step size is constant.
+        power: $q \geq 0$, the decay exponent. With 0 the step size is constant.
 
     Returns:
         A function of the step count that returns the step size.
@@ -40,5 +40,5 @@ def power_decay(init_value: float, power: float = POWER) -> Callable[[Any], Any]
     Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, Assumption 1 and section 5.
     """
     init_value, power = checked("init_value", init_value), checked("power", power)
-    # (A float first: under strict promotion an integer count and 1.0 do not meet.)
+    # (The count becomes a float, because strict promotion does not add 1.0 to an integer.)
     return lambda count: indian_core.power_decay(jnp.asarray(count, float), init_value, power)

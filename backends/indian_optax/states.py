@@ -11,15 +11,15 @@ from indian_optax.base import IndianState
 
 
 def is_indian(node: Any) -> bool:
-    """Tell `jax.tree` functions to take an `IndianState` for a leaf."""
+    """Tell `jax.tree` functions to treat an `IndianState` as a leaf."""
     return isinstance(node, IndianState)
 
 
 def indian_states(state: optax.OptState, what: str) -> list[IndianState]:
-    """Return all the states of `scale_by_indian` in a state.
+    """Return all states of `scale_by_indian` inside a state.
 
     Raises:
-        ValueError: If there is none, and so not what was asked for.
+        ValueError: If there is none, so that there is no ``what`` either.
     """
     states = [node for node in jax.tree.leaves(state, is_leaf=is_indian) if is_indian(node)]
     if not states:
@@ -33,8 +33,8 @@ def states_with_these_params(state: optax.OptState) -> list[IndianState]:
     """Return the states, unless a wrapper runs the optimizer on parameters that are not the user's.
 
     Raises:
-        ValueError: If there is none, or one is inside of `optax.contrib.schedule_free`, `mechanize`
-            or another of their kind.
+        ValueError: If there is none, or if one is inside `optax.contrib.schedule_free`, `mechanize`
+            or a similar wrapper.
     """
 
     def keeps_its_own(node: Any) -> bool:

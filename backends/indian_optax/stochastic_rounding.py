@@ -17,9 +17,9 @@ class StochasticRoundingState(NamedTuple):
     """State of `stochastic_rounding`.
 
     Attributes:
-        rng_key: The data of the next step's random key (`jax.random.key_data`): numbers, which any
-            checkpoint can hold.
-        inner_state: The state of the optimizer inside.
+        rng_key: The data of the next step's random key (`jax.random.key_data`), which are numbers
+            that any checkpoint can hold.
+        inner_state: The state of the inner optimizer.
     """
 
     rng_key: jax.Array
@@ -31,17 +31,17 @@ def stochastic_rounding(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Round 16-bit parameters up or down at random, in proportion, when updates are applied.
 
-    With $\lfloor x \rfloor$ and $\lceil x \rceil$ the parameter dtype's numbers on
-    both sides of $x = \theta + u$, the new parameter is
+    Let $\lfloor x \rfloor$ and $\lceil x \rceil$ be the parameter dtype's numbers on
+    both sides of $x = \theta + u$. The new parameter is
 
     $$\theta \leftarrow \lceil x \rceil \text{ with probability }
       (x - \lfloor x \rfloor)/(\lceil x \rceil - \lfloor x \rfloor),
       \text{ else } \lfloor x \rfloor$$
 
-    so that its expectation is $x$. Rounded to nearest, an update below half a unit in the
+    so that its expectation is $x$. With rounding to nearest, an update below half a unit in the
     last place of its parameter is lost every time, and training in pure bfloat16 or float16 stalls
-    when steps become small. The optimizer inside sees gradients and parameters of 16 bits as
-    float32, so that nothing is rounded before; put it around the whole chain.
+    when steps become small. The inner optimizer gets 16-bit gradients and parameters as float32, so
+    that nothing is rounded earlier. Put `stochastic_rounding` around the whole chain.
 
     Args:
         inner: The optimizer, any `optax.GradientTransformation`.
@@ -49,12 +49,13 @@ def stochastic_rounding(
 
     Returns:
         The corresponding `optax.GradientTransformationExtraArgs`. The updates of bfloat16 and
-        float16 parameters are of their dtype and lead `optax.apply_updates` to the rounded
-        value (to a number near it where the step is as large as the parameter and the update takes
-        more digits than the dtype has); the other updates pass unchanged.
+        float16 parameters have the parameter's dtype, and `optax.apply_updates` makes the rounded
+        value from them. (It makes a number near that value if the step is as large as the parameter
+        and the update needs more digits than the dtype has.) Other updates are not changed.
 
     Raises:
-        TypeError: If ``key`` is neither a random key nor an integer, or ``inner`` no optimizer.
+        TypeError: If ``key`` is neither a random key nor an integer, or ``inner`` is not an
+            optimizer.
         ValueError: ``update`` raises it without ``params``, or if the trees do not match.
 
     Examples:
@@ -115,7 +116,7 @@ def stochastic_rounding(
 
 
 def _as_key(key: Any) -> jax.Array:
-    """Return a typed key of an integer seed, or of a key, typed or of the old kind."""
+    """Return a typed key for an integer seed, or for a key, typed or of the old kind."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return jax.random.key(key)
     if isinstance(key, jax.Array | np.ndarray):
@@ -135,12 +136,13 @@ def _widened(x: Any) -> Any:
 
 
 def _rounded(update: jax.Array | None, theta: jax.Array, key: jax.Array) -> jax.Array | None:
-    """Return the update, of θ's dtype, that takes θ to the rounded sum."""
+    """Return the update, in θ's dtype, that moves θ to the rounded sum."""
     if update is None or not _has_16_bits(theta):
         return update
     start, update = theta.astype(jnp.float32), update.astype(jnp.float32)
     total = start + update
-    # What float32 rounds away in that sum (Knuth's): far below θ, but all of a small step.
+    # The rounding error of that float32 sum (Knuth's two-sum). It is far below θ, but may be all
+    # of a small step.
     rounded_update = total - start
     lost = (start - (total - rounded_update)) + (update - rounded_update)
     nearest = total.astype(theta.dtype)
@@ -149,11 +151,11 @@ def _rounded(update: jax.Array | None, theta: jax.Array, key: jax.Array) -> jax.
     towards = jnp.where(remainder > 0, jnp.inf, -jnp.inf).astype(theta.dtype)
     far = jnp.nextafter(nearest, towards).astype(jnp.float32)
     chance = remainder / (far - near)
-    # (Of 32 bits, where `jax.random.uniform` has 23: small chances are kept too.)
+    # (32 bits, where `jax.random.uniform` has 23, so that small chances are kept too.)
     draw = (jax.random.bits(key, total.shape, jnp.uint32).astype(jnp.float32) + 0.5) * 2.0**-32
-    # Written so that a NaN chance, of what is not finite, leaves the nearest.
+    # Written so that a NaN chance, which comes from a value that is not finite, gives the nearest.
     target = jnp.where(draw < chance, far, near)
-    # The difference has a digit too many at times: then one of its neighbours is meant.
+    # The difference sometimes has a digit too many. Then one of its neighbours is the update.
     difference = (target - start).astype(theta.dtype)
     for end in (jnp.inf, -jnp.inf):
         other = jnp.nextafter(difference, jnp.asarray(end, theta.dtype))
@@ -163,5 +165,5 @@ def _rounded(update: jax.Array | None, theta: jax.Array, key: jax.Array) -> jax.
 
 
 def _landing(start: jax.Array, difference: jax.Array) -> jax.Array:
-    """Return where `optax.apply_updates` comes to, as float32."""
+    """Return the parameter that `optax.apply_updates` makes, as float32."""
     return (start + difference.astype(jnp.float32)).astype(difference.dtype).astype(jnp.float32)

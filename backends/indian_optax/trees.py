@@ -1,4 +1,4 @@
-"""Trees that have to match: gradients, parameters, momentum and ψ."""
+"""Trees that must match: gradients, parameters, momentum and ψ."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import jax.numpy as jnp
 
 
 def is_none(node: Any) -> bool:
-    """Tell `jax.tree` functions to take None for a leaf."""
+    """Tell `jax.tree` functions to treat None as a leaf."""
     return node is None
 
 
 def leaves_like(
     treedef: Any, leaves: Sequence[Any], other: Any, name: str, other_name: str
 ) -> list[Any]:
-    """Return another tree's leaves in the order of this one's, where both match.
+    """Return another tree's leaves in the order of this one's, if both match.
 
     Args:
-        treedef: The structure of this tree, None being a leaf or not.
-        leaves: Its leaves; where one is None, the other tree may hold anything.
+        treedef: The structure of this tree, in which None may be a leaf or not.
+        leaves: The leaves of this tree. Where one is None, the other tree may hold anything.
         other: The other tree.
         name: What this tree holds, for the error text.
         other_name: What the other tree holds.
@@ -52,13 +52,13 @@ def leaves_like(
 
 
 def masked_leaves(mask: Any, params: Any, treedef: Any) -> list[bool]:
-    """Return for each leaf whether a mask lets it through.
+    """Return for each leaf whether a mask selects it.
 
     Args:
-        mask: A tree of booleans like the parameters, or a prefix of theirs, or a function of them
-            that returns one; None lets all through.
+        mask: A tree of booleans like the parameters, a prefix of such a tree, or a function of the
+            parameters that returns one. None selects all leaves.
         params: The parameters.
-        treedef: The structure of the updates, with as many leaves as are asked for.
+        treedef: The structure of the updates, which has as many leaves as are returned.
 
     Raises:
         ValueError: If there are no parameters, or the mask does not fit them.
@@ -69,7 +69,7 @@ def masked_leaves(mask: Any, params: Any, treedef: Any) -> list[bool]:
         return [True] * treedef.num_leaves
     tree = mask(params) if callable(mask) else mask
     try:
-        # (A parameter without a gradient may be None in neither, one or both of the trees.)
+        # (A parameter without a gradient may also be None in the params, or there and in the mask.)
         expanded = jax.tree.map(
             lambda m, sub: jax.tree.map(lambda _: m, sub, is_leaf=is_none), tree, params
         )

@@ -1,4 +1,4 @@
-"""The step on Keras's backends: a module each, of which one is imported here."""
+"""The step on Keras's backends, from the module for the current backend."""
 
 from __future__ import annotations
 

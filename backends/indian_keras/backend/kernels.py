@@ -1,14 +1,15 @@
 """The step on lists of tensors: PyTorch's fused kernels, and multi-tensor operations.
 
-The linear step is one call of the fused SGD kernel, which makes one pass over memory. It has three
-scalars and a step of INDIAN four. With β = γ three are enough; otherwise one
+The linear step is one call of the fused SGD kernel, which makes one pass over memory. The kernel
+has three scalars, and a step of INDIAN has four. With β = γ three are enough. Otherwise one
 multi-tensor operation makes up for the fourth, on tensors that the kernel has just left in the
 processor's cache. The scaled gradient is a call of the fused Adam kernel without momentum, on zeros
-in the place of parameters.
+instead of parameters.
 
-(A buffer that holds σ w with a moving scale σ would make the one call enough, as in indian_torch.
-But Keras's file holds w alone, and w = buffer/σ, rounded, is not the buffer any more: a resumed run
-would not be the unbroken one bit for bit. Here the slots hold w itself after every step.)
+(With a buffer that holds σ w for a moving scale σ, as in indian_torch, the one call would always be
+enough. But Keras's file holds only w, and the rounded w = buffer/σ does not give back the buffer,
+so a resumed run would not equal the unbroken one bit for bit. Here the slots hold w itself after
+every step.)
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from indian_keras._private import fused_adam, fused_sgd
 Tensors = list[torch.Tensor]
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
-# How many numbers of θ are taken at once on the CPU. With w and v they are 3 MB in float32, which
-# the last cache before memory holds.
+# How many numbers of θ are processed at once on the CPU. With w and v they take 3 MB in float32,
+# which fits in the last cache before memory.
 _GROUP = 2**18
 
 
@@ -50,9 +51,9 @@ class Scaling(NamedTuple):
 
 
 def fusible(theta: Tensors, v: Tensors, w: Tensors, squares: Tensors | None = None) -> bool:
-    """Return whether the kernels may walk the tensors' memory side by side: they do not look.
+    """Return whether the kernels, which do not check it, may walk the memory side by side.
 
-    (The gradients are contiguous and of w's shapes: that was seen to when they came in.)
+    (The gradients are contiguous and of w's shapes, which was ensured when they came in.)
     """
     device = w[0].device
     slots = [*w, *(squares or ())]
@@ -74,7 +75,7 @@ def is_exact(step: Coefficients, dtype: torch.dtype) -> bool:
     # (And CUDA's kernel refuses a negative momentum, which αγ > 1 makes.)
     if step.momentum_momentum < SMALLEST_DECAY:
         return False
-    # The kernel is told D as 1 − D, in double precision: a small D loses digits there.
+    # The kernel takes D as 1 − D, in double precision, where a small D loses digits.
     return dtype == torch.float32 or abs(step.momentum_gradient) >= SMALLEST_DECAY
 
 
@@ -119,7 +120,7 @@ def fused_step(
 
 
 def _parts(flat: torch.Tensor, like: Tensors) -> Tensors:
-    """Return a flat tensor as tensors of others' shapes."""
+    """Return a flat tensor's parts, in the shapes of other tensors."""
     parts = torch.split(flat, [each.numel() for each in like])
     return [part.view(each.shape) for part, each in zip(parts, like, strict=True)]
 
@@ -127,17 +128,18 @@ def _parts(flat: torch.Tensor, like: Tensors) -> Tensors:
 def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, w: Tensors) -> None:
     """Make the linear step with the kernel.
 
-    With the new w, the step is w ← C w + D v and θ ← θ + (A/C) w + R v. The heavy ball leaves out
-    R v. Nesterov's makes all of θ's update, for R < 0, that is β > γ, and leaves σ w for w.
+    With the new w, the step is w ← C w + D v and θ ← θ + (A/C) w + R v. The heavy ball's call
+    leaves out R v. For R < 0, that is β > γ, Nesterov's call makes all of θ's update, but leaves
+    σ w instead of w.
     """
     gradient_share = from_new_momentum(step).theta_gradient
     ball = heavy_ball(step)
-    # What is zero at β = γ; the learning rate may be of w's precision.
+    # What rounding may leave of R, which is 0 at β = γ. The learning rate may have w's precision.
     rounding = max(ROUNDING, torch.finfo(w[0].dtype).eps)
     if abs(gradient_share) <= rounding * abs(step.theta_gradient):
         _sgd(ball, theta, w, v)
         return
-    # For R > 0 the buffer would have to be negated first, which is more work than R v.
+    # For R > 0 the buffer would have to be negated first, which costs more than adding R v.
     nesterov = None
     # (Where C rounds to 1, σ w and 1/σ would each round all of w at every step.)
     dtype = _NUMPY[w[0].dtype]
@@ -165,7 +167,7 @@ def _sgd(call: NesterovSGD, theta: Tensors, w: Tensors, v: Tensors) -> None:
         maximize=False,
         is_first_step=False,
     )
-    # The kernel does not tell autograd that it has changed them.
+    # The kernel does not tell autograd that it has changed these tensors.
     torch.autograd.graph.increment_version([*theta, *w])
 
 
@@ -173,9 +175,9 @@ def _groups(*lists: Tensors, cut: bool = False) -> Iterator[tuple[Tensors, ...]]
     """Yield the tensors a few at a time, so that a second operation finds them in the cache.
 
     Args:
-        *lists: Lists of contiguous tensors, alike in their shapes.
-        cut: Whether to cut those that are larger than a group. (With two kernels a number, it is
-            worth the calls.)
+        *lists: Lists of contiguous tensors, with the same shapes.
+        cut: Whether to cut the tensors that are larger than a group. (Where two kernels process
+            each number, this is worth the additional calls.)
     """
     if lists[0][0].device.type != "cpu":
         yield lists
@@ -205,7 +207,7 @@ def foreach_step(
     *,
     scaling: Scaling | None = None,
 ) -> None:
-    """Make θ from the old w, then w: for any step and any tensors."""
+    """Make θ from the old w, and then w, for any step and any tensors."""
     if squares is not None and scaling is not None:
         v = _scaled(v, squares, scaling)
     torch._foreach_add_(theta, w, alpha=step.theta_momentum)

@@ -1,4 +1,4 @@
-"""Gradients in memory that a step changes, or in none: they are replaced by copies."""
+"""Copies of gradients that share memory with what a step changes, or are not plain memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Tensors = list[torch.Tensor]
 
 
 def in_own_memory(gradients: Sequence[torch.Tensor], changing: Tensors) -> Tensors:
-    """Return the gradients, those replaced by copies that a step would change.
+    """Return the gradients, with copies of those that a step would change or cannot read.
 
-    That is, those in the memory of what it changes; and those that are no plain memory: sparse,
-    lazily negated or conjugated, or views with gaps.
+    A step would change the gradients that share memory with the tensors it changes. It cannot read
+    those that are not plain memory: sparse, lazily negated or conjugated, or views with gaps.
     """
     tensors = list(gradients)
     if not (
@@ -29,7 +29,7 @@ def in_own_memory(gradients: Sequence[torch.Tensor], changing: Tensors) -> Tenso
     order = np.argsort(starts)
     starts, ends = starts[order], np.maximum.accumulate(ends[order])
     v_starts, v_ends = _extents(tensors, contiguous=True)
-    # Of all that start before a gradient ends, the one that reaches farthest.
+    # Of all tensors that start before a gradient ends, the one that reaches farthest.
     last = np.searchsorted(starts, v_ends) - 1
     shared = (last >= 0) & (ends[last] > v_starts) & (v_ends > v_starts)
     for i in np.flatnonzero(shared):
@@ -49,7 +49,7 @@ def _extents(
     """Return where the tensors begin and end in memory."""
     try:
         starts = np.fromiter(map(torch.Tensor.data_ptr, tensors), np.int64, len(tensors))
-    except RuntimeError:  # those of a FakeTensorMode have no memory
+    except RuntimeError:  # (Tensors of a FakeTensorMode have no memory.)
         starts = np.zeros(len(tensors), np.int64)
     sizes = (t.nbytes if contiguous else _span(t) for t in tensors)
     return starts, starts + np.fromiter(sizes, np.int64, len(tensors))

@@ -1,10 +1,10 @@
-r"""The step in operations of Keras, which TensorFlow and JAX make programs of.
+r"""The step in operations of Keras, which TensorFlow and JAX compile.
 
 XLA on the CPU updates a buffer in place if everything else that reads its old value comes before.
-It does not order updates that do not depend on each other, and would copy every w, which takes
-three times as long. So the order is written into the numbers: θ from the old w, then w, whose decay
-depends on the new θ. (Writing θ from the new w would order them too, but divides by 1 − αγ, which
-may be 0.)
+It does not order updates that do not depend on each other, so it would copy every w, which takes
+three times as long. So a dependence imposes the order: θ is written from the old w, and then w,
+whose decay depends on the new θ. (Writing θ from the new w would impose an order too, but divides
+by 1 − αγ, which may be 0.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from indian_keras import _private
 
 
 class Scalars(NamedTuple):
-    """What a step on one variable has in common with those on the others.
+    """The scalars that the steps on all variables have in common.
 
     Attributes:
         step: The scalars of the linear step.
@@ -36,12 +36,12 @@ class Scalars(NamedTuple):
 
 def scalars(optimizer: Any, learning_rate: Any) -> Scalars:
     """Return the scalars of an optimizer's next step, as tensors."""
-    # (Not ops.cast, which on TensorFlow takes a callable's float to float32 first.)
+    # (Not ops.cast, which on TensorFlow first converts a callable's float to float32.)
     lr = ops.convert_to_tensor(learning_rate, dtype=optimizer._precision)
-    # With γ = 0 nothing moves: such a step is not the first.
+    # With γ = 0 nothing moves, so such a step does not count as the first.
     first = ops.logical_and(ops.equal(optimizer.begun, 0), is_step(lr, optimizer.reference_lr))
     step = optimizer._coefficients(lr, ops.cast(first, optimizer._precision))
-    # (With a reference learning rate some are floats.)
+    # (With a reference learning rate, some of them are floats.)
     step = Coefficients(*(ops.convert_to_tensor(x, dtype=optimizer._precision) for x in step))
     scaled = optimizer.count is not None
     return Scalars(step, lr, optimizer._correction(optimizer.count + 1) if scaled else None)
@@ -58,10 +58,10 @@ def update(
 
     Args:
         optimizer: The optimizer, which is built.
-        gradients: v: tensors.
-        variables: θ: variables of Keras's or TensorFlow's.
+        gradients: v, as tensors.
+        variables: θ, as variables of Keras or TensorFlow.
         learning_rate: γ, a scalar.
-        by_keras: Keras's own way to make it, on several devices, variable by variable.
+        by_keras: Keras's own function for the step, on several devices, variable by variable.
     """
     if _distributed():
         by_keras(gradients, variables, learning_rate)
@@ -88,12 +88,12 @@ def _distributed() -> bool:
 def update_one(
     optimizer: Any, gradient: Any, variable: Any, of_step: Scalars, made: Any = None
 ) -> Any:
-    """Make the step on one variable, after what was `made` before it, and return its w."""
+    """Make the step on one variable, after `made`, the w of the one before it, and return its w."""
     index = optimizer._get_variable_index(variable)
     momentum = optimizer.momentums[index]
     dtype = keras.backend.standardize_dtype(momentum.dtype)
     step = Coefficients(*(ops.cast(scalar, dtype) for scalar in of_step.step))
-    # An Embedding's gradient may be sparse; a decaying w is not.
+    # An Embedding's gradient may be sparse, but a decaying w is not.
     v = ops.cast(_dense(gradient), dtype)
     w = ops.convert_to_tensor(momentum)
     u, again = v, None
@@ -112,7 +112,7 @@ def update_one(
     if keras.backend.standardize_dtype(variable.dtype) == dtype:
         optimizer.assign_add(variable, change)
     else:
-        # Added in w's precision, and rounded once.
+        # Add in w's precision, and round once.
         theta = ops.cast(variable, dtype) + change
         optimizer.assign(variable, ops.cast(theta, variable.dtype))
     decay = _after(optimizer, variable, step.momentum_momentum)
@@ -131,10 +131,11 @@ def _dense(gradient: Any) -> Any:
 
 
 def _scaled(optimizer: Any, v: Any, velocity: Any, correction: Any, made: Any) -> tuple[Any, Any]:
-    """Update V, and return u, and what makes it a second time after a variable, or None.
+    """Update V, and return u and a function that makes u again after a variable, or None.
 
-    u is dear to evaluate, and XLA would keep that of every variable: so V waits for the variable
-    before, whose room serves again. Where no cache holds u, it is evaluated twice.
+    u is expensive to evaluate, so XLA would store the u of every variable. Therefore V waits for
+    the variable before this one, whose memory is used again. If u is too large for any cache, it
+    is evaluated twice.
     """
     size = ops.abs(v) if "complex" in keras.backend.standardize_dtype(v.dtype) else v
     old = ops.convert_to_tensor(velocity)
@@ -154,14 +155,14 @@ def _scaled(optimizer: Any, v: Any, velocity: Any, correction: Any, made: Any) -
 
 
 def _after(optimizer: Any, variable: Any, number: Any) -> Any:
-    """Return a number, as one that XLA cannot know before it has the variable's new value.
+    """Return a number in a form that XLA cannot know before it has the variable's new value.
 
-    On an accelerator XLA makes all updates in one kernel, and on a mesh the one entry would have
-    to be sent around: there it is not needed.
+    This is not done on an accelerator, where XLA makes all updates in one kernel, nor on a mesh,
+    where the one entry would have to be sent around.
     """
     if not optimizer._keep_order or 0 in variable.shape:
         return number
     entry = ops.real(ops.convert_to_tensor(variable)[(0,) * len(variable.shape)])
-    # Never true, which XLA cannot know.
+    # This is never true, but XLA cannot know it.
     never = ops.logical_and(ops.not_equal(entry, entry), ops.less(optimizer.begun, -7))
     return ops.where(never, number + 1, number)

@@ -1,7 +1,7 @@
 """The step on Keras's torch backend: the whole model in a few calls.
 
-The base class would go variable by variable. Here the variables' tensors are taken together, and
-`indian_keras.backend.kernels` makes the step on them in place.
+The base class would make the step variable by variable. Here `indian_keras.backend.kernels` makes
+it on the tensors of all variables together, in place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Decay(NamedTuple):
 
     Attributes:
         rate: γλ.
-        pull: By how many times θ w grows: (1/β − α) γλ in the authors' decay, else 0.
+        pull: The multiple of θ that is added to w: (1/β − α) γλ in the authors' decay, else 0.
         of: Which tensors decay.
     """
 
@@ -33,7 +33,7 @@ class Decay(NamedTuple):
     of: Sequence[bool]
 
     def __call__(self, theta: Tensors, w: Tensors) -> None:
-        """Make it."""
+        """Make the decay."""
         theta, w = (list(compress(tensors, self.of)) for tensors in (theta, w))
         if theta and self.pull:
             torch._foreach_add_(w, theta, alpha=self.pull)
@@ -41,8 +41,8 @@ class Decay(NamedTuple):
             torch._foreach_mul_(theta, 1 - self.rate)
 
 
-# Not for Inductor, which has no rule for the kernels; and the scalars, being floats, would have it
-# compile every step of a schedule anew.
+# Not compiled: Inductor has no rule for the kernels, and would compile every step of a schedule
+# anew, because the scalars are floats.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 @torch.no_grad()
 def update(
@@ -52,16 +52,16 @@ def update(
     learning_rate: Any,
     _by_keras: Callable[..., None],
 ) -> None:
-    """Make one step on all variables; the gradients stay as they are.
+    """Make one step on all variables, without changing the gradients.
 
     Args:
         optimizer: The optimizer, which is built.
-        gradients: v: tensors of θ's shapes.
-        variables: θ: Keras variables.
+        gradients: v, as tensors of θ's shapes.
+        variables: θ, as Keras variables.
         learning_rate: γ, a scalar.
     """
     lr = float(learning_rate)
-    # With γ = 0 nothing moves: such a step is not the first.
+    # With γ = 0 nothing moves, so such a step does not count as the first.
     first = is_step(lr, optimizer.reference_lr) and not int(optimizer.begun)
     step = optimizer._coefficients(lr, first)
     largest = torch.finfo(getattr(torch, optimizer._narrowest)).max
@@ -108,13 +108,13 @@ def make(
     Args:
         step: The scalars of the step, as floats.
         theta: θ.
-        gradients: v, of θ's shapes, contiguous, and not in the memory of what is changed.
+        gradients: v, of θ's shapes, contiguous, and not in memory that the step changes.
         *slots: w, float32 or float64, and V if the gradients are scaled.
         decay: The weight decay before the step.
         scaling: How to scale the gradients.
     """
     w = slots[0]
-    # 16-bit: add in w's precision, and round once.
+    # For 16-bit parameters, add in w's precision, and round once.
     wide = [t if t.dtype == m.dtype else t.to(m.dtype) for t, m in zip(theta, w, strict=True)]
     gradients = [
         v if v.dtype == m.dtype else v.to(m.dtype) for v, m in zip(gradients, w, strict=True)
@@ -122,7 +122,7 @@ def make(
     if decay is not None:
         decay(wide, w)
     everything = (wide, gradients, *slots)
-    if kernels.fusible(*everything):  # nearly always, and asked at once
+    if kernels.fusible(*everything):  # nearly always, so one check for all
         kinds: dict[Any, tuple[Tensors, ...]] = {(w[0].device, w[0].dtype): everything}
     else:
         kinds = defaultdict(lambda: tuple([] for _ in everything))

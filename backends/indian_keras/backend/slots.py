@@ -1,4 +1,4 @@
-"""The slots: variables of an optimizer that lie where its model's variables lie."""
+"""The slots, which are an optimizer's variables that lie where its model's variables lie."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def slot_of(optimizer: Any, variable: Any, name: str, *, real: bool) -> Any:
     Args:
         optimizer: The optimizer.
         variable: The variable, Keras's or TensorFlow's.
-        name: What the slot is called; its variable's path stands before that, as Keras has it.
+        name: The slot's name, before which the variable's path is put, as in Keras.
         real: Whether the slot of a complex variable is real.
 
     Returns:
-        The slot, of the variable's shape, dtype and layout, but of 32 bits at least.
+        The slot, of the variable's shape, dtype and layout, but of at least 32 bits.
     """
     dtype = keras.backend.standardize_dtype(variable.dtype)
     dtype = _WIDE.get(dtype, dtype)
@@ -40,7 +40,7 @@ def slot_of(optimizer: Any, variable: Any, name: str, *, real: bool) -> Any:
 
 
 def _beside(variable: Any) -> AbstractContextManager[Any]:
-    """Return the scope in which TensorFlow makes a variable on another one's devices."""
+    """Return the scope in which TensorFlow creates a variable on another one's devices."""
     if keras.backend.backend() != "tensorflow":
         return nullcontext()
     import tensorflow as tf  # noqa: PLC0415
