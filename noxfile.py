@@ -28,7 +28,7 @@ TENSORFLOW = nox.project.dependency_groups(PYPROJECT, "tensorflow")
 # Keras backend. (The group tensorflow is that framework's smallest build.)
 ADAPTERS: dict[str, tuple[list[str], str, str, str | None]] = {
     "core": (["-e", "."], "core", "core", None),
-    "numpy": (["-e", "."], "numpy", "conformance", None),
+    "numpy": (["-e", "."], "numpy", "on_numpy", None),
     "mlx": (["-e", ".[mlx]"], "mlx", "on_mlx", None),
     "torch": (["-e", ".[torch]"], "torch", "on_torch", None),
     "optax": (["-e", ".[optax]"], "optax", "on_optax", None),

@@ -13,8 +13,6 @@ Small steps inherit this property: E(θ_{k+1}) − E(θ_k) = γ dE/dt + O(γ²).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 
@@ -55,23 +53,3 @@ def energy_rate(squared_velocity: Any, squared_gradient: Any, alpha: Any, beta: 
         -8.0
     """
     return -2 * alpha * squared_velocity - 2 * beta * squared_gradient
-
-
-def check_loss(shape: Sequence[int], dtype: Any, *, is_real: bool) -> None:
-    """Raise unless a loss is a real scalar.
-
-    Args:
-        shape: The shape of the loss.
-        dtype: The dtype of the loss, for the error text.
-        is_real: Whether the dtype is real.
-
-    Raises:
-        ValueError: If the dtype is not real, or the loss does not have exactly one number.
-
-    Examples:
-        >>> check_loss((2,), "float32", is_real=True)
-        Traceback (most recent call last):
-        ValueError: Invalid loss: shape (2,), float32 (it must be a real scalar)
-    """
-    if None in shape or math.prod(shape) != 1 or not is_real:
-        raise ValueError(f"Invalid loss: shape {tuple(shape)}, {dtype} (it must be a real scalar)")

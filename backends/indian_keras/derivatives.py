@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from indian_core.energy import check_loss
+from indian_core.arrays import check_loss
 from indian_core.tuning import Array, join, split
 
 LossFn = Callable[[], Any]

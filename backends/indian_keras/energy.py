@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from indian_core.energy import check_loss, lyapunov_energy
+from indian_core.arrays import check_loss
+from indian_core.energy import lyapunov_energy
 from indian_keras.base import Optimizer
 
 

@@ -18,6 +18,7 @@ from indian_core import (
     momentum_units,
     psi_from_momentum,
 )
+from indian_core.arrays import check_fit
 from indian_core.energy import lyapunov_energy
 
 
@@ -71,6 +72,16 @@ class Base(Optimizer):  # type: ignore[misc]
         del state
         return gradient
 
+    def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
+        """Return the parameters after one step.
+
+        Raises:
+            ValueError: If a gradient does not have its parameter's shape, or is complex for a real
+                parameter. Nothing is changed then.
+        """
+        _check_all("gradient", gradients, parameters)
+        return super().apply_gradients(gradients, parameters)
+
     def apply_single(
         self, gradient: mx.array, parameter: mx.array, state: dict[str, Any]
     ) -> mx.array:
@@ -104,7 +115,13 @@ class Base(Optimizer):  # type: ignore[misc]
         )
 
     def set_psi(self, parameters: Any, psi: Any) -> None:
-        """Set ψ, and with it w. All parameters then count as begun."""
+        """Set ψ, and with it w. All parameters then count as begun.
+
+        Raises:
+            ValueError: If a ψ does not have its parameter's shape, or is complex for a real
+                parameter. Nothing is changed then.
+        """
+        _check_all("psi", psi, parameters)
         if not self._initialized:
             self.init(parameters)
 
@@ -120,7 +137,7 @@ class Base(Optimizer):  # type: ignore[misc]
         squares: list[mx.array] = []
         if self._initialized:
             tree_map(
-                lambda _, state: squares.append(mx.sum(mx.square(state["momentum"]))),
+                lambda _, state: squares.append(mx.sum(mx.square(mx.abs(state["momentum"])))),
                 parameters,
                 self.state,
             )
@@ -130,3 +147,13 @@ class Base(Optimizer):  # type: ignore[misc]
     @property
     def _units(self) -> float:
         return float(momentum_units(self.learning_rate.item(), self.reference_lr))
+
+
+def _check_all(name: str, arrays: Any, parameters: Any) -> None:
+    """Raise unless each array of a tree fits its parameter."""
+
+    def check(array: mx.array, theta: mx.array) -> None:
+        is_real = array.dtype != mx.complex64 or theta.dtype == mx.complex64
+        check_fit(name, array.shape, theta.shape, is_real=is_real)
+
+    tree_map(check, arrays, parameters)

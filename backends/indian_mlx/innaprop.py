@@ -81,6 +81,8 @@ class INNAprop(Base):
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
         """Create a parameter's state: w, V, and the number of gradients that V holds."""
+        if parameter.dtype == mx.complex64:
+            raise ValueError("Invalid parameter: complex64 (INNAprop in MLX has real ones only)")
         super().init_single(parameter, state)
         state["squares"] = mx.zeros_like(state["momentum"])
         state["count"] = mx.array(0, mx.int32)

@@ -20,6 +20,7 @@ from indian_core import (
     momentum_units,
     psi_from_momentum,
 )
+from indian_core.arrays import check_fit
 from indian_core.energy import lyapunov_energy
 
 Array = npt.NDArray[Any]
@@ -66,14 +67,10 @@ class Optimizer:
             gradients: v, an array of each parameter's shape. They are not changed.
 
         Raises:
-            ValueError: If a gradient does not have its parameter's shape. Nothing is changed then.
+            ValueError: If a gradient does not have its parameter's shape, or is complex, or one
+                is missing. Nothing is changed then.
         """
-        shapes = [np.shape(v) for v in gradients]
-        if shapes != [theta.shape for theta in self.params]:
-            raise ValueError(f"Invalid gradients: shapes {shapes} (they must be the parameters')")
-        gradients = [
-            np.asarray(v, theta.dtype) for v, theta in zip(gradients, self.params, strict=True)
-        ]
+        gradients = self._fitting("gradient", gradients)
         first = not self.begun and is_step(self.lr, self.reference_lr)
         scalars = coefficients(
             self.lr, self.alpha, self.beta, self.initial_speed, first, self.reference_lr
@@ -82,6 +79,12 @@ class Optimizer:
             self.decay()
         self.apply(scalars, self.direction(gradients))
         self.begun = self.begun or first
+
+    def _fitting(self, name: str, arrays: Sequence[Array]) -> list[Array]:
+        """Return an array for each parameter, of its dtype, or raise."""
+        for array, theta in zip(arrays, self.params, strict=True):
+            check_fit(name, np.shape(array), theta.shape, is_real=not np.iscomplexobj(array))
+        return [np.asarray(v, theta.dtype) for v, theta in zip(arrays, self.params, strict=True)]
 
     def apply(self, scalars: Coefficients, moves: Sequence[Array]) -> None:
         """Make the linear step: first θ from the old w, then w."""
@@ -103,7 +106,13 @@ class Optimizer:
         ]
 
     def set_psi(self, psi: Sequence[Array]) -> None:
-        """Set ψ for each parameter, and with it w. The run then counts as begun."""
+        """Set ψ for each parameter, and with it w. The run then counts as begun.
+
+        Raises:
+            ValueError: If a ψ does not have its parameter's shape, or is complex, or one is
+                missing. Nothing is changed then.
+        """
+        psi = self._fitting("psi", psi)
         for theta, w, value in zip(self.params, self.momentums, psi, strict=True):
             w[...] = momentum_from_psi(theta, value, self.alpha, self.beta, self._units)
         self.begun = True

@@ -32,7 +32,8 @@ class IndianState(NamedTuple):
         count: The number of steps made, an int32 scalar, at which schedules are evaluated. It may
             be set.
         begun: Whether a first step was made or a ψ was given, a boolean scalar. The initial speed
-            affects only the first step. A step with a learning rate of 0 does not count as one.
+            affects only the first step. A step with a learning rate of 0 counts as one only with a
+            ``reference_lr``.
         gamma: γ of the last step, a scalar. Where m stays constant, w is rescaled from it to the
             next γ.
         alpha: α of the last step, a scalar, which `psi` and `energy` need.

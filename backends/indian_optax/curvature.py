@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from indian_core import ALPHA, BETA
-from indian_core.energy import check_loss
+from indian_core.arrays import check_loss
 from indian_core.tuning import (
     SAFETY,
     Array,

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_core.energy import check_loss, lyapunov_energy
+from indian_core.arrays import check_loss
+from indian_core.energy import lyapunov_energy
 from indian_optax.dtypes import standard_promotion, working_dtype
 from indian_optax.states import indian_states
 

@@ -52,8 +52,8 @@ def indian(
     A parameter whose gradient is None does not move, and its momentum does not change. All
     parameters have the same first step. A parameter whose first gradient comes later starts from
     rest, with w = 0, and the initial speed does not affect it. A step with a learning rate of 0
-    does not count as the first step. The step count, which schedules follow, may be set to 0
-    during a run; this does not cause another first step.
+    does not count as the first step, unless there is a ``reference_lr``. The step count, which
+    schedules follow, may be set to 0 during a run; this does not cause another first step.
 
     A step is computed in the widest dtype of gradient, momentum, parameter (if ``params`` are
     given) and float32. The updates have the wider dtype of gradient and parameter.
@@ -165,8 +165,8 @@ def scale_by_indian(
 
     Raises:
         TypeError: If a hyperparameter is not a number, an array or (``learning_rate``) a schedule,
-            or ``accumulator_dtype`` is not a floating-point dtype. ``update`` raises it if the
-            state is not an `IndianState`.
+            or ``accumulator_dtype`` is not a real or complex floating-point dtype. ``update``
+            raises it if the state is not an `IndianState`.
         ValueError: If a number is out of range, or an array is not a scalar. ``update`` raises it
             if the gradients' tree or shapes are not those of the parameters, or if a gradient is
             complex and its parameter is not.

@@ -299,19 +299,21 @@ class InertialOptimizer(Optimizer):
         """
         group = self._group_of(param)
         check_psi(psi, param)
+        buffer = self.state.get(param, _NO_STATE).get("momentum_buffer")
+        dtype = momentum_dtype_of(param, group["momentum_dtype"])
+        dtype = dtype if buffer is None else buffer.dtype
+        momentum = indian_core.momentum_from_psi(
+            param.to(dtype),
+            psi.to(param.device, dtype),
+            scalar_of(group, "alpha"),
+            scalar_of(group, "beta"),
+            float(units_of(group)),
+        )
         state = self.state[param]
         if not state.keys() >= self.state_keys:
             self._make_states(group, [param], on_device=False)
-        buffer, scale = state["momentum_buffer"], state["scale"]
-        buffer.copy_(
-            indian_core.momentum_from_psi(
-                param.to(buffer.dtype),
-                psi.to(buffer.device, buffer.dtype),
-                scalar_of(group, "alpha"),
-                scalar_of(group, "beta"),
-                float(units_of(group)),
-            )
-        )
+        state["momentum_buffer"].copy_(momentum)
+        scale = state["scale"]
         # In place: a captured CUDA graph may hold the tensor.
         state["scale"] = scale.fill_(1.0) if isinstance(scale, Tensor) else 1.0
 

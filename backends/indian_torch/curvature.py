@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.optimizer import ParamsT
 
 from indian_core import ALPHA, BETA
-from indian_core.energy import check_loss
+from indian_core.arrays import check_loss
 from indian_core.tuning import (
     SAFETY,
     Array,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
-from indian_core.energy import check_loss, lyapunov_energy
+from indian_core.arrays import check_loss
+from indian_core.energy import lyapunov_energy
 from indian_torch.groups import OPTIONS, scalar_of, units_of
 
 

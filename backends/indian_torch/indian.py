@@ -32,8 +32,8 @@ class INDIAN(InertialOptimizer):
     The state of a parameter is ``momentum_buffer``, a tensor of θ's shape that holds ``scale``
     times w, and the number ``scale``, which is 0 before the first step. All implementations use
     the same state. A parameter whose gradient is None is skipped, so each parameter has its own
-    first step. A call with lr = 0 does not count as a parameter's first step, so a group frozen
-    that way starts when its lr becomes positive.
+    first step. Without a ``reference_lr``, a call with lr = 0 does not count as a parameter's first
+    step, so a group frozen that way starts when its lr becomes positive.
 
     A step is all or nothing: an invalid hyperparameter, parameter or gradient in any group raises
     an error before any parameter is changed. A gradient that shares memory with a parameter is read

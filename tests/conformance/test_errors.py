@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from indian_core import METHODS, checked
-from indian_core.testing import Settings
+from indian_core.testing import Driver, Settings
+from tests.conformance.compare import assert_same_bits
 from tests.conformance.trajectories import OPEN_LOOP
 
 BAD: list[Any] = [-0.5, float("nan"), float("inf"), 10**400, "0.1", [0.1, 0.2], True]
@@ -53,3 +55,42 @@ def test_arguments_of_another_method_are_sent_where_they_belong(driver: type, na
             driver.variants[0],
             "float64",
         )
+
+
+MISFITS = {
+    "one number": lambda array: array.reshape(-1)[:1],
+    "one axis more": lambda array: array[None],
+    "longer": lambda array: np.concatenate([array, array]),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+@pytest.mark.parametrize("which", METHODS)
+def test_a_gradient_of_another_shape_is_refused(driver: type, which: str, misfit: str) -> None:
+    run, (first, *others) = begun(driver, which), OPEN_LOOP[0].gradients[1]
+    before = [*run.theta(), *run.psi()]
+    with pytest.raises((ValueError, RuntimeError), match=r"shape|gradient"):  # (torch's own)
+        run.step([MISFITS[misfit](first), *others])
+    assert_same_bits([*run.theta(), *run.psi()], before)
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+@pytest.mark.parametrize("which", METHODS)
+def test_a_psi_of_another_shape_is_refused(driver: type, which: str, misfit: str) -> None:
+    run = begun(driver, which)
+    before = [*run.theta(), *run.psi()]
+    first, *others = run.psi()
+    with pytest.raises(ValueError, match=r"psi|shape"):
+        run.set_psi([MISFITS[misfit](first), *others])
+    assert_same_bits([*run.theta(), *run.psi()], before)
+
+
+def begun(driver: type, which: str) -> Driver:
+    """Return a run of a method that has made a step."""
+    if which not in driver.methods:
+        pytest.skip(f"this adapter has no {which}")
+    run: Driver = driver(
+        OPEN_LOOP[0].theta_0, Settings([0.1] * 3, {}, which), driver.variants[0], "float64"
+    )
+    run.step(OPEN_LOOP[0].gradients[0])
+    return run
