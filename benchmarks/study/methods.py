@@ -14,7 +14,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from indian_optax import indian
+from indian_optax import from_sgd, indian, innaprop_from_adam
 
 Values = Mapping[str, Any]
 # From the values of the tuned numbers (floats or traced) and the schedule's factors.
@@ -134,6 +134,14 @@ def _muon(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
     return optax.contrib.muon(lambda k: v["lr"] * factor(k), **_DECAY)
 
 
+def _from_sgd(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
+    return from_sgd(lambda k: v["lr"] * factor(k), 0.9, damping=0.3)
+
+
+def _from_adam(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
+    return innaprop_from_adam(lambda k: v["lr"] * factor(k), damping=0.3, **_DECAY)
+
+
 _DECAY = {"weight_decay": WEIGHT_DECAY}
 _ALL = [
     Method("SGD-Nesterov", "SGD", (SGD_LR,), _sgd(0.9)),
@@ -142,6 +150,7 @@ _ALL = [
     Method("INDIAN (.5, .5)", "SGD", (Scale(3e-3, 3.0),), _raw(0.5, 0.5)),
     Method("INDIAN (.1, 2)", "SGD", (SGD_LR,), _raw(0.1, 2.0)),
     Method("INDIAN (.1, 3)", "SGD", (SGD_LR,), _raw(0.1, 3.0)),
+    Method("INDIAN.from_sgd, d .3", "SGD", (SGD_LR,), _from_sgd),
     Method("INDIAN, m .97, d .3", "SGD", (SGD_LR,), _translated(0.97, 0.3, False)),
     Method(
         "INDIAN (lr, m, d)", "SGD", (SGD_LR, MOMENTUM, EXPONENT), _translated(None, None, False)
@@ -161,6 +170,7 @@ _ALL = [
     Method("INNAprop, its paper's (.1, .9)", "Adam", (ADAM_LR,), _raw(0.1, 0.9, True)),
     Method("INNAprop, its paper's (2, 2)", "Adam", (ADAM_LR,), _raw(2.0, 2.0, True)),
     Method("INNAprop, the Adam point", "Adam", (ADAM_LR,), _translated(0.9, None, True)),
+    Method("INNAprop.from_adam, d .3", "Adam", (ADAM_LR,), _from_adam),
     Method("INNAprop, d .3", "Adam", (ADAM_LR,), _translated(0.9, 0.3, True)),
     Method(
         "INNAprop (lr, m, d)", "Adam", (ADAM_LR, MOMENTUM, EXPONENT), _translated(None, None, True)
