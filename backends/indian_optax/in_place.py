@@ -9,7 +9,7 @@ evaluate. So the leaves are computed one after the other, and all use the memory
 stays in the cache. For a leaf too large for any cache, the gradient is scaled twice instead, the
 second time after θ.
 The order is not imposed on an accelerator, where XLA makes the updates in one kernel, nor between
-processes, where the one entry would have to be sent around.
+processes, where the one entry would have to be sent around, nor on explicit meshes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def after(scalar: Any, array: Any, count: jax.Array) -> Any:
     """
     if array is None or not isinstance(array, jax.core.Tracer) or 0 in array.shape:
         return scalar
-    if jax.process_count() > 1:
+    if jax.process_count() > 1 or _is_sharded(array):
         return scalar
 
     entry = jnp.real(array[(0,) * array.ndim])
@@ -48,6 +48,15 @@ def after(scalar: Any, array: Any, count: jax.Array) -> Any:
         return jnp.where(jnp.ones_like(entry, bool), scalar, jnp.zeros_like(scalar))
 
     return jax.lax.platform_dependent(scalar, entry, cpu=probed, default=unchanged)
+
+
+def _is_sharded(array: jax.Array) -> bool:
+    """Return whether an array's type says that it lies on several devices, as on explicit meshes.
+
+    It has no entry there that all devices have.
+    """
+    sharding = getattr(getattr(array, "aval", None), "sharding", None)
+    return any(axes is not None for axes in getattr(sharding, "spec", ()))
 
 
 def varies_as(array: jax.Array, other: jax.Array) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from indian_optax import indian, innaprop, power_decay
+from indian_optax import from_sgd, indian, innaprop, innaprop_from_adam, power_decay
 from tests.on_optax.problem import assert_close
 
 pytestmark = pytest.mark.skipif(
@@ -168,4 +168,29 @@ def test_innaprop_with_named_shardings(x64: None) -> None:
         ends.append((params, state))
     for name, sharding in shardings.items():
         assert ends[0][1].nu[name].sharding.is_equivalent_to(sharding, start()[name].ndim)
+    assert_close(on_host(ends[0]), on_host(ends[1]))
+
+
+@pytest.mark.skipif(not hasattr(jax.sharding, "AxisType"), reason="JAX has no explicit meshes")
+@pytest.mark.parametrize(
+    "optimizer",
+    [OPTIMIZER, SCALED, from_sgd(power_decay(0.1), 0.9), innaprop_from_adam(0.01)],
+    ids=["indian", "innaprop", "from_sgd", "innaprop_from_adam"],
+)
+def test_explicit_meshes(x64: None, optimizer: Any) -> None:
+    """The arrays' types say how they are sharded, which JAX's own `make_mesh` does by default."""
+    explicit = (jax.sharding.AxisType.Explicit,) * 2
+    devices = jax.make_mesh((4, 2), ("data", "model"), axis_types=explicit)
+    shardings = {name: NamedSharding(devices, spec) for name, spec in SPECS.items()}
+    ends = []
+    for put in (lambda tree: jax.device_put(tree, shardings), on_host):
+        params = put(start())
+        state = optimizer.init(params)
+        for k in range(6):
+            gradients = put(jax.tree.map(lambda p, k=k: jnp.sin(p + k), start()))
+            updates, state = jax.jit(optimizer.update)(gradients, state, params)
+            params = optax.apply_updates(params, updates)
+        ends.append((params, state))
+    for name, sharding in shardings.items():
+        assert ends[0][0][name].sharding.is_equivalent_to(sharding, start()[name].ndim)
     assert_close(on_host(ends[0]), on_host(ends[1]))
