@@ -10,13 +10,11 @@ loss. `testing` has what an adapter is tested with: a reference in NumPy, test p
 from indian_core.adam import (
     AdamHyperparameters,
     InnapropHyperparameters,
-    KeptInnapropHyperparameters,
     from_adam,
     to_adam,
 )
 from indian_core.equivalences import (
     IndianHyperparameters,
-    KeptHyperparameters,
     QHMHyperparameters,
     SGDHyperparameters,
     SGDShares,
@@ -80,8 +78,6 @@ __all__ = [
     "Hyperparameter",
     "IndianHyperparameters",
     "InnapropHyperparameters",
-    "KeptHyperparameters",
-    "KeptInnapropHyperparameters",
     "NesterovSGD",
     "NewMomentumCoefficients",
     "QHMHyperparameters",

@@ -25,7 +25,7 @@ from indian_core.hyperparameters import checked
 
 
 class InnapropHyperparameters(NamedTuple):
-    """INNAprop's arguments: γ, α, β, σ, ε and λ, in the order of the optimizers' arguments."""
+    """INNAprop's arguments: γ, α, β, σ, ε and λ, and c if α and β follow lr (`kept_momentum`)."""
 
     lr: float
     alpha: float
@@ -33,18 +33,7 @@ class InnapropHyperparameters(NamedTuple):
     sigma: float
     eps: float
     weight_decay: float
-
-
-class KeptInnapropHyperparameters(NamedTuple):
-    """INNAprop's arguments if α and β follow lr: those of `InnapropHyperparameters`, and c."""
-
-    lr: float
-    alpha: float
-    beta: float
-    sigma: float
-    eps: float
-    weight_decay: float
-    reference_lr: float
+    reference_lr: float | None = None
 
 
 class AdamHyperparameters(NamedTuple):
@@ -63,33 +52,34 @@ def from_adam(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
     damping: float | None = None,
-    keep_momentum: bool = False,
-) -> InnapropHyperparameters | KeptInnapropHyperparameters:
+    keep_momentum: bool = True,
+) -> InnapropHyperparameters:
     """Return the INNAprop to use instead of this AdamW.
 
     Args:
-        lr: AdamW's learning rate η, > 0.
+        lr: AdamW's learning rate η: ≥ 0, or > 0 without ``keep_momentum``.
         betas: AdamW's (β1, β2). β1 becomes the momentum m, 0 ≤ m < 1, and β2 becomes σ.
         eps: AdamW's ε ≥ 0.
         weight_decay: AdamW's λ ≥ 0, decoupled.
         damping: d = αβ, from 1 − m (heavy ball) to 1 (no momentum). None, the default, means
             1 − m² (Nesterov).
         keep_momentum: Whether m and d stay constant along a schedule of lr. INNAprop's lr is then
-            AdamW's own lr, with c = 1 − m, α = 1 and β = d (`indian_core.kept_momentum`).
+            AdamW's own lr, with c = 1 − m, α = 1 and β = d (`indian_core.kept_momentum`). False
+            means γ = √(η (1 − m)), α = √((1 − m)/η), β = d/α and the weight decay λη/γ.
 
     Returns:
-        INNAprop's hyperparameters, with c if the momentum is kept.
+        INNAprop's hyperparameters.
 
     Raises:
         TypeError: If an argument is not a real number, or betas are not two real numbers.
         ValueError: If an argument is outside its range.
 
     Examples:
-        >>> found = from_adam(0.25, betas=(0.75, 0.5), weight_decay=0.5)
-        >>> found.lr, found.alpha, found.beta, found.sigma, found.weight_decay
-        (0.25, 1.0, 0.4375, 0.5, 0.5)
+        >>> found = from_adam(0.125, betas=(0.75, 0.5), weight_decay=0.5)
+        >>> found.lr, found.alpha, found.beta, found.reference_lr, found.sigma, found.weight_decay
+        (0.125, 1.0, 0.4375, 0.25, 0.5, 0.5)
     """
-    lr = checked("lr", lr, positive=True)
+    lr = checked("lr", lr, positive=not keep_momentum)
     if isinstance(betas, str) or not isinstance(betas, Sequence) or len(betas) != 2:
         raise TypeError(f"Invalid betas: {betas!r} (they must be two numbers)")
     momentum = checked("betas[0]", betas[0], below=1)
@@ -97,8 +87,7 @@ def from_adam(
     damping = checked_damping(momentum, damping, nesterov=True)
     eps, weight_decay = checked("eps", eps), checked("weight_decay", weight_decay)
     if keep_momentum:
-        kept = lr, 1.0, damping, sigma, eps, weight_decay, 1 - momentum
-        return KeptInnapropHyperparameters(*kept)
+        return InnapropHyperparameters(lr, 1.0, damping, sigma, eps, weight_decay, 1 - momentum)
     # (Separate roots, so that neither the product nor the ratio leaves the range of a float.)
     gamma = math.sqrt(lr) * math.sqrt(1 - momentum)
     alpha = math.sqrt(1 - momentum) / math.sqrt(lr)
@@ -115,7 +104,9 @@ def from_adam(
 def to_adam(
     lr: float, alpha: float, beta: float, sigma: float, eps: float, weight_decay: float
 ) -> AdamHyperparameters:
-    """Return this INNAprop in Adam's hyperparameters. It is the inverse of `from_adam`.
+    """Return this INNAprop in Adam's hyperparameters: the inverse of `from_adam`.
+
+    (Of its form without ``keep_momentum``.)
 
     Args:
         lr: γ > 0.

@@ -39,22 +39,13 @@ from indian_core.linear_step import Coefficients
 
 
 class IndianHyperparameters(NamedTuple):
-    """INDIAN's arguments: γ, α, β and s, in the order of the optimizers' arguments."""
+    """INDIAN's arguments: γ, α, β and s, and c if α and β follow lr (`kept_momentum`)."""
 
     lr: float
     alpha: float
     beta: float
     initial_speed: float
-
-
-class KeptHyperparameters(NamedTuple):
-    """INDIAN's arguments if α and β follow lr: those of `IndianHyperparameters`, and c."""
-
-    lr: float
-    alpha: float
-    beta: float
-    initial_speed: float
-    reference_lr: float
+    reference_lr: float | None = None
 
 
 class QHMHyperparameters(NamedTuple):
@@ -90,7 +81,7 @@ def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
 
     Examples:
         >>> from_gradient_descent(lr=0.25, beta=0.5)
-        IndianHyperparameters(lr=0.5, alpha=2.0, beta=0.5, initial_speed=0.5)
+        IndianHyperparameters(lr=0.5, alpha=2.0, beta=0.5, initial_speed=0.5, reference_lr=None)
     """
     lr = checked("lr", lr, positive=True)
     beta = checked("beta", beta, positive=True)
@@ -104,36 +95,35 @@ def from_sgd(
     momentum: float = 0.0,
     nesterov: bool = False,
     damping: float | None = None,
-    keep_momentum: bool = False,
-) -> IndianHyperparameters | KeptHyperparameters:
-    """Return the INDIAN that is this SGD: γ = √lr, α = (1 − m)/γ, β = d/α, from rest.
+    keep_momentum: bool = True,
+) -> IndianHyperparameters:
+    """Return the INDIAN that is this SGD, from rest, under any schedule of its lr.
 
     Args:
-        lr: SGD's learning rate, > 0.
+        lr: SGD's learning rate: ≥ 0, or > 0 without ``keep_momentum``.
         momentum: SGD's momentum m, 0 ≤ m ≤ 1.
         nesterov: Whether SGD uses Nesterov's momentum, d = 1 − m².
         damping: d = αβ, from 1 − m (heavy ball) to 1 (gradient descent). None, the default, means
             SGD's own d.
-        keep_momentum: Whether the result equals SGD under any schedule of lr. INDIAN's lr is then
-            SGD's own lr, with c = 1, α = 1 − m and β = d/α (`indian_core.kept_momentum`).
+        keep_momentum: Whether m and d stay constant along a schedule of lr. INDIAN's lr is then
+            SGD's own lr, with c = 1, α = 1 − m and β = d/α (`indian_core.kept_momentum`). False
+            means γ = √lr, α = (1 − m)/γ and β = d/α, which is SGD only at a constant lr.
 
     Returns:
-        INDIAN's hyperparameters, with c if the momentum is kept.
+        INDIAN's hyperparameters.
 
     Raises:
         TypeError: If an argument is not a real number.
-        ValueError: If lr is not positive, if m or d is outside its range, if Nesterov's momentum is
+        ValueError: If lr, m or d is outside its range, if Nesterov's momentum is
             used with m = 0, or if a damping is given with Nesterov's momentum or with m = 1.
 
     Examples:
-        >>> from_sgd(lr=0.25, momentum=0.75, nesterov=True)
-        IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.875, initial_speed=0.875)
-        >>> tuple(from_sgd(lr=0.25, momentum=0.75, damping=0.5))
-        (0.5, 0.5, 1.0, 1.0)
-        >>> tuple(from_sgd(lr=0.25, momentum=0.75, damping=0.5, keep_momentum=True))
-        (0.25, 0.25, 2.0, 2.0, 1.0)
+        >>> from_sgd(lr=0.25, momentum=0.75, damping=0.5)
+        IndianHyperparameters(lr=0.25, alpha=0.25, beta=2.0, initial_speed=2.0, reference_lr=1.0)
+        >>> from_sgd(lr=0.25, momentum=0.75, nesterov=True, keep_momentum=False)[:3]
+        (0.5, 0.5, 0.875)
     """
-    lr = checked("lr", lr, positive=True)
+    lr = checked("lr", lr, positive=not keep_momentum)
     momentum = checked("momentum", momentum)
     if momentum > 1:
         raise ValueError(f"Invalid momentum: {momentum} (it must be at most 1)")
@@ -147,7 +137,7 @@ def from_sgd(
         damping = checked_damping(momentum, damping, nesterov=False)
     ratio = sgd_shares(momentum, nesterov, damping).ratio
     if keep_momentum:
-        return KeptHyperparameters(lr, 1 - momentum, ratio, ratio, reference_lr=1.0)
+        return IndianHyperparameters(lr, 1 - momentum, ratio, ratio, reference_lr=1.0)
     beta = gamma * ratio
     return IndianHyperparameters(gamma, (1 - momentum) / gamma, beta, initial_speed=beta)
 
@@ -214,7 +204,9 @@ def scheduled_sgd(lr: Any, momentum: Any, shares: SGDShares) -> Coefficients:
 
 
 def to_sgd(lr: float, alpha: float, beta: float, tolerance: float = 1e-12) -> SGDHyperparameters:
-    """Return the SGD that equals this INDIAN, started from rest. It is the inverse of `from_sgd`.
+    """Return the SGD that equals this INDIAN, started from rest: the inverse of `from_sgd`.
+
+    (Of its form without ``keep_momentum``.)
 
     Args:
         lr: γ > 0.
@@ -267,7 +259,7 @@ def from_qhm(lr: float, momentum: float, nu: float) -> IndianHyperparameters:
 
     Examples:
         >>> from_qhm(lr=1.0, momentum=0.75, nu=1.0)
-        IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.5, initial_speed=0.5)
+        IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.5, initial_speed=0.5, reference_lr=None)
     """
     lr = checked("lr", lr, positive=True)
     momentum = checked("momentum", momentum)

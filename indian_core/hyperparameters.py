@@ -80,13 +80,24 @@ _WORDS = {
     "learning_rate": "learning rate",
     "weight_decay": "weight_decay value",
 }
-# Hints for arguments that users of another optimizer will try.
-_HINTS = {
-    "betas": "from_adam takes Adam's betas",
-    "beta_1": "from_adam takes Adam's beta_1 and beta_2",
-    "b1": "from_adam takes Adam's b1 and b2",
-    "momentum": "from_sgd takes SGD's momentum",
+_ADAMS, _SGDS = "from_adam takes Adam's betas", "from_sgd takes SGD's momentum"
+_OF_TRANSLATIONS = "it is an argument of from_sgd and from_adam"
+# Arguments that users of another optimizer will try, with a hint where they belong.
+HINTS = {
+    "betas": _ADAMS,
+    **dict.fromkeys(("beta_1", "beta_2"), "from_adam takes Adam's beta_1 and beta_2"),
+    **dict.fromkeys(("b1", "b2"), "from_adam takes Adam's b1 and b2"),
+    **dict.fromkeys(("momentum", "nesterov", "dampening"), _SGDS),
+    **dict.fromkeys(("damping", "keep_momentum"), _OF_TRANSLATIONS),
+    "amsgrad": "there is no such variant",
     "initial_speed": "it starts from rest",
+    "sigma": "it is an argument of INNAprop",
+    "learning_rate": "it is called lr here",
+    "lr": "it is called learning_rate here",
+    "eps": "INNAprop has it, or calls it epsilon",
+    "epsilon": "INNAprop has it, or calls it eps",
+    "mu_dtype": "accumulator_dtype is the dtype of the momentum",
+    "eps_root": "only eps is added, outside the root",
 }
 _LONGEST = 60  # characters of a value in an error text
 
@@ -151,7 +162,7 @@ def checked(
     if isinstance(value, np.generic) and not isinstance(value, np.timedelta64):
         value = value.item()
     if isinstance(value, bool | np.timedelta64) or not isinstance(value, numbers.Real):
-        hint = "; " + _HINTS["betas"] if name == "beta" and isinstance(value, tuple | list) else ""
+        hint = "; " + HINTS["betas"] if name == "beta" and isinstance(value, tuple | list) else ""
         raise TypeError(
             f"Invalid {word}: {_short(repr(value))} "
             f"(it must be a real number, not {type(value).__name__}{hint})"
@@ -205,7 +216,7 @@ def refuse_arguments(method: str, names: Iterable[str]) -> None:
         TypeError: INNAprop() got an unexpected argument 'betas' (from_adam takes Adam's betas)
     """
     for name in names:
-        hint = f" ({_HINTS[name]})" if name in _HINTS else ""
+        hint = f" ({HINTS[name]})" if name in HINTS else ""
         raise TypeError(f"{method}() got an unexpected argument {name!r}{hint}")
 
 

@@ -57,7 +57,9 @@ class InertialOptimizer(Optimizer):
         groups: Any = params
         if not isinstance(params, Tensor):  # torch raises its own error for a tensor
             groups = [translate(dict(each)) if isinstance(each, dict) else each for each in params]
-        return cls(groups, **translate({}))
+        optimizer = cls(groups, **translate({}))
+        optimizer._translate = translate
+        return optimizer
 
     @property
     def state_keys(self) -> set[str]:
@@ -65,7 +67,8 @@ class InertialOptimizer(Optimizer):
         return {*self.buffers, *self.numbers}
 
     def _forget(self) -> None:
-        """Reset what is remembered of the last step, which is not pickled."""
+        """Reset what is not pickled: the translation, and what is remembered of the last step."""
+        self._translate: Callable[[dict[str, Any]], dict[str, Any]] | None = None
         self._readers: dict[int, StepReader] = defaultdict(
             functools.partial(StepReader, self.fields)
         )
@@ -88,13 +91,17 @@ class InertialOptimizer(Optimizer):
         """Add a parameter group, whose options may differ from the defaults.
 
         Args:
-            param_group: A dict with "params" and any arguments of the constructor.
+            param_group: A dict with "params" and any arguments of the constructor. After
+                ``from_sgd`` or ``from_adam``, the arguments are those of that method.
 
         Raises:
             ValueError: As in the constructor and `torch.optim.Optimizer.add_param_group`.
             TypeError: As in the constructor and `torch.optim.Optimizer.add_param_group`.
         """
         if isinstance(param_group, dict):
+            if self._translate is not None:
+                param_group = self._translate(dict(param_group))
+            self.fields.refuse_others(param_group)
             checked = self.fields.checked(self.defaults | param_group)
             param_group = {name: checked[name] for name in param_group}
         super().add_param_group(param_group)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from types import NoneType
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from indian_core import METHODS, checked_hyperparameters, momentum_units
+from indian_core import METHODS, checked_hyperparameters, momentum_units, refuse_arguments
+from indian_core.hyperparameters import HINTS
 from indian_torch.step.scalars import Step, is_unreadable, known
 
 # The options that all methods have. A state of an older version, or of a subclass, may lack some.
@@ -68,6 +70,10 @@ class Fields:
         self._check_options(group)
         given = {name: group[name] for name in TENSORS if isinstance(group.get(name), Tensor)}
         return group | self.values(group) | given
+
+    def refuse_others(self, group: Group) -> None:
+        """Raise TypeError if a group has an argument of another optimizer, which has no effect."""
+        refuse_arguments(self.method, [n for n in HINTS if n in group and n not in self.names])
 
     def values(self, group: Group, read: bool = True) -> dict[str, Any]:
         """Return the hyperparameters of a group as floats, or raise.
@@ -137,6 +143,21 @@ class Fields:
         for option in ("fused", "foreach"):
             if group[option] and group["differentiable"]:
                 raise RuntimeError(f"`{option}` does not support `differentiable`")
+
+
+def translated(translation: Callable[..., Any], arguments: Group) -> Group:
+    """Return the hyperparameters that another method's arguments become.
+
+    Args:
+        translation: `indian_core.from_sgd` or `indian_core.from_adam`.
+        arguments: Its arguments. Where the momentum is kept, the lr stays as it is, so it may be a
+            tensor.
+    """
+    lr = arguments["lr"]
+    if not (arguments["keep_momentum"] and isinstance(lr, Tensor)):
+        values: Group = translation(**arguments)._asdict()
+        return values
+    return translation(**arguments | {"lr": 1.0})._asdict() | {"lr": lr}
 
 
 def units_of(group: Group) -> Any:

@@ -11,7 +11,7 @@ from torch.optim.optimizer import ParamsT
 import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
 from indian_torch.base import InertialOptimizer
-from indian_torch.groups import Fields
+from indian_torch.groups import Fields, translated
 
 
 class INDIAN(InertialOptimizer):
@@ -77,11 +77,13 @@ class INDIAN(InertialOptimizer):
             mean is exact. Rounding to nearest loses steps under half an ulp of θ. The random
             numbers come from torch's default generator of the device. Processes that hold copies
             of the same parameters (DistributedDataParallel) must seed it alike.
+        **unknown: Must be empty; there are no other arguments.
 
     Raises:
         ValueError: If a hyperparameter is negative (for β: or zero), infinite or NaN, or is a
             tensor that does not have one element.
-        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
+        TypeError: If a hyperparameter is not a number, ``momentum_dtype`` is not a real dtype, or
+            INDIAN has no such argument.
         RuntimeError: If two options exclude each other.
 
     Examples:
@@ -123,38 +125,38 @@ class INDIAN(InertialOptimizer):
         fused: bool | None = None,
         momentum_dtype: torch.dtype | None = None,
         stochastic_rounding: bool = False,
+        **unknown: Any,
     ) -> None:
+        indian_core.refuse_arguments("INDIAN", unknown)
         super().__init__(params, locals())
 
     @classmethod
     def from_sgd(
         cls,
         params: ParamsT,
-        lr: float,
+        lr: float | Tensor,
         momentum: float = 0.0,
         nesterov: bool = False,
         damping: float | None = None,
         weight_decay: float = 0.0,
-        keep_momentum: bool = False,
+        keep_momentum: bool = True,
         **options: Any,
     ) -> INDIAN:
         r"""Return the INDIAN that makes exactly the same steps as this `torch.optim.SGD`.
 
-        With SGD's momentum m, γ = √lr, α = (1 − m)/γ and β = d/α, and the start is from rest. The
-        damping d = αβ is 1 − m for the heavy ball (β = γ), 1 − m² for Nesterov's method, and 1 for
+        It takes SGD's own arguments, and its ``lr`` is SGD's, for any scheduler. The damping d = αβ
+        is 1 − m for the heavy ball, with m SGD's momentum, 1 − m² for Nesterov's method, and 1 for
         gradient descent. The part of d above SGD's own value is Newton damping.
 
-        The two runs are the same while SGD's lr is constant. SGD's effective step size lr/(1 − m)
-        equals γ/α, which is linear in γ, so apply the factors of SGD's schedule to γ unchanged.
-        Then d stays constant, and the memory, 1/(αγ) steps, grows as γ falls. With
-        ``keep_momentum`` the memory also stays constant, and the runs are the same under any
-        schedule, including lr = 0. The ``lr`` in the groups is then SGD's own lr, so any scheduler
-        can be used.
+        The step size lr/(1 − m), d and the memory of 1/(1 − m) steps are those of SGD under any
+        schedule, including lr = 0. Without ``keep_momentum`` the ``lr`` is γ = √lr, with
+        α = (1 − m)/γ and β = d/α. That is the same run while lr is constant. A schedule's factors
+        on γ scale the step size γ/α alike, but the memory, 1/(αγ) steps, grows as γ falls.
 
         Args:
             params: As in `INDIAN`. Groups may also have SGD's ``lr``, ``momentum`` and
                 ``nesterov``, and a ``damping``, of their own.
-            lr: SGD's learning rate, > 0.
+            lr: SGD's learning rate: ≥ 0, or > 0 without ``keep_momentum``.
             momentum: SGD's momentum m, between 0 and 1.
             nesterov: Whether SGD uses Nesterov's momentum.
             damping: d, from 1 − m to 1. None, the default, means SGD's own d.
@@ -162,7 +164,7 @@ class INDIAN(InertialOptimizer):
             keep_momentum: Whether m and d stay constant along a schedule of lr.
             **options: Further arguments of `INDIAN`. An ``alpha``, ``beta`` or ``initial_speed``,
                 here or in a group, replaces the value derived from SGD. Without an
-                ``initial_speed`` the start is from rest.
+                ``initial_speed`` the start is from rest. SGD's ``dampening`` must be 0.
 
         Raises:
             ValueError: If SGD's arguments are invalid, or its ``dampening`` is not 0.
@@ -172,25 +174,25 @@ class INDIAN(InertialOptimizer):
             >>> import torch
             >>> from indian_torch import INDIAN
             >>> weight = torch.nn.Parameter(torch.ones(3))
-            >>> optimizer = INDIAN.from_sgd([weight], lr=0.25, momentum=0.75)
-            >>> group = optimizer.param_groups[0]
-            >>> group["lr"], group["alpha"], group["beta"]
-            (0.5, 0.5, 0.5)
-            >>> optimizer = INDIAN.from_sgd([weight], 0.25, 0.75, keep_momentum=True)
+            >>> optimizer = INDIAN.from_sgd([weight], lr=0.25, momentum=0.75, damping=0.5)
             >>> schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 100)
             >>> optimizer.param_groups[0]["lr"]
             0.25
+            >>> optimizer = INDIAN.from_sgd([weight], 0.25, 0.75, keep_momentum=False)
+            >>> group = optimizer.param_groups[0]
+            >>> group["lr"], group["alpha"], group["beta"]
+            (0.5, 0.5, 0.5)
         """
         sgd = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "damping": damping}
-        sgd["keep_momentum"] = keep_momentum
+        sgd |= {"keep_momentum": keep_momentum, "dampening": options.pop("dampening", 0)}
         options = {"weight_decay": weight_decay, "decoupled_weight_decay": False} | options
 
         def translate(group: dict[str, Any]) -> dict[str, Any]:
-            dampening = group.pop("dampening", 0)
+            arguments = {name: group.pop(name, value) for name, value in sgd.items()}
+            dampening = arguments.pop("dampening")
             if dampening != 0:
                 raise ValueError(f"Invalid dampening: {dampening} (INDIAN has none: it must be 0)")
-            arguments: Any = {name: group.pop(name, value) for name, value in sgd.items()}
-            values = indian_core.from_sgd(**arguments)._asdict()
+            values = translated(indian_core.from_sgd, arguments)
             return values | {"initial_speed": None} | options | group
 
         return cls._translated(params, translate)

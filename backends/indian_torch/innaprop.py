@@ -10,9 +10,7 @@ from torch.optim.optimizer import ParamsT
 
 import indian_core
 from indian_torch.base import InertialOptimizer
-from indian_torch.groups import Fields
-
-_ELSEWHERE = ("betas", "momentum", "initial_speed")
+from indian_torch.groups import Fields, translated
 
 
 class INNAprop(InertialOptimizer):
@@ -123,30 +121,30 @@ class INNAprop(InertialOptimizer):
     def from_adam(
         cls,
         params: ParamsT,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
         damping: float | None = None,
-        keep_momentum: bool = False,
+        keep_momentum: bool = True,
         **options: Any,
     ) -> INNAprop:
         r"""Return the INNAprop to use instead of this `torch.optim.AdamW`.
 
-        For AdamW's lr η, momentum m = β1 and weight decay λ, γ = √(η (1 − m)), α = √((1 − m)/η),
-        β = d/α, and the weight decay is λη/γ. INNAprop trains at AdamW's own learning rate. The
-        two runs differ, because Adam scales the gradient after the momentum and INNAprop before it.
-        Only with d = 1 is the run one of AdamW, with betas (0, β2).
+        It takes AdamW's own arguments: its ``lr`` is AdamW's learning rate η, for any scheduler,
+        its momentum m is β1, and its weight decay is ηλ per step. The two runs differ, because Adam
+        scales the gradient after the momentum and INNAprop before it. Only with d = 1 is the run
+        one of AdamW, with betas (0, β2).
 
-        η = γ/α is linear in γ, so apply the factors of a schedule of η to γ unchanged. The ``lr``
-        in the groups is γ, not η, and the memory, 1/(αγ) steps, grows as γ falls. With
-        ``keep_momentum`` the memory stays constant and the ``lr`` in the groups is η, so any
-        scheduler can be used.
+        m and d stay constant along a schedule of lr. Without ``keep_momentum`` the ``lr`` is
+        γ = √(η (1 − m)), with α = √((1 − m)/η), β = d/α and the weight decay λη/γ. That is the same
+        run while η is constant. A schedule's factors on γ scale η = γ/α alike, but the memory,
+        1/(αγ) steps, grows as γ falls.
 
         Args:
             params: As in `INNAprop`. Groups may also have AdamW's ``lr``, ``betas``, ``eps`` and
                 ``weight_decay``, and a ``damping``, of their own.
-            lr: AdamW's learning rate η, > 0.
+            lr: AdamW's learning rate η: ≥ 0, or > 0 without ``keep_momentum``.
             betas: AdamW's (β1, β2). β2 becomes σ.
             eps: AdamW's ε.
             weight_decay: AdamW's λ.
@@ -154,7 +152,8 @@ class INNAprop(InertialOptimizer):
                 1 (no momentum). None, the default, means 1 − m² (Nesterov).
             keep_momentum: Whether m and d stay constant along a schedule of lr.
             **options: Further arguments of `INNAprop`. An ``alpha``, ``beta`` or ``sigma``, here or
-                in a group, replaces the value derived from AdamW.
+                in a group, replaces the value derived from AdamW. AdamW's ``amsgrad`` must be
+                False.
 
         Raises:
             ValueError: If AdamW's arguments are invalid, or its ``amsgrad`` is true.
@@ -164,32 +163,19 @@ class INNAprop(InertialOptimizer):
             >>> import torch
             >>> from indian_torch import INNAprop
             >>> weight = torch.nn.Parameter(torch.ones(3))
-            >>> optimizer = INNAprop.from_adam([weight], lr=0.25, betas=(0.75, 0.5))
+            >>> optimizer = INNAprop.from_adam([weight], lr=0.125, betas=(0.75, 0.5), damping=0.5)
             >>> group = optimizer.param_groups[0]
             >>> group["lr"], group["alpha"], group["beta"], group["sigma"]
-            (0.25, 1.0, 0.4375, 0.5)
+            (0.125, 1.0, 0.5, 0.5)
         """
         adam: dict[str, Any] = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         adam |= {"damping": damping, "keep_momentum": keep_momentum}
+        adam |= {"amsgrad": options.pop("amsgrad", False)}
 
         def translate(group: dict[str, Any]) -> dict[str, Any]:
-            if group.pop("amsgrad", False):
+            arguments = {name: group.pop(name, value) for name, value in adam.items()}
+            if arguments.pop("amsgrad"):
                 raise ValueError("Invalid amsgrad: True (INNAprop has none: it must be False)")
-            arguments: Any = {name: group.pop(name, value) for name, value in adam.items()}
-            return indian_core.from_adam(**arguments)._asdict() | options | group
+            return translated(indian_core.from_adam, arguments) | options | group
 
         return cls._translated(params, translate)
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a parameter group, whose options may differ from the defaults.
-
-        Args:
-            param_group: A dict with "params" and any arguments of `INNAprop`.
-
-        Raises:
-            ValueError: As in `INNAprop` and `torch.optim.Optimizer.add_param_group`.
-            TypeError: As in `INNAprop` and `torch.optim.Optimizer.add_param_group`.
-        """
-        if isinstance(param_group, dict):
-            indian_core.refuse_arguments("INNAprop", [n for n in _ELSEWHERE if n in param_group])
-        super().add_param_group(param_group)

@@ -5,6 +5,7 @@ The goldens that nobody here wrote, the frameworks' own SGD, are in the adapters
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -28,13 +29,16 @@ from indian_core import (
 )
 from indian_core.testing import ReferenceINDIAN
 
+# The INDIAN whose lr is γ: it is this SGD while SGD's lr is constant.
+at_constant_lr = functools.partial(from_sgd, keep_momentum=False)
 positive = st.floats(1e-3, 2)
 momenta = st.floats(0.01, 0.99)
 GRADIENTS = np.random.default_rng(0).standard_normal(60)
 
 
 def indian(hyperparameters: IndianHyperparameters) -> np.ndarray:
-    lr, alpha, beta, speed = hyperparameters
+    lr, alpha, beta, speed, reference_lr = hyperparameters
+    assert reference_lr is None
     optimizer = ReferenceINDIAN([np.array(1.0)], alpha, beta, speed)
     path = []
     for v in GRADIENTS:
@@ -73,7 +77,7 @@ def test_gradient_descent(lr: float, ratio: float) -> None:
 @given(positive, st.one_of(st.just(0.0), momenta), st.booleans())
 def test_sgd(lr: float, momentum: float, nesterov: bool) -> None:
     nesterov = nesterov and momentum > 0
-    hyperparameters = from_sgd(lr, momentum, nesterov)
+    hyperparameters = at_constant_lr(lr, momentum, nesterov)
     theirs = sgd(lr, momentum, nesterov)
     scale = max(1.0, np.max(np.abs(theirs)))
     # ψ is 1/β times as rough as what it stands for.
@@ -99,16 +103,16 @@ def test_sgd_is_a_special_qhm() -> None:
     lr, momentum = 0.04, 0.75
     for nesterov, nu in ((False, 1.0), (True, momentum)):
         theirs = from_qhm(lr / (1 - momentum), momentum, nu)
-        assert from_sgd(lr, momentum, nesterov) == pytest.approx(theirs, rel=1e-14)
+        assert at_constant_lr(lr, momentum, nesterov)[:4] == pytest.approx(theirs[:4], rel=1e-14)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: from_sgd(0.0), "Invalid learning rate: 0.0"),
-        (lambda: from_sgd(0.1, -0.5), "Invalid momentum: -0.5"),
-        (lambda: from_sgd(0.1, 1.5), r"Invalid momentum: 1.5 \(it must be at most 1\)"),
-        (lambda: from_sgd(0.1, 0.0, True), "Nesterov momentum requires a momentum"),
+        (lambda: at_constant_lr(0.0), "Invalid learning rate: 0.0"),
+        (lambda: at_constant_lr(0.1, -0.5), "Invalid momentum: -0.5"),
+        (lambda: at_constant_lr(0.1, 1.5), r"Invalid momentum: 1.5 \(it must be at most 1\)"),
+        (lambda: at_constant_lr(0.1, 0.0, True), "Nesterov momentum requires a momentum"),
         (lambda: from_qhm(0.1, 1.0, 0.5), "Invalid momentum: 1.0"),
         (lambda: from_qhm(0.1, 0.9, 2.0), "Invalid nu: 2.0"),
         (lambda: from_gradient_descent(0.1, -1.0), "Invalid beta: -1.0"),
@@ -127,7 +131,7 @@ def test_what_has_no_counterpart_is_refused(call: object, message: str) -> None:
 def test_damping_is_quasi_hyperbolic(lr: float, momentum: float, share: float) -> None:
     """d = αβ at SGD's η = lr/(1 − m): QHM with ν = (1 − d)/m."""
     damping = min(1.0, 1 - momentum + share * momentum)
-    hyperparameters = from_sgd(lr, momentum, damping=damping)
+    hyperparameters = at_constant_lr(lr, momentum, damping=damping)
     nu = (1 - damping) / momentum
     np.testing.assert_allclose(
         indian(hyperparameters), qhm(lr / (1 - momentum), momentum, nu), rtol=1e-10, atol=1e-10
@@ -135,10 +139,10 @@ def test_damping_is_quasi_hyperbolic(lr: float, momentum: float, share: float) -
 
 
 def test_damping_holds_the_heavy_ball_nesterov_and_gradient_descent() -> None:
-    heavy_ball, nesterov = from_sgd(0.01, 0.9), from_sgd(0.01, 0.9, nesterov=True)
-    assert from_sgd(0.01, 0.9, damping=1 - 0.9) == pytest.approx(heavy_ball)
-    assert from_sgd(0.01, 0.9, damping=1 - 0.81) == pytest.approx(nesterov)
-    assert to_sgd(*from_sgd(0.01, 0.9, damping=1)[:3]) == pytest.approx((0.1, 0.0, False))
+    heavy_ball, nesterov = at_constant_lr(0.01, 0.9), at_constant_lr(0.01, 0.9, nesterov=True)
+    assert at_constant_lr(0.01, 0.9, damping=1 - 0.9)[:4] == pytest.approx(heavy_ball[:4])
+    assert at_constant_lr(0.01, 0.9, damping=1 - 0.81)[:4] == pytest.approx(nesterov[:4])
+    assert to_sgd(*at_constant_lr(0.01, 0.9, damping=1)[:3]) == pytest.approx((0.1, 0.0, False))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_damping_holds_the_heavy_ball_nesterov_and_gradient_descent() -> None:
 )
 def test_a_damping_that_is_none_is_refused(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}"):
-        from_sgd(**{"lr": 0.1, "momentum": 0.9, **arguments})
+        at_constant_lr(**{"lr": 0.1, "momentum": 0.9, **arguments})
 
 
 def linear(steps: list[Coefficients]) -> np.ndarray:
@@ -187,9 +191,24 @@ def test_any_schedule_of_sgd_s_lr(lrs: list[float], momentum: float, nesterov: b
 
 
 @given(positive, momenta, st.floats(0, 1))
+def test_a_kept_momentum_is_the_same_at_a_constant_lr(
+    lr: float, momentum: float, share: float
+) -> None:
+    """On b = w √(c/lr), and with the lr that SGD has, 0 included."""
+    damping = 1 - momentum + share * momentum
+    gamma, *others, _ = at_constant_lr(lr, momentum, damping=damping)
+    kept = from_sgd(lr, momentum, damping=damping)
+    units = math.sqrt(kept.reference_lr / lr)  # type: ignore[operator]
+    found = rescaled(coefficients(*kept[:4], False, kept.reference_lr), 1.0, 1.0)
+    expected = rescaled(coefficients(gamma, *others), units, units)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+    assert from_sgd(0.0, momentum, damping=damping) == kept._replace(lr=0.0)
+
+
+@given(positive, momenta, st.floats(0, 1))
 def test_a_constant_schedule_is_indian(lr: float, momentum: float, share: float) -> None:
     damping = 1 - momentum + share * momentum
-    gamma, *others = from_sgd(lr, momentum, damping=damping)
+    gamma, *others, _ = at_constant_lr(lr, momentum, damping=damping)
     step = scheduled_sgd(lr, momentum, sgd_shares(momentum, damping=damping))
     found = rescaled(step, gamma, gamma)
     np.testing.assert_allclose(found, coefficients(gamma, *others), rtol=1e-12, atol=1e-13)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from indian_core import checked, coefficients, from_adam, rms, to_adam
 from indian_core.testing import ReferenceINNAprop
 
+# The INNAprop whose lr is γ.
+at_constant_lr = functools.partial(from_adam, keep_momentum=False)
 GRADIENTS = np.random.default_rng(0).standard_normal((300, 3))
 CURVATURE = np.array([1.0, 4.0])
 
@@ -135,7 +138,7 @@ def test_the_published_recursion_is_the_momentum_step_on_the_scaled_gradient(
 
 def test_without_damping_to_spare_it_is_adam_without_momentum() -> None:
     """αβ = 1: AdamW(lr = γβ, betas = (0, σ)), under a schedule."""
-    hyperparameters = from_adam(0.01, (0.0, 0.9), 1e-3)
+    hyperparameters = at_constant_lr(0.01, (0.0, 0.9), 1e-3)
     assert hyperparameters.alpha * hyperparameters.beta == pytest.approx(1, rel=1e-15)
     ours = Momentum(*hyperparameters[1:5])
     theta, squares = np.ones(3), np.zeros(3)
@@ -149,7 +152,7 @@ def test_without_damping_to_spare_it_is_adam_without_momentum() -> None:
 
 def test_at_the_adam_point_it_is_nesterovs_momentum_on_the_scaled_gradient() -> None:
     lr, momentum = 0.01, 0.9
-    hyperparameters = from_adam(lr, (momentum, 0.9), 1e-3)
+    hyperparameters = at_constant_lr(lr, (momentum, 0.9), 1e-3)
     ours = Momentum(*hyperparameters[1:5])
     theta, average, squares = np.ones(3), np.zeros(3), np.zeros(3)
     for k, v in enumerate(GRADIENTS, 1):
@@ -172,9 +175,9 @@ def test_there_and_back(
     lr: float, momentum: float, sigma: float, share: float, weight_decay: float
 ) -> None:
     damping = min(1.0, (1 - momentum) + share * momentum)
-    given = from_adam(lr, (momentum, sigma), 1e-8, weight_decay, damping)
+    given = at_constant_lr(lr, (momentum, sigma), 1e-8, weight_decay, damping)
     assert given.lr * given.weight_decay == pytest.approx(lr * weight_decay, rel=1e-12)
-    back = to_adam(*given)
+    back = to_adam(*given[:6])
     assert back.lr == pytest.approx(lr, rel=1e-12)
     assert back.betas == pytest.approx((momentum, sigma), rel=1e-12, abs=1e-12)
     assert back.weight_decay == pytest.approx(weight_decay, rel=1e-12)
@@ -200,7 +203,7 @@ def test_bad_arguments_are_refused_by_name(
     arguments: dict[str, Any], error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error, match=f"^{text}"):
-        from_adam(**{"lr": 1e-3, **arguments})
+        at_constant_lr(**{"lr": 1e-3, **arguments})
 
 
 @pytest.mark.parametrize("sigma", [1.0, 1, -0.1, float("nan"), float("inf")])
@@ -210,6 +213,6 @@ def test_sigma_is_below_one(sigma: float) -> None:
 
 
 def test_no_lr_is_too_small_for_from_adam() -> None:
-    found = from_adam(5e-324, (0.9, 0.999), weight_decay=0.1)
+    found = at_constant_lr(5e-324, (0.9, 0.999), weight_decay=0.1)
     assert all(0 < value < float("inf") for value in found[:3])
     assert found.lr * found.weight_decay == pytest.approx(5e-324 * 0.1, abs=5e-324)
