@@ -69,7 +69,7 @@ def mean_loss(make):
 #
 # `INNAprop.from_adam` takes AdamW's learning rate, and `INDIAN.from_sgd` takes SGD's. SGD's
 # effective step size is lr/(1 − m). With m = 0.97 instead of 0.9 it stays the same if lr is
-# multiplied by 0.3. The schedule, a warm-up and a cosine, is the same for all optimizers.
+# multiplied by 0.3. The schedule, a warm-up and a cosine, is the same for all and needs no change.
 
 # %%
 ADAM_LRS = [1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0]
