@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Which damping?
 #
-# You train with AdamW or SGD, and want to try INNAprop or INDIAN in its place. There is one new
-# number, the damping d: the share of the newest gradient in a step. The rest comes from the older
-# ones. With m the momentum, d goes from 1 − m, the heavy ball's, to 1, gradient descent's;
-# Nesterov's is 1 − m².
+# You train with AdamW or SGD, and want to try INNAprop or INDIAN instead. There is one new
+# number, the damping d: the share of the newest gradient in a step. The rest of the step comes
+# from older gradients. With m the momentum, d ranges from 1 − m for the heavy ball (SGD with
+# momentum) to 1 for gradient descent. For Nesterov's momentum it is 1 − m².
 #
-# Here both are trained on scikit-learn's digits, beside AdamW and SGD. It takes less than a
+# Here both are compared with AdamW and SGD on scikit-learn's digits. The notebook takes less than a
 # minute on a CPU.
 
 # %%
@@ -67,9 +67,9 @@ def mean_loss(make):
 # %% [markdown]
 # ## The learning rates you know
 #
-# `INNAprop.from_adam` takes AdamW's learning rate, `INDIAN.from_sgd` SGD's. SGD's step size is
-# lr/(1 − m); with m = 0.97 in the place of 0.9 it stays the same if lr is multiplied by 0.3. The
-# schedule, a warm-up and a cosine, is the same for all, and goes on as it is.
+# `INNAprop.from_adam` takes AdamW's learning rate, and `INDIAN.from_sgd` takes SGD's. SGD's
+# effective step size is lr/(1 − m). With m = 0.97 instead of 0.9 it stays the same if lr is
+# multiplied by 0.3. The schedule, a warm-up and a cosine, is the same for all and needs no change.
 
 # %%
 ADAM_LRS = [1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0]
@@ -101,8 +101,8 @@ for axes in (left, right):
 plt.show()
 
 # %% [markdown]
-# On the left INNAprop ends below AdamW at every learning rate but the last; on the right INDIAN and
-# SGD end within a third of each other, but for the last. There all four fail.
+# On the left, INNAprop ends below AdamW at every learning rate but the last. On the right, INDIAN
+# ends within a third of SGD at every step size but the last. At the last, all four fail.
 
 # %%
 for name, column in {"AdamW": adamw, "INNAprop": innaprop, "SGD": sgd, "INDIAN": indian}.items():
@@ -114,8 +114,8 @@ assert min(column[-1] for column in (adamw, innaprop, sgd, indian)) > 1
 # %% [markdown]
 # ## The momentum, and the damping
 #
-# What does the damping do? Below, the step size is 1 throughout, and the momentum goes from 0.9
-# to 0.995.
+# What does the damping do? Below, the step size lr/(1 − m) is 1 throughout, and the momentum goes
+# from 0.9 to 0.995.
 
 # %%
 MOMENTA = [0.9, 0.95, 0.97, 0.99, 0.995]
@@ -144,9 +144,9 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# With d = 1 all runs are the same: there is no momentum, this is gradient descent. With Nesterov's
-# damping the loss at the worst momentum is more than three times that at the best; with d = 0.3
-# it is less than twice. Up to m = 0.97 the two are level.
+# With d = 1 all runs are the same, because d = 1 is gradient descent, without momentum. With
+# Nesterov's damping the loss at the worst momentum is more than three times that at the best. With
+# d = 0.3 it is less than twice. Up to m = 0.97 the two are level.
 
 # %%
 spread = {damping: max(values) / min(values) for damping, values in losses.items()}
@@ -159,8 +159,9 @@ assert all(0.8 < a / b < 1.25 for a, b in zip(losses[0.3][:3], losses[None][:3],
 # %% [markdown]
 # ## What is inside
 #
-# The papers write INDIAN with a second variable ψ beside the parameters θ, and three numbers γ, α
-# and β; d is αβ. The optimizer can be asked for ψ. One step is the paper's, with v the gradient:
+# The papers write INDIAN with a second variable ψ beside the parameters θ, and three numbers: the
+# step size γ, the viscous damping α and the Newton damping β. d is αβ. `optimizer.psi` returns ψ.
+# One step is the paper's, with v the gradient:
 #
 # $$\theta \leftarrow \theta + \gamma\left((\tfrac1\beta - \alpha)\,\theta
 #   - \tfrac1\beta\psi - \beta v\right)$$
@@ -185,8 +186,8 @@ for _ in range(5):
     torch.testing.assert_close(optimizer.psi(weight), psi + gamma * shared)
 
 # %% [markdown]
-# The energy is 2 (1 + d) times the loss, plus the square of the momentum. With exact gradients
-# (all images in one batch) it tells two troubles apart.
+# The energy is 2 (1 + d) times the loss, plus the squared norm of the momentum. With exact
+# gradients (all images in one batch) it distinguishes two problems.
 
 # %%
 TRACED = 200  # steps
@@ -226,9 +227,9 @@ for axes, (name, (loss, energy)) in zip(panels, runs.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# On the left the loss rises at times, but the energy never does: that is inertia, and the run ends
-# low. On the right the energy rises, too: the step size is too large, and nothing is learnt. (A
-# guess among ten digits has the loss ln 10 = 2.3.)
+# On the left the loss rises at times, but the energy never does. That is inertia, and the run ends
+# with a low loss. On the right the energy rises too, because the step size is too large, and
+# nothing is learnt. (A guess among ten digits has the loss ln 10 = 2.3.)
 
 # %%
 (inertia, falling), (failing, rising) = runs.values()
@@ -244,7 +245,7 @@ assert failing[-1] > 1
 # ## So
 #
 # Here INNAprop with d = 0.3 ended below AdamW wherever the two learnt. INDIAN with d = 0.3 ended
-# near SGD, and cared less about the momentum than with Nesterov's damping. So begin with d = 0.3
-# for INNAprop, and for INDIAN with that or its default, d = 0.2.
+# near SGD, and depended less on the momentum than with Nesterov's damping. So start with d = 0.3
+# for INNAprop, and with 0.3 or the default d = 0.2 for INDIAN.
 # This is one small problem. [When should I use it?](../when.md) has others, measured at equal
 # budgets, and says where d = 0.3 is not the best.
