@@ -40,7 +40,7 @@ from indian_core.hyperparameters import (
     checked_start,
     refuse_arguments,
 )
-from indian_core.kept_momentum import as_keras, dragged, is_step, momentum_units
+from indian_core.kept_momentum import Kept, as_keras, dragged, is_step, momentum_units
 from indian_core.linear_step import (
     ROUNDING,
     SMALLEST_DECAY,
@@ -78,6 +78,7 @@ __all__ = [
     "Hyperparameter",
     "IndianHyperparameters",
     "InnapropHyperparameters",
+    "Kept",
     "NesterovSGD",
     "NewMomentumCoefficients",
     "QHMHyperparameters",

@@ -22,10 +22,11 @@ from typing import NamedTuple
 
 from indian_core.equivalences import checked_damping
 from indian_core.hyperparameters import checked
+from indian_core.kept_momentum import Kept
 
 
 class InnapropHyperparameters(NamedTuple):
-    """INNAprop's arguments: γ, α, β, σ, ε and λ, and c if α and β follow lr (`kept_momentum`)."""
+    """INNAprop's arguments: γ, α, β, σ, ε and λ, in the order of the optimizers' arguments."""
 
     lr: float
     alpha: float
@@ -33,7 +34,6 @@ class InnapropHyperparameters(NamedTuple):
     sigma: float
     eps: float
     weight_decay: float
-    reference_lr: float | None = None
 
 
 class AdamHyperparameters(NamedTuple):
@@ -53,7 +53,7 @@ def from_adam(
     weight_decay: float = 0.01,
     damping: float | None = None,
     keep_momentum: bool = True,
-) -> InnapropHyperparameters:
+) -> InnapropHyperparameters | Kept[InnapropHyperparameters]:
     """Return the INNAprop to use instead of this AdamW.
 
     Args:
@@ -68,7 +68,7 @@ def from_adam(
             means γ = √(η (1 − m)), α = √((1 − m)/η), β = d/α and the weight decay λη/γ.
 
     Returns:
-        INNAprop's hyperparameters.
+        INNAprop's hyperparameters, with their reference c if the momentum is kept.
 
     Raises:
         TypeError: If an argument is not a real number, or betas are not two real numbers.
@@ -76,8 +76,8 @@ def from_adam(
 
     Examples:
         >>> found = from_adam(0.125, betas=(0.75, 0.5), weight_decay=0.5)
-        >>> found.lr, found.alpha, found.beta, found.reference_lr, found.sigma, found.weight_decay
-        (0.125, 1.0, 0.4375, 0.25, 0.5, 0.5)
+        >>> found.at[:4], found.reference_lr
+        ((0.125, 1.0, 0.4375, 0.5), 0.25)
     """
     lr = checked("lr", lr, positive=not keep_momentum)
     if isinstance(betas, str) or not isinstance(betas, Sequence) or len(betas) != 2:
@@ -87,7 +87,8 @@ def from_adam(
     damping = checked_damping(momentum, damping, nesterov=True)
     eps, weight_decay = checked("eps", eps), checked("weight_decay", weight_decay)
     if keep_momentum:
-        return InnapropHyperparameters(lr, 1.0, damping, sigma, eps, weight_decay, 1 - momentum)
+        at = InnapropHyperparameters(lr, 1.0, damping, sigma, eps, weight_decay)
+        return Kept(at, reference_lr=1 - momentum)
     # (Separate roots, so that neither the product nor the ratio leaves the range of a float.)
     gamma = math.sqrt(lr) * math.sqrt(1 - momentum)
     alpha = math.sqrt(1 - momentum) / math.sqrt(lr)

@@ -35,17 +35,17 @@ import math
 from typing import Any, NamedTuple
 
 from indian_core.hyperparameters import checked
+from indian_core.kept_momentum import Kept
 from indian_core.linear_step import Coefficients
 
 
 class IndianHyperparameters(NamedTuple):
-    """INDIAN's arguments: γ, α, β and s, and c if α and β follow lr (`kept_momentum`)."""
+    """INDIAN's arguments: γ, α, β and s, in the order of the optimizers' arguments."""
 
     lr: float
     alpha: float
     beta: float
     initial_speed: float
-    reference_lr: float | None = None
 
 
 class QHMHyperparameters(NamedTuple):
@@ -81,7 +81,7 @@ def from_gradient_descent(lr: float, beta: float) -> IndianHyperparameters:
 
     Examples:
         >>> from_gradient_descent(lr=0.25, beta=0.5)
-        IndianHyperparameters(lr=0.5, alpha=2.0, beta=0.5, initial_speed=0.5, reference_lr=None)
+        IndianHyperparameters(lr=0.5, alpha=2.0, beta=0.5, initial_speed=0.5)
     """
     lr = checked("lr", lr, positive=True)
     beta = checked("beta", beta, positive=True)
@@ -96,7 +96,7 @@ def from_sgd(
     nesterov: bool = False,
     damping: float | None = None,
     keep_momentum: bool = True,
-) -> IndianHyperparameters:
+) -> IndianHyperparameters | Kept[IndianHyperparameters]:
     """Return the INDIAN that is this SGD, from rest, under any schedule of its lr.
 
     Args:
@@ -110,7 +110,7 @@ def from_sgd(
             means γ = √lr, α = (1 − m)/γ and β = d/α, which is SGD only at a constant lr.
 
     Returns:
-        INDIAN's hyperparameters.
+        INDIAN's hyperparameters, with their reference c if the momentum is kept.
 
     Raises:
         TypeError: If an argument is not a real number.
@@ -118,8 +118,11 @@ def from_sgd(
             used with m = 0, or if a damping is given with Nesterov's momentum or with m = 1.
 
     Examples:
-        >>> from_sgd(lr=0.25, momentum=0.75, damping=0.5)
-        IndianHyperparameters(lr=0.25, alpha=0.25, beta=2.0, initial_speed=2.0, reference_lr=1.0)
+        >>> found = from_sgd(lr=0.25, momentum=0.75, damping=0.5)
+        >>> found.at
+        IndianHyperparameters(lr=0.25, alpha=0.25, beta=2.0, initial_speed=2.0)
+        >>> found.reference_lr
+        1.0
         >>> from_sgd(lr=0.25, momentum=0.75, nesterov=True, keep_momentum=False)[:3]
         (0.5, 0.5, 0.875)
     """
@@ -137,7 +140,7 @@ def from_sgd(
         damping = checked_damping(momentum, damping, nesterov=False)
     ratio = sgd_shares(momentum, nesterov, damping).ratio
     if keep_momentum:
-        return IndianHyperparameters(lr, 1 - momentum, ratio, ratio, reference_lr=1.0)
+        return Kept(IndianHyperparameters(lr, 1 - momentum, ratio, ratio), reference_lr=1.0)
     beta = gamma * ratio
     return IndianHyperparameters(gamma, (1 - momentum) / gamma, beta, initial_speed=beta)
 
@@ -259,7 +262,7 @@ def from_qhm(lr: float, momentum: float, nu: float) -> IndianHyperparameters:
 
     Examples:
         >>> from_qhm(lr=1.0, momentum=0.75, nu=1.0)
-        IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.5, initial_speed=0.5, reference_lr=None)
+        IndianHyperparameters(lr=0.5, alpha=0.5, beta=0.5, initial_speed=0.5)
     """
     lr = checked("lr", lr, positive=True)
     momentum = checked("momentum", momentum)

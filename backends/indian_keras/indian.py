@@ -152,24 +152,26 @@ class INDIAN(Optimizer):
         nesterov: bool = False,
         damping: float | None = None,
         weight_decay: float | None = None,
-        keep_momentum: bool = False,
+        keep_momentum: bool = True,
         **kwargs: Any,
     ) -> INDIAN:
         r"""Return the INDIAN that makes exactly the steps of `keras.optimizers.SGD`.
 
+        It takes SGD's own arguments, and its `learning_rate` is SGD's, a schedule included. It
+        starts from rest. The damping d = αβ is 1 − m for the heavy ball, with m SGD's momentum,
+        1 − m² for Nesterov's momentum, and 1 for gradient descent. Values of d in between add
+        Newton damping at the same step size.
+
+        m and d stay constant along a schedule. Without ``keep_momentum`` the `learning_rate` is γ:
+
         $$\gamma = \sqrt{lr}, \quad \alpha = (1 - m)/\gamma, \quad \beta = d/\alpha$$
 
-        It starts from rest. d is 1 − m for the heavy ball, 1 − m² for Nesterov's momentum, and 1
-        for gradient descent. Values of d in between add Newton damping at the same step size.
-
-        The two agree at a constant learning rate. The step size of SGD, η = γ/α, is linear in γ,
-        so apply the factors of SGD's schedule to γ unchanged. Then the memory, 1/(αγ) steps, grows
-        as γ falls. With ``keep_momentum`` the memory stays constant, the two agree under any
-        schedule, and `learning_rate` is SGD's own.
+        That is the same run at a constant learning rate. A schedule's factors on γ scale the step
+        size γ/α alike, but the memory, 1/(αγ) steps, grows as γ falls.
 
         Args:
-            learning_rate: SGD's learning rate, > 0: a float or, with ``keep_momentum``, anything
-                that `INDIAN` takes.
+            learning_rate: SGD's learning rate: anything that `INDIAN` takes, or a float > 0 without
+                ``keep_momentum``.
             momentum: SGD's momentum m, 0 ≤ m ≤ 1.
             nesterov: Whether SGD uses Nesterov's momentum.
             damping: d = αβ, from 1 − m to 1, which replaces SGD's own d.
@@ -187,13 +189,11 @@ class INDIAN(Optimizer):
             ValueError: If an argument is out of range, or if SGD itself would refuse it.
 
         Examples:
-            >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75).beta
-            0.5
-            >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75, damping=0.5).beta
-            1.0
             >>> schedule = keras.optimizers.schedules.CosineDecay(0.25, 100)
-            >>> INDIAN.from_sgd(schedule, momentum=0.75, keep_momentum=True).alpha
+            >>> INDIAN.from_sgd(schedule, momentum=0.75, damping=0.5).alpha
             0.25
+            >>> INDIAN.from_sgd(learning_rate=0.25, momentum=0.75, keep_momentum=False).beta
+            0.5
 
         Reference:
             Ma and Yarats, Quasi-hyperbolic momentum and Adam for deep learning

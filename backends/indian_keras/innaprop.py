@@ -134,23 +134,26 @@ class INNAprop(Optimizer):
         epsilon: float = 1e-7,
         weight_decay: float = 0.004,
         damping: float | None = None,
-        keep_momentum: bool = False,
+        keep_momentum: bool = True,
+        amsgrad: bool = False,
         **kwargs: Any,
     ) -> INNAprop:
         r"""Return the INNAprop that replaces a given `keras.optimizers.AdamW`.
 
+        It takes AdamW's own arguments: its `learning_rate` is AdamW's η, a schedule included, and
+        its momentum m is beta_1. With d = 1, INNAprop is AdamW without momentum, except for the
+        place of ε.
+
+        m and d stay constant along a schedule. Without ``keep_momentum`` the `learning_rate` is γ:
+
         $$\gamma = \sqrt{\eta (1 - m)}, \quad \alpha = \sqrt{(1 - m)/\eta}, \quad \beta = d/\alpha$$
 
-        with AdamW's learning rate η and m = beta_1, which mean the same in both methods. With
-        d = 1, INNAprop is AdamW without momentum, except for the place of ε.
-
-        The step size η = γ/α is linear in γ, so apply the factors of AdamW's schedule to γ
-        unchanged. Then the memory, 1/(αγ) steps, grows as γ falls. With ``keep_momentum`` the
-        memory stays constant, and `learning_rate` is AdamW's own.
+        That is the same run at a constant learning rate. A schedule's factors on γ scale the step
+        size η = γ/α alike, but the memory, 1/(αγ) steps, grows as γ falls.
 
         Args:
-            learning_rate: AdamW's learning rate, > 0: a float or, with ``keep_momentum``, anything
-                that `INNAprop` takes.
+            learning_rate: AdamW's learning rate: anything that `INNAprop` takes, or a float > 0
+                without ``keep_momentum``.
             beta_1: AdamW's beta_1, which is m, 0 ≤ m < 1.
             beta_2: AdamW's beta_2, which is σ.
             epsilon: AdamW's ε ≥ 0.
@@ -158,6 +161,7 @@ class INNAprop(Optimizer):
             damping: d = αβ, from 1 − m (the heavy ball) to 1 (no momentum). None means 1 − m²
                 (Nesterov's momentum).
             keep_momentum: Whether m and d stay constant along a schedule.
+            amsgrad: Must be False, since INNAprop has no such variant.
             **kwargs: Further arguments of `INNAprop`. ``alpha``, ``beta`` and ``sigma`` replace the
                 values computed from AdamW's.
 
@@ -169,10 +173,12 @@ class INNAprop(Optimizer):
             ValueError: If an argument is out of range.
 
         Examples:
-            >>> optimizer = INNAprop.from_adam(learning_rate=0.25, beta_1=0.75)
+            >>> optimizer = INNAprop.from_adam(learning_rate=0.125, beta_1=0.75, damping=0.5)
             >>> float(optimizer.learning_rate), optimizer.alpha, optimizer.beta
-            (0.25, 1.0, 0.4375)
+            (0.125, 1.0, 0.5)
         """
+        if amsgrad:
+            raise ValueError("Invalid amsgrad: True (INNAprop has none: it must be False)")
         betas = [checked(f"beta_{i}", beta, below=1) for i, beta in ((1, beta_1), (2, beta_2))]
         epsilon = checked("epsilon", epsilon)
         known = 1.0 if keep_momentum else learning_rate

@@ -77,7 +77,8 @@ class INNAprop(Base):
     @classmethod
     def from_adam(cls, *args: Any, **kwargs: Any) -> INNAprop:
         """Return the INNAprop that replaces an AdamW, from `indian_core.from_adam`'s arguments."""
-        return cls(*from_adam(*args, **kwargs))
+        numbers = from_adam(*args, **kwargs)._asdict()
+        return cls(numbers.pop("lr"), **numbers)
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
         """Create a parameter's state: w, V, and the number of gradients that V holds."""

@@ -90,7 +90,7 @@ class INNAprop(Optimizer):
     @classmethod
     def from_adam(cls, params: Sequence[Array], *args: Any, **kwargs: Any) -> INNAprop:
         """Return the INNAprop that replaces an AdamW, from `indian_core.from_adam`'s arguments."""
-        return cls(params, *from_adam(*args, **kwargs))
+        return cls(params, **from_adam(*args, **kwargs)._asdict())
 
     def direction(self, gradients: Sequence[Array]) -> Sequence[Array]:
         """Return u, the scaled gradient."""

@@ -12,12 +12,13 @@ import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED
 from indian_optax.base import Family, IndianState, checked_state, flattened
 from indian_optax.dtypes import standard_promotion
-from indian_optax.hyperparameters import as_scalar, as_scalar_or_schedule
+from indian_optax.hyperparameters import as_scalar, as_scalar_or_schedule, refusing_others
 from indian_optax.rules import indian_rule, momentum_rule
 
 Mask = Any | Callable[[optax.Params], Any] | None
 
 
+@refusing_others
 def indian(
     learning_rate: optax.ScalarOrSchedule,
     alpha: jax.typing.ArrayLike = ALPHA,
@@ -130,6 +131,7 @@ inna = indian
 """`indian` under its later name."""
 
 
+@refusing_others
 def scale_by_indian(
     learning_rate: optax.ScalarOrSchedule,
     alpha: jax.typing.ArrayLike = ALPHA,
@@ -186,6 +188,7 @@ def scale_by_indian(
     return _transformation(Family(rule, accumulator_dtype=accumulator_dtype))
 
 
+@refusing_others
 def from_sgd(
     learning_rate: optax.ScalarOrSchedule,
     momentum: jax.typing.ArrayLike | None = None,
@@ -208,8 +211,8 @@ def from_sgd(
     schedule changes γ, w is rescaled with it, so that w/γ behaves like SGD's momentum.)
 
     Args:
-        learning_rate: SGD's learning rate: a number > 0, a schedule, or a scalar array that may be
-            injected. A schedule may return 0 at some steps.
+        learning_rate: SGD's learning rate: a number ≥ 0, a schedule, or a scalar array that may be
+            injected.
         momentum: SGD's momentum m, between 0 and 1. None means 0.
         nesterov: Whether SGD uses Nesterov momentum.
         damping: d = αβ, from 1 − m to 1, which replaces SGD's own d.

@@ -196,6 +196,7 @@ def scale_by_innaprop(
     return _transformation(family, sigma, eps)
 
 
+@refusing_others
 def innaprop_from_adam(
     learning_rate: optax.ScalarOrSchedule,
     b1: jax.typing.ArrayLike = 0.9,
@@ -219,8 +220,8 @@ def innaprop_from_adam(
     constant.
 
     Args:
-        learning_rate: AdamW's learning rate η: a number > 0, a schedule, or a scalar array that may
-            be injected. A schedule may return 0 at some steps.
+        learning_rate: AdamW's learning rate η: a number ≥ 0, a schedule, or a scalar array that may
+            be injected.
         b1: AdamW's b1, 0 ≤ b1 < 1, which is the momentum m.
         b2: AdamW's b2, 0 ≤ b2 < 1, which is σ.
         eps: AdamW's ε ≥ 0.

@@ -41,7 +41,7 @@ def scheduled(
     lr = arguments["lr"]
     if not isinstance(lr, list):
         return dict(arguments), None
-    return {**arguments, "lr": max(lr), "keep_momentum": True}, lr
+    return {**arguments, "lr": max(lr)}, lr
 
 
 class Driver(Protocol):

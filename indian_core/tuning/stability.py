@@ -140,7 +140,7 @@ def optimal_hyperparameters(smallest: float, largest: float) -> IndianHyperparam
 
     Examples:
         >>> optimal_hyperparameters(smallest=1.0, largest=9.0)
-        IndianHyperparameters(lr=0.5, alpha=1.5, beta=0.5, initial_speed=0.5, reference_lr=None)
+        IndianHyperparameters(lr=0.5, alpha=1.5, beta=0.5, initial_speed=0.5)
     """
     smallest = checked("smallest", smallest, positive=True)
     largest = checked("largest", largest, positive=True)

@@ -64,8 +64,8 @@ class OptaxDriver:
         cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
     ) -> Self:
         given, lrs = scheduled(arguments)
-        if lrs is not None:  # of which optax takes the schedule itself
-            del given["keep_momentum"]
+        given.pop("keep_momentum", None)  # (In optax it is always kept.)
+        if lrs is not None:  # optax takes the schedule itself
             given["lr"] = lambda count: jnp.asarray(lrs)[count]
         if "betas" in given:
             given["b1"], given["b2"] = given.pop("betas")

@@ -148,27 +148,30 @@ def test_a_reference_lr_is_another_form_of_the_same(
 
 @pytest.mark.parametrize("arguments", SGDS, ids=str)
 def test_from_sgd_makes_the_steps_of_that_sgd(driver: type, arguments: dict[str, Any]) -> None:
-    run = driver.translated("from_sgd", THETA, arguments)
-    found = after_the_steps(run)
-    assert relative_error(found, qhm(**arguments)) <= FLOAT64
-    lr, alpha, beta, speed = from_sgd(**arguments)
-    numbers = {"alpha": alpha, "beta": beta, "initial_speed": speed}
-    same = driver(THETA, Settings([lr] * STEPS, numbers), driver.variants[0], "float64")
-    assert relative_error(after_the_steps(same), found) <= FLOAT64
+    for keep_momentum in (True, False):
+        given = {**arguments, "keep_momentum": keep_momentum}
+        found = after_the_steps(driver.translated("from_sgd", THETA, given))
+        assert relative_error(found, qhm(**arguments)) <= FLOAT64
+        numbers = from_sgd(**given)._asdict()
+        lrs = [numbers.pop("lr")] * STEPS
+        same = driver(THETA, Settings(lrs, numbers), driver.variants[0], "float64")
+        assert relative_error(after_the_steps(same), found) <= FLOAT64
 
 
 @pytest.mark.parametrize("arguments", ADAMS, ids=str)
 def test_from_adam_is_the_core_s(driver: type, arguments: dict[str, Any]) -> None:
     if "INNAprop" not in driver.methods:
         pytest.skip("this adapter has no INNAprop")
-    run = driver.translated("from_adam", THETA, {"weight_decay": 0.02} | arguments)
-    values = from_adam(**{"weight_decay": 0.02} | arguments)._asdict()
-    # (Keras and optax have their own default of ε, which 1e-6 of these gradients does not notice.)
-    lr = values.pop("lr")
-    settings = Settings([lr] * STEPS, values, "INNAprop")
-    same = driver(THETA, settings, driver.variants[0], "float64")
-    bound = FLOAT64 if "eps" in arguments else 1e-5
-    assert relative_error(after_the_steps(run), after_the_steps(same)) <= bound
+    for keep_momentum in (True, False):
+        given = {"weight_decay": 0.02, **arguments, "keep_momentum": keep_momentum}
+        run = driver.translated("from_adam", THETA, given)
+        values = from_adam(**given)._asdict()
+        # (Keras and optax have their own default of ε, which these gradients hardly notice.)
+        lr = values.pop("lr")
+        settings = Settings([lr] * STEPS, values, "INNAprop")
+        same = driver(THETA, settings, driver.variants[0], "float64")
+        bound = FLOAT64 if "eps" in arguments else 1e-5
+        assert relative_error(after_the_steps(run), after_the_steps(same)) <= bound
 
 
 @pytest.mark.parametrize(
@@ -179,6 +182,7 @@ def test_from_adam_is_the_core_s(driver: type, arguments: dict[str, Any]) -> Non
         ("from_sgd", {"lr": 0.1, "nesterov": True}, "Nesterov momentum requires"),
         ("from_adam", {"lr": 0.1, "damping": 2.0}, "Invalid damping: 2.0"),
         ("from_adam", {"lr": -0.1}, "Invalid learning rate: -0.1"),
+        ("from_sgd", {"lr": -0.1}, "Invalid learning rate: -0.1"),
     ],
 )
 def test_what_there_is_not_is_refused(

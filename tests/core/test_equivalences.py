@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from indian_core import (
     Coefficients,
     IndianHyperparameters,
+    Kept,
     coefficients,
     from_gradient_descent,
     from_qhm,
@@ -37,8 +38,7 @@ GRADIENTS = np.random.default_rng(0).standard_normal(60)
 
 
 def indian(hyperparameters: IndianHyperparameters) -> np.ndarray:
-    lr, alpha, beta, speed, reference_lr = hyperparameters
-    assert reference_lr is None
+    lr, alpha, beta, speed = hyperparameters
     optimizer = ReferenceINDIAN([np.array(1.0)], alpha, beta, speed)
     path = []
     for v in GRADIENTS:
@@ -103,7 +103,7 @@ def test_sgd_is_a_special_qhm() -> None:
     lr, momentum = 0.04, 0.75
     for nesterov, nu in ((False, 1.0), (True, momentum)):
         theirs = from_qhm(lr / (1 - momentum), momentum, nu)
-        assert at_constant_lr(lr, momentum, nesterov)[:4] == pytest.approx(theirs[:4], rel=1e-14)
+        assert at_constant_lr(lr, momentum, nesterov) == pytest.approx(theirs, rel=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_damping_is_quasi_hyperbolic(lr: float, momentum: float, share: float) -
 
 def test_damping_holds_the_heavy_ball_nesterov_and_gradient_descent() -> None:
     heavy_ball, nesterov = at_constant_lr(0.01, 0.9), at_constant_lr(0.01, 0.9, nesterov=True)
-    assert at_constant_lr(0.01, 0.9, damping=1 - 0.9)[:4] == pytest.approx(heavy_ball[:4])
-    assert at_constant_lr(0.01, 0.9, damping=1 - 0.81)[:4] == pytest.approx(nesterov[:4])
+    assert at_constant_lr(0.01, 0.9, damping=1 - 0.9) == pytest.approx(heavy_ball)
+    assert at_constant_lr(0.01, 0.9, damping=1 - 0.81) == pytest.approx(nesterov)
     assert to_sgd(*at_constant_lr(0.01, 0.9, damping=1)[:3]) == pytest.approx((0.1, 0.0, False))
 
 
@@ -196,19 +196,19 @@ def test_a_kept_momentum_is_the_same_at_a_constant_lr(
 ) -> None:
     """On b = w √(c/lr), and with the lr that SGD has, 0 included."""
     damping = 1 - momentum + share * momentum
-    gamma, *others, _ = at_constant_lr(lr, momentum, damping=damping)
+    gamma, *others = at_constant_lr(lr, momentum, damping=damping)
     kept = from_sgd(lr, momentum, damping=damping)
-    units = math.sqrt(kept.reference_lr / lr)  # type: ignore[operator]
-    found = rescaled(coefficients(*kept[:4], False, kept.reference_lr), 1.0, 1.0)
+    units = math.sqrt(kept.reference_lr / lr)
+    found = rescaled(coefficients(*kept.at, False, kept.reference_lr), 1.0, 1.0)
     expected = rescaled(coefficients(gamma, *others), units, units)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
-    assert from_sgd(0.0, momentum, damping=damping) == kept._replace(lr=0.0)
+    assert from_sgd(0.0, momentum, damping=damping) == Kept(kept.at._replace(lr=0.0), 1.0)
 
 
 @given(positive, momenta, st.floats(0, 1))
 def test_a_constant_schedule_is_indian(lr: float, momentum: float, share: float) -> None:
     damping = 1 - momentum + share * momentum
-    gamma, *others, _ = at_constant_lr(lr, momentum, damping=damping)
+    gamma, *others = at_constant_lr(lr, momentum, damping=damping)
     step = scheduled_sgd(lr, momentum, sgd_shares(momentum, damping=damping))
     found = rescaled(step, gamma, gamma)
     np.testing.assert_allclose(found, coefficients(gamma, *others), rtol=1e-12, atol=1e-13)

@@ -177,7 +177,7 @@ def test_there_and_back(
     damping = min(1.0, (1 - momentum) + share * momentum)
     given = at_constant_lr(lr, (momentum, sigma), 1e-8, weight_decay, damping)
     assert given.lr * given.weight_decay == pytest.approx(lr * weight_decay, rel=1e-12)
-    back = to_adam(*given[:6])
+    back = to_adam(*given)
     assert back.lr == pytest.approx(lr, rel=1e-12)
     assert back.betas == pytest.approx((momentum, sigma), rel=1e-12, abs=1e-12)
     assert back.weight_decay == pytest.approx(weight_decay, rel=1e-12)

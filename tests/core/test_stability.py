@@ -98,7 +98,7 @@ def test_arrays_broadcast() -> None:
 @given(st.floats(1e-6, 1e3), st.floats(1, 1e6))
 def test_optimal_hyperparameters_reach_their_rate(smallest: float, condition: float) -> None:
     largest = smallest * condition
-    lr, alpha, beta, speed, _ = optimal_hyperparameters(smallest, largest)
+    lr, alpha, beta, speed = optimal_hyperparameters(smallest, largest)
     assert lr == beta == speed
     spectrum = np.geomspace(smallest, largest, 50)
     rate = (np.sqrt(condition) - 1) / (np.sqrt(condition) + 1)
@@ -109,7 +109,7 @@ def test_optimal_hyperparameters_reach_their_rate(smallest: float, condition: fl
 
 @given(st.floats(1.5, 1e3), st.floats(0.8, 1.25), st.floats(0.8, 1.25), st.floats(0.8, 1.25))
 def test_no_neighbour_is_faster(condition: float, p: float, q: float, r: float) -> None:
-    lr, alpha, beta, *_ = optimal_hyperparameters(1.0, condition)
+    lr, alpha, beta, _ = optimal_hyperparameters(1.0, condition)
     spectrum = np.geomspace(1.0, condition, 200)
     best = np.max(spectral_radius(lr, alpha, beta, spectrum))
     other = np.max(spectral_radius(lr * p, alpha * q, beta * r, spectrum))

@@ -77,7 +77,7 @@ def test_damping_that_there_is_not_is_refused() -> None:
 
 @pytest.mark.parametrize("beta", [0.1, 0.25, 2.0])
 def test_gradient_descent_at_any_beta(beta: float) -> None:
-    lr, alpha, beta, initial_speed, _ = from_gradient_descent(LR, beta)
+    lr, alpha, beta, initial_speed = from_gradient_descent(LR, beta)
     ours = INDIAN(lr, alpha, beta, initial_speed)
     assert_close(run(ours), run(keras.optimizers.SGD(LR)), 1e-12)
 

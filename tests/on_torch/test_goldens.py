@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 
 import indian_core
-from indian_torch import INDIAN, PowerDecayLR
+from indian_torch import INDIAN, INNAprop, PowerDecayLR
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     advance,
@@ -67,8 +68,7 @@ def warm_up_and_cosine(optimizer: torch.optim.Optimizer) -> torch.optim.lr_sched
 def test_sgd_under_torchs_own_schedulers(
     schedule: Any, sgd: dict[str, Any], implementation: str
 ) -> None:
-    kept = {"keep_momentum": True, **IMPLEMENTATIONS[implementation]}
-    ours = INDIAN.from_sgd(parameters(), lr=0.1, **sgd, **kept)
+    ours = INDIAN.from_sgd(parameters(), lr=0.1, **sgd, **IMPLEMENTATIONS[implementation])
     theirs = torch.optim.SGD(parameters(), lr=0.1, **sgd)
     schedulers = [schedule(optimizer) for optimizer in (ours, theirs)]
     for _ in range(45):  # beyond the end, where lr is 0
@@ -108,10 +108,51 @@ def test_from_sgd_takes_indians_own_words_before_sgds() -> None:
     first, second = parameters([(3,), (4,)])
     groups = [{"params": [first], "dampening": 0}, {"params": [second], "beta": 7.0}]
     one, other = INDIAN.from_sgd(groups, 0.01, 0.9, beta=5.0, initial_speed=2.0).param_groups
-    assert (one["lr"], one["beta"], one["initial_speed"]) == (0.1, 5.0, 2.0)
-    assert (other["lr"], other["beta"], other["initial_speed"]) == (0.1, 7.0, 2.0)
-    assert one["alpha"] == other["alpha"] == pytest.approx(1.0)
+    assert (one["lr"], one["beta"], one["initial_speed"]) == (0.01, 5.0, 2.0)
+    assert (other["lr"], other["beta"], other["initial_speed"]) == (0.01, 7.0, 2.0)
+    assert one["alpha"] == other["alpha"] == pytest.approx(0.1)
     assert "dampening" not in one
+
+
+def test_groups_that_come_later_are_sgds_too() -> None:
+    """Also where they have every key of SGD's own groups, and where an lr is γ."""
+    for kept in (True, False):
+        ours = INDIAN.from_sgd(parameters([(3,)]), 0.01, 0.9, keep_momentum=kept)
+        theirs = torch.optim.SGD(parameters([(3,)]), 0.01, 0.9)
+        later = {"lr": 0.02, "momentum": 0.5, "nesterov": True, "dampening": 0, "foreach": False}
+        for optimizer in (ours, theirs):
+            optimizer.add_param_group({"params": parameters([(4,)]), **later})
+            for k in range(9):
+                for group in optimizer.param_groups:
+                    group["params"][0].grad = torch.full_like(group["params"][0], k % 3 - 0.5)
+                optimizer.step()
+        for mine, other in zip(ours.param_groups, theirs.param_groups, strict=True):
+            torch.testing.assert_close(mine["params"], other["params"], **CLOSE)
+        with pytest.raises(ValueError, match=r"Invalid dampening: 0\.1"):
+            ours.add_param_group({"params": parameters([(2,)]), "dampening": 0.1})
+
+
+@pytest.mark.parametrize("name", ["momentum", "nesterov", "dampening", "betas", "damping"])
+@pytest.mark.parametrize("method", [INDIAN, INNAprop])
+def test_arguments_of_others_in_a_group_are_refused(method: Any, name: str) -> None:
+    """They would have no effect."""
+    with pytest.raises(TypeError, match=f"unexpected argument '{name}'"):
+        method([{"params": parameters(), name: 0}])
+    copied = copy.deepcopy(INDIAN.from_sgd(parameters(), 0.01, 0.9))
+    with pytest.raises(TypeError, match=f"unexpected argument '{name}'"):
+        copied.add_param_group({"params": parameters([(2,)]), name: 0})
+
+
+@pytest.mark.parametrize("lr", [0.0, torch.tensor(0.0), torch.tensor([0.25])])
+def test_from_sgd_and_from_adam_take_the_lr_as_it_is(lr: Any) -> None:
+    """0 is what a scheduler begins with, and a tensor what a compiled step needs."""
+    for optimizer in (
+        INDIAN.from_sgd(parameters(), lr=lr, momentum=0.9, dampening=0),
+        INNAprop.from_adam(parameters(), lr=lr, amsgrad=False),
+    ):
+        assert optimizer.param_groups[0]["lr"] is lr or optimizer.param_groups[0]["lr"] == lr
+    with pytest.raises((TypeError, ValueError), match="Invalid learning rate"):
+        INDIAN.from_sgd(parameters(), lr=lr, keep_momentum=False)
 
 
 def test_from_sgd_refuses_what_is_no_such_sgd() -> None:

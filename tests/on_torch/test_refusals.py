@@ -182,10 +182,12 @@ def test_numbers_of_every_type_are_floats(implementation: str, way: Any, number:
 def test_numbers_of_every_type_elsewhere() -> None:
     exact = float(np.float32(0.3))
     number = np.float32(0.3)
-    group = INDIAN.from_sgd(parameters(), number, number, weight_decay=number, initial_speed=number)
-    for name in HYPERPARAMETERS:
-        assert type(group.param_groups[0][name]) is float
-    assert group.param_groups[0]["lr"] == exact**0.5
+    for kept in (True, False):
+        numbers = {"weight_decay": number, "initial_speed": number, "keep_momentum": kept}
+        (group,) = INDIAN.from_sgd(parameters(), number, number, **numbers).param_groups
+        for name in HYPERPARAMETERS:
+            assert type(group[name]) is float
+        assert group["lr"] == (exact if kept else exact**0.5)
 
     optimizer = INDIAN(parameters(), lr=0.1)
     optimizer.param_groups[0]["lr"] = number
