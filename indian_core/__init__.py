@@ -15,6 +15,7 @@ from indian_core.adam import (
 )
 from indian_core.equivalences import (
     IndianHyperparameters,
+    Kept,
     QHMHyperparameters,
     SGDHyperparameters,
     SGDShares,
@@ -40,7 +41,7 @@ from indian_core.hyperparameters import (
     checked_start,
     refuse_arguments,
 )
-from indian_core.kept_momentum import Kept, as_keras, dragged, is_step, momentum_units
+from indian_core.kept_momentum import as_keras, dragged, is_step, momentum_units
 from indian_core.linear_step import (
     ROUNDING,
     SMALLEST_DECAY,

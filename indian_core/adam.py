@@ -20,9 +20,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from indian_core.equivalences import checked_damping
+from indian_core.equivalences import Kept, checked_damping
 from indian_core.hyperparameters import checked
-from indian_core.kept_momentum import Kept
 
 
 class InnapropHyperparameters(NamedTuple):

@@ -32,10 +32,10 @@ $$\theta_{k+1} = \theta_k - lr_k\,(b_k + r v_k), \qquad b_{k+1} = m\, b_k + (1 -
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from indian_core.hyperparameters import checked
-from indian_core.kept_momentum import Kept
 from indian_core.linear_step import Coefficients
 
 
@@ -46,6 +46,31 @@ class IndianHyperparameters(NamedTuple):
     alpha: float
     beta: float
     initial_speed: float
+
+
+class _Named(Protocol):
+    def _asdict(self) -> dict[str, Any]: ...
+
+
+Hyperparameters = TypeVar("Hyperparameters", bound=_Named)
+
+
+@dataclass(frozen=True)
+class Kept(Generic[Hyperparameters]):
+    """Hyperparameters whose α and β follow lr (`indian_core.kept_momentum`).
+
+    This is no tuple, because an optimizer takes c by its name only: ``INDIAN(**found._asdict())``.
+
+    Attributes:
+        at: The hyperparameters, whose α and β are those at c.
+        reference_lr: c, the reference learning rate.
+    """
+
+    at: Hyperparameters
+    reference_lr: float
+
+    def _asdict(self) -> dict[str, Any]:
+        return self.at._asdict() | {"reference_lr": self.reference_lr}
 
 
 class QHMHyperparameters(NamedTuple):

@@ -26,35 +26,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 from indian_core.linear_step import Coefficients
-
-
-class _Named(Protocol):
-    def _asdict(self) -> dict[str, Any]: ...
-
-
-Hyperparameters = TypeVar("Hyperparameters", bound=_Named)
-
-
-@dataclass(frozen=True)
-class Kept(Generic[Hyperparameters]):
-    """Hyperparameters whose α and β follow lr.
-
-    This is no tuple, because an optimizer takes c by its name only: ``INDIAN(**found._asdict())``.
-
-    Attributes:
-        at: The hyperparameters, whose α and β are those at c.
-        reference_lr: c, the reference learning rate.
-    """
-
-    at: Hyperparameters
-    reference_lr: float
-
-    def _asdict(self) -> dict[str, Any]:
-        return self.at._asdict() | {"reference_lr": self.reference_lr}
 
 
 def momentum_units(lr: Any, reference_lr: float | None = None) -> Any:

@@ -154,10 +154,9 @@ def translated(translation: Callable[..., Any], arguments: Group) -> Group:
             tensor.
     """
     lr = arguments["lr"]
-    if not (arguments["keep_momentum"] and isinstance(lr, Tensor)):
-        values: Group = translation(**arguments)._asdict()
-        return values
-    return translation(**arguments | {"lr": 1.0})._asdict() | {"lr": lr}
+    stays = arguments["keep_momentum"] and isinstance(lr, Tensor)
+    values: Group = translation(**arguments | ({"lr": 1.0} if stays else {}))._asdict()
+    return values | ({"lr": lr} if stays else {})
 
 
 def units_of(group: Group) -> Any:

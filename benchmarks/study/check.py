@@ -9,6 +9,7 @@ in Keras on torch, and prints how far the loss curves are apart. ReLUs amplify r
 from __future__ import annotations
 
 import functools
+import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,9 +23,9 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 
 WORKLOAD = "digits, MLP, 16"
 # The study's names, and what users would call.
-COMPARED: Mapping[str, tuple[float, str, Mapping[str, float]]] = {
-    "INDIAN, m .97, d .3": (0.05, "from_sgd", {"momentum": 0.97, "damping": 0.3}),
-    "INNAprop, d .3": (0.01, "from_adam", {"damping": 0.3}),
+COMPARED: Mapping[str, tuple[str, Mapping[str, float]]] = {
+    "INDIAN (.1, 2)": ("INDIAN", {"lr": 0.1}),
+    "INNAprop.from_adam, d .3": ("INNAprop.from_adam", {"lr": 0.01, "damping": 0.3}),
 }
 
 
@@ -52,49 +53,42 @@ def compare(seed: int) -> dict[str, dict[str, np.ndarray]]:
     from benchmarks.study.workloads import load  # noqa: PLC0415
 
     found = {}
-    for name, (lr, translation, numbers) in COMPARED.items():
+    for name, (called, numbers) in COMPARED.items():
         runner = Runner(load(WORKLOAD, None), METHODS[name])
-        curve = np.asarray(runner.run({"lr": lr}, "cosine", seed)[0])
-        # (The study's lr of SGD is that of the step size at m = .9: lr/(1 − m) is the same.)
-        rate = lr * 10 * (1 - numbers["momentum"]) if translation == "from_sgd" else lr
-        of = {"lr": rate, "translation": translation, "numbers": numbers}
+        curve = np.asarray(runner.run({"lr": numbers["lr"]}, "cosine", seed)[0])
+        made = [functools.partial(make, called=called, **numbers) for make in (_torch, _keras)]
         found[name] = {
-            framework: np.abs(_curve(runner, functools.partial(make, **of), seed) - curve)
-            for framework, make in (("torch", _torch), ("keras", _keras))
+            framework: np.abs(_curve(runner, make, seed) - curve)
+            for framework, make in zip(("torch", "keras"), made, strict=True)
         }
     return found
 
 
-def _torch(theta: Any, lr: float, translation: str, numbers: Any) -> Callable[[float], None]:
+def _torch(theta: Any, lr: float, called: str, **numbers: float) -> Callable[[float], None]:
     import indian_torch  # noqa: PLC0415
 
-    owner = indian_torch.INDIAN if translation == "from_sgd" else indian_torch.INNAprop
-    optimizer = getattr(owner, translation)(theta, lr, **numbers)
-    (group,) = optimizer.param_groups
-    gamma = group["lr"]
+    optimizer = operator.attrgetter(called)(indian_torch)(theta, lr, **numbers)
 
     def step(factor: float) -> None:
-        group["lr"] = gamma * factor
+        optimizer.param_groups[0]["lr"] = lr * factor
         optimizer.step()
 
     return step
 
 
-def _keras(theta: Any, lr: float, translation: str, numbers: Any) -> Callable[[float], None]:
+def _keras(theta: Any, lr: float, called: str, **numbers: float) -> Callable[[float], None]:
     import keras  # noqa: PLC0415
 
     import indian_keras  # noqa: PLC0415
 
-    owner = indian_keras.INDIAN if translation == "from_sgd" else indian_keras.INNAprop
     # (AdamW's weight decay is another one by default in Keras.)
-    decay = {"weight_decay": 0.01} if translation == "from_adam" else {}
-    optimizer = getattr(owner, translation)(lr, **numbers, **decay)
+    decay = {"weight_decay": 0.01} if called == "INNAprop.from_adam" else {}
+    optimizer = operator.attrgetter(called)(indian_keras)(lr, **numbers, **decay)
     variables = [keras.Variable(each.detach()) for each in theta]
     optimizer.build(variables)
-    gamma = float(optimizer.learning_rate)
 
     def step(factor: float) -> None:
-        optimizer.learning_rate = gamma * factor
+        optimizer.learning_rate = lr * factor
         optimizer.apply([each.grad for each in theta], variables)
         for each, variable in zip(theta, variables, strict=True):
             each.data.copy_(variable.value)

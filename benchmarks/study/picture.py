@@ -24,7 +24,7 @@ RATES = {
     "INDIAN (.1, 2)": COLOURS[0],
     "AdamW": COLOURS[6],
     "NAdamW": COLOURS[5],
-    "INNAprop, d .3": COLOURS[3],
+    "INNAprop.from_adam, d .3": COLOURS[3],
 }
 SWEPT = {
     "SGD-Nesterov": COLOURS[1],

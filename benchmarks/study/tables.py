@@ -15,11 +15,11 @@ BASELINES = ("SGD-Nesterov", "AdamW")
 SHOWN = (
     "SGD-Nesterov",
     "INDIAN (.1, 2)",
-    "INDIAN, m .97, d .3",
+    "INDIAN.from_sgd, d .3",
     "INDIAN, the paper's (.5, .1)",
     "AdamW",
     "NAdamW",
-    "INNAprop, d .3",
+    "INNAprop.from_adam, d .3",
     "INNAprop, its paper's (.1, .9)",
     "Lion",
     "schedule-free AdamW",

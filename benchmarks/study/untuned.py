@@ -40,10 +40,13 @@ RATES: Mapping[str, Mapping[float, str]] = {
     },
     "INDIAN, the paper's (.5, .1)": {0.1: "INDIAN(lr=0.1), the paper's (.5, .1)"},
     "SGD-Nesterov": {lr: f"SGD(lr={lr:g}), Nesterov's m = .9" for lr in (0.01, 0.05, 0.1)},
+    "INDIAN.from_sgd, d .3": {
+        lr: f"INDIAN.from_sgd(lr={lr:g}, momentum=.9, damping=.3)" for lr in (0.01, 0.05, 0.1)
+    },
     "Adam": {1e-3: "Adam(), lr 0.001"},
     "AdamW": {1e-3: "AdamW(), lr 0.001"},
     "INNAprop, its paper's (.1, .9)": {INNAPROP["lr"]: f"INNAprop(), lr {INNAPROP['lr']:g}"},
-    "INNAprop, d .3": {1e-3: "INNAprop.from_adam(damping=0.3), lr 0.001"},
+    "INNAprop.from_adam, d .3": {1e-3: "INNAprop.from_adam(damping=0.3), lr 0.001"},
 }
 
 

@@ -145,14 +145,14 @@ plt.show()
 
 # %% [markdown]
 # With d = 1 all runs are the same, because d = 1 is gradient descent, without momentum. With
-# Nesterov's damping the loss at the worst momentum is more than three times that at the best. With
-# d = 0.3 it is less than twice. Up to m = 0.97 the two are level.
+# Nesterov's damping the loss at the worst momentum is more than two and a half times that at the
+# best. With d = 0.3 it is less than one and a half times. Up to m = 0.97 the two are level.
 
 # %%
 spread = {damping: max(values) / min(values) for damping, values in losses.items()}
 print({str(damping): round(value, 2) for damping, value in spread.items()})
-assert spread[None] > 3
-assert spread[0.3] < 2
+assert spread[None] > 2.5
+assert spread[0.3] < 1.5
 assert spread[1.0] < 1.01
 assert all(0.8 < a / b < 1.25 for a, b in zip(losses[0.3][:3], losses[None][:3], strict=True))
 
@@ -171,7 +171,9 @@ assert all(0.8 < a / b < 1.25 for a, b in zip(losses[0.3][:3], losses[None][:3],
 # %%
 torch.manual_seed(0)
 weight = nn.Parameter(torch.randn(64, 10, dtype=torch.float64))
-optimizer = INDIAN.from_sgd([weight], lr=0.03, momentum=0.97, damping=0.3)
+# (At a constant rate, so `lr` may as well be γ.)
+sgd_numbers = {"lr": 0.03, "momentum": 0.97, "damping": 0.3}
+optimizer = INDIAN.from_sgd([weight], **sgd_numbers, keep_momentum=False)
 group = optimizer.param_groups[0]
 gamma, alpha, beta = group["lr"], group["alpha"], group["beta"]
 print(f"γ = {gamma:.3f}, α = {alpha:.3f}, β = {beta:.3f}, d = {alpha * beta:.2f}")

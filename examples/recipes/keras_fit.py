@@ -12,11 +12,8 @@ x = np.random.default_rng(0).standard_normal((512, 8)).astype("float32")
 y = x.sum(1, keepdims=True)
 
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(1)])
-optimizer = INNAprop.from_adam(1e-2)
-# A schedule's factors of AdamW's rate are those of γ, which stands in `learning_rate` now.
-gamma = float(optimizer.learning_rate)
-optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(gamma, decay_steps=320)
-model.compile(optimizer=optimizer, loss="mse")
+schedule = keras.optimizers.schedules.CosineDecay(1e-2, decay_steps=320)  # AdamW's own
+model.compile(optimizer=INNAprop.from_adam(schedule), loss="mse")
 stop = keras.callbacks.EarlyStopping("loss", patience=5)
 model.fit(x, y, batch_size=32, epochs=10, verbose=0, callbacks=[stop])
 

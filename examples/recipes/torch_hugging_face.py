@@ -40,7 +40,7 @@ with tempfile.TemporaryDirectory() as folder:
         Network(),
         options,
         train_dataset=samples,
-        # AdamW's learning rate in INNAprop's numbers; the schedule scales them.
+        # AdamW's numbers in INNAprop's: the learning rate stays AdamW's, so the schedule does too.
         optimizer_cls_and_kwargs=(INNAprop, from_adam(lr=1e-2)._asdict()),
     )
     trainer.train()

@@ -201,9 +201,12 @@ def test_a_hyperparameter_that_is_assigned_is_checked_like_an_argument(name: str
 
 
 def test_from_sgd_gives_floats() -> None:
-    found = INDIAN.from_sgd(np.float32(0.25), np.float16(0.75)).get_config()
-    assert {type(found[name]) for name in ("learning_rate", "alpha", "beta")} == {float}
-    assert (found["alpha"], found["beta"]) == (0.5, 0.5)
+    for kept, expected in ((True, (0.25, 0.25, 1.0)), (False, (0.5, 0.5, 0.5))):
+        numbers = np.float32(0.25), np.float16(0.75)
+        found = INDIAN.from_sgd(*numbers, keep_momentum=kept).get_config()
+        values = [found[name] for name in ("learning_rate", "alpha", "beta")]
+        assert set(map(type, values)) == {float}
+        assert tuple(values) == expected
 
 
 @pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}], ids=["", "decayed"])

@@ -55,7 +55,7 @@ class Decay(keras.optimizers.schedules.LearningRateSchedule):
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_under_a_schedule(nesterov: bool, weight_decay: float | None) -> None:
     numbers = {"momentum": MOMENTUM, "nesterov": nesterov, "weight_decay": weight_decay}
-    ours = INDIAN.from_sgd(Decay(), **numbers, keep_momentum=True)
+    ours = INDIAN.from_sgd(Decay(), **numbers)
     assert_close(run(ours), run(keras.optimizers.SGD(Decay(), **numbers)), 1e-12)
 
 

@@ -93,9 +93,13 @@ def test_the_configuration_holds_every_argument() -> None:
 
 def test_from_adam_has_adamws_defaults_and_takes_other_numbers() -> None:
     adamw = keras.optimizers.AdamW()
-    expected = from_adam(0.001, (adamw.beta_1, adamw.beta_2), adamw.epsilon, adamw.weight_decay)
-    found = INNAprop.from_adam()
-    assert (found.alpha, found.beta, found.sigma, found.epsilon, found.weight_decay) == expected[1:]
+    numbers = 0.001, (adamw.beta_1, adamw.beta_2), adamw.epsilon, adamw.weight_decay
+    found, expected = INNAprop.from_adam(amsgrad=False), from_adam(*numbers)
+    values = found.alpha, found.beta, found.sigma, found.epsilon, found.weight_decay
+    assert values == expected.at[1:]
+    assert found.reference_lr == expected.reference_lr
+    with pytest.raises(ValueError, match="Invalid amsgrad: True"):
+        INNAprop.from_adam(amsgrad=True)
     assert INNAprop.from_adam(beta=2.0, name="mine").beta == 2.0
     for name in ("beta_1", "beta_2"):
         with pytest.raises(ValueError, match=rf"Invalid {name}: 1.0 "):
