@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd
-from indian_mlx.base import Base
+from indian_mlx.base import Base, translated
 
 
 class INDIAN(Base):
@@ -63,7 +63,9 @@ class INDIAN(Base):
         super().__init__(learning_rate, **numbers)
 
     @classmethod
-    def from_sgd(cls, *args: Any, **kwargs: Any) -> INDIAN:
-        """Return the INDIAN that equals a given SGD, from `indian_core.from_sgd`'s arguments."""
-        numbers: dict[str, Any] = from_sgd(*args, **kwargs)._asdict()
-        return cls(numbers.pop("lr"), **numbers | {"initial_speed": None})
+    def from_sgd(cls, lr: Any, *args: Any, **kwargs: Any) -> INDIAN:
+        """Return the INDIAN that equals a given SGD, from `indian_core.from_sgd`'s arguments.
+
+        The lr may be a function of the step, as long as the momentum is kept.
+        """
+        return cls(**translated(from_sgd, lr, *args, **kwargs) | {"initial_speed": None})

@@ -15,7 +15,7 @@ from indian_core import (
     scaled_gradient,
     second_moment,
 )
-from indian_mlx.base import Base, precise
+from indian_mlx.base import Base, precise, translated
 
 
 class INNAprop(Base):
@@ -75,10 +75,12 @@ class INNAprop(Base):
         self.authors_weight_decay = bool(authors_weight_decay)
 
     @classmethod
-    def from_adam(cls, *args: Any, **kwargs: Any) -> INNAprop:
-        """Return the INNAprop that replaces an AdamW, from `indian_core.from_adam`'s arguments."""
-        numbers = from_adam(*args, **kwargs)._asdict()
-        return cls(numbers.pop("lr"), **numbers)
+    def from_adam(cls, lr: Any, *args: Any, **kwargs: Any) -> INNAprop:
+        """Return the INNAprop that replaces an AdamW, from `indian_core.from_adam`'s arguments.
+
+        The lr may be a function of the step, as long as the momentum is kept.
+        """
+        return cls(**translated(from_adam, lr, *args, **kwargs))
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
         """Create a parameter's state: w, V, and the number of gradients that V holds."""

@@ -206,6 +206,27 @@ def test_untuned_runs_begin_with_what_is_the_default() -> None:
     assert f"INDIAN ({alpha:g}, {beta:g})".replace("0.", ".") in untuned.RATES
 
 
+def test_what_the_pages_say_of_the_same_numbers_is_in_the_file() -> None:
+    losses = json.loads((commands.RESULTS / "untuned.json").read_text())["training losses"]
+
+    def differences(pairs: list[tuple[str, str]]) -> np.ndarray:
+        rows = [rows for of_workload in losses.values() for rows in of_workload.values()]
+        means = [[np.mean(each[name]) for name in pair] for each in rows for pair in pairs]
+        return np.array([100 * (ours / theirs - 1) for ours, theirs in means])
+
+    sgd, ours = untuned.RATES["SGD-Nesterov"], untuned.RATES["INDIAN.from_sgd, d .3"]
+    found = differences([(ours[lr], sgd[lr]) for lr in ours])
+    lower, higher = (found < -1).sum(), (found > 1).sum()
+    page = " ".join((commands.RESULTS.parent / "when.md").read_text().split())
+    assert f"in {len(found)} cells. It is lower by more than 1 % in {lower} (by up to " in page
+    assert f"up to {-found.min():.0f} %), within 1 % in {len(found) - lower - higher}, and" in page
+    assert f"higher in {higher} (by up to {found.max():.1f} %)" in page
+    (adamw,) = untuned.RATES["AdamW"].values()
+    (innaprop,) = untuned.RATES["INNAprop.from_adam, d .3"].values()
+    found = differences([(innaprop, adamw)])
+    assert f"between {-found.min():.1f} % lower and {found.max():.1f} % higher than AdamW" in page
+
+
 def test_the_untuned_command(tmp_path: Any) -> None:
     process = commands.run("study.untuned", tmp_path, "--workloads", "digits, MLP, 16")
     assert process.returncode == 0, process.stderr
