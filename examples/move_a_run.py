@@ -45,15 +45,7 @@ params = {
     "Dense_0": {"kernel": jnp.zeros((5, 16)), "bias": jnp.zeros(16)},
     "Dense_1": {"kernel": jnp.zeros((16, 1)), "bias": jnp.zeros(1)},
 }
-group = optimizer.param_groups[0]
-solver = indian_optax.innaprop(
-    group["lr"],
-    group["alpha"],
-    group["beta"],
-    group["sigma"],
-    group["eps"],
-    group["weight_decay"],
-)
+solver = indian_optax.innaprop_from_adam(0.01, weight_decay=0.01)
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "run.safetensors"

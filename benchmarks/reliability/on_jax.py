@@ -104,8 +104,6 @@ def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) 
         can = None
     elif callable(value.value) and name in ("learning_rate", "sgd_lr", "weight_decay"):
         can = None  # a schedule, if a poor one
-    elif name == "sgd_lr" and value.number == 0 and not value.exact:
-        can = None  # an array may be what a schedule makes
     elif where == "inject_hyperparams" and (no_number or not value.exact):
         can = None  # optax makes of it what it can, and hands over an array
     elif can and where == "functions" and not value.exact:

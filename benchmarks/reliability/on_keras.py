@@ -27,6 +27,7 @@ if BACKEND == "jax":
 keras.config.set_floatx("float64")
 
 VERSIONS = {"keras": keras.__version__, "backend": BACKEND}
+RATES = ("learning_rate", "sgd_lr")
 NAMES = ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay", "reference_lr")
 
 
@@ -97,13 +98,13 @@ _FUNCTIONS: dict[str, Callable[[str, Any], Any]] = {
 
 def _can(name: str, value: Value, where: str) -> bool | None:
     can: bool | None = usable(name, value.number)
-    optional = ("initial_speed", "reference_lr", "weight_decay", "learning_rate")
+    optional = ("initial_speed", "reference_lr", "weight_decay", *RATES)
     if value.value is None and name in optional:
         return None
-    if name == "learning_rate" and (callable(value.value) or isinstance(value.value, dict)):
+    if name in RATES and (callable(value.value) or isinstance(value.value, dict)):
         return None  # a schedule, if a poor one, or the config of one
     if can and not value.exact:
-        return True if name == "learning_rate" and where != "from_config" else None
+        return True if name in RATES and where != "from_config" else None
     size = abs(value.number or 0)
     if can and (size > 1e200 or (name == "reference_lr" and size < 1e-200)):
         return None  # what follows is not finite

@@ -72,4 +72,4 @@ def usable(name: str, number: float | None) -> bool:
         return 0.1 <= number <= 1
     if name == "sigma":
         return number < 1
-    return number > 0 or name not in ("beta", "reference_lr", "safety", "sgd_lr", "adam_lr")
+    return number > 0 or name not in ("beta", "reference_lr", "safety")
