@@ -39,7 +39,7 @@ class SGD(INDIAN):  # type: ignore[misc]
             )
             learning_rate, alpha, beta = float(found.learning_rate), found.alpha, found.beta
             initial_speed = beta
-            kwargs["weight_decay"] = found.weight_decay
+            kwargs |= {"weight_decay": found.weight_decay, "reference_lr": found.reference_lr}
         super().__init__(learning_rate, alpha, beta, initial_speed, name=name, **kwargs)
 
 
