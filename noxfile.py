@@ -114,7 +114,9 @@ def pythons(session: nox.Session) -> None:
 def upstream(session: nox.Session, adapter: str) -> None:
     """Run the framework's own tests with INDIAN instead of its SGD."""
     packages, name, _, backend = ADAPTERS[adapter]
-    install(session, *packages, group=f"test-{name}")
+    # Keras's tests of TensorBoard and of callbacks import TensorFlow on every backend.
+    others = TENSORFLOW if name == "keras" else []
+    install(session, *packages, *others, group=f"test-{name}")
     suite = UPSTREAM[name]
     folder = Path(session.create_tmp()).resolve()
     shutil.rmtree(folder, ignore_errors=True)
