@@ -33,16 +33,27 @@ def stability() -> Figure:
     x = np.geomspace(0.03, 10, 400)
     columns, lrs = np.meshgrid(x, x)
 
-    def edge(axes: Axes, alpha: Any, beta: Any, style: str, label: str) -> None:
-        lr = np.minimum(max_lr(0.0, alpha, beta), max_lr(1.0, alpha, beta))
-        axes.plot(x, lr, "k", linestyle=style, label=f"edge, {label}")
+    def limit(alpha: Any, beta: Any) -> Any:
+        """Return the largest stable step size on all curvatures from 0 to 1."""
+        return np.minimum(max_lr(0.0, alpha, beta), max_lr(1.0, alpha, beta))
 
-    _shade(left, x, spectral_radius(lrs, 0.2, columns, 1.0))
+    def edge(axes: Axes, alpha: Any, beta: Any, style: str, label: str) -> None:
+        axes.plot(x, limit(alpha, beta), "k", linestyle=style, label=f"edge, {label}")
+
+    def shade(axes: Axes, alpha: Any, beta: Any) -> Any:
+        radius = spectral_radius(lrs, alpha, beta, 1.0)
+        steps = -1 / np.log10(np.where(lrs < limit(alpha, beta), radius, np.nan))
+        axes.set_facecolor("0.82")
+        return axes.pcolormesh(
+            x, x, steps, cmap="viridis_r", norm=LogNorm(1, 1000), rasterized=True
+        )
+
+    shade(left, 0.2, columns)
     for alpha, style in ((0.05, ":"), (0.2, "-"), (1.0, "--")):
         edge(left, alpha, x, style, rf"$\alpha/\sqrt{{L}}$ = {alpha:g}")
     left.plot(x, x, color=COLOURS[0], linewidth=2.5, label=r"$\gamma = \beta$: the heavy ball")
     left.set(xlabel=r"$\beta\sqrt{L}$", title=r"Shaded for $\alpha/\sqrt{L}$ = 0.2")
-    image = _shade(right, x, spectral_radius(lrs, columns, 0.3, 1.0))
+    image = shade(right, columns, 0.3)
     for beta, style in ((0.1, ":"), (0.3, "-"), (1.0, "--")):
         edge(right, x, beta, style, rf"$\beta\sqrt{{L}}$ = {beta:g}")
     right.axhline(0.3, color=COLOURS[0], linewidth=2.5, label=r"$\gamma = \beta$ = 0.3/$\sqrt{L}$")
@@ -53,12 +64,6 @@ def stability() -> Figure:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=9)
     figure.colorbar(image, ax=right, label="steps in which an error shrinks to a tenth")
     return figure
-
-
-def _shade(axes: Axes, x: np.ndarray, radius: np.ndarray) -> Any:
-    steps = -1 / np.log10(np.where(radius < 1, radius, np.nan))
-    axes.set_facecolor("0.82")
-    return axes.pcolormesh(x, x, steps, cmap="viridis_r", norm=LogNorm(1, 1000), rasterized=True)
 
 
 def radius() -> Figure:
