@@ -1,4 +1,4 @@
-"""Trains one convolutional network with INDIAN and others in PyTorch, Keras and JAX.
+"""Trains one convolutional network with INDIAN and other optimizers in PyTorch, Keras and JAX.
 
     python -m benchmarks.demo                 # on scikit-learn's digits
     python -m benchmarks.demo --data FOLDER   # on the four IDX files of MNIST or Fashion-MNIST

@@ -1,4 +1,4 @@
-"""The tables of `figure1.py`."""
+"""The tables of `figure1`."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _usable(name: str, value: Value, *, tensors: bool) -> bool | None:
 
 
 def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) -> Trial:
-    # (`suggest_lr` takes numbers.)
+    # (`suggest_lr` takes only numbers, no tensors.)
     can = _usable(name, value, tensors=name in (TENSORS if where != "functions" else ("lr",)))
     if value.number is not None and abs(value.number) > 1e200 and can:
         can = None  # with absurdly large numbers, the run or the limit is not finite
