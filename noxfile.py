@@ -1,6 +1,6 @@
-"""The matrix: `nox -s tests` for every adapter, each in an environment and a process of its own.
+"""The matrix: `nox -s tests` tests every adapter, each in its own environment and process.
 
-Everything is installed by pip, pinned by constraints.txt. `nox -l` lists the sessions.
+Everything is installed by pip and pinned by constraints.txt. `nox -l` lists the sessions.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ nox.options.error_on_external_run = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
-# Modules are compiled when they are imported: most of a framework's never are.
+# Modules are compiled when they are imported, and most of a framework's modules never are.
 UNCOMPILED = "--no-compile"
 TENSORFLOW = nox.project.dependency_groups(PYPROJECT, "tensorflow")
 
-# What to install for an adapter, its --adapter for the conformance suite, its own tests, and the
-# Keras backend. (The group tensorflow is that framework's smallest build.)
+# For each adapter: the packages to install, its --adapter for the conformance suite, the folder of
+# its own tests, and the Keras backend. (The group tensorflow is that framework's smallest build.)
 ADAPTERS: dict[str, tuple[list[str], str, str, str | None]] = {
     "core": (["-e", "."], "core", "core", None),
     "numpy": (["-e", "."], "numpy", "on_numpy", None),
@@ -37,12 +37,12 @@ ADAPTERS: dict[str, tuple[list[str], str, str, str | None]] = {
     "keras-torch": (["-e", ".[keras-torch]"], "keras", "on_keras", "torch"),
 }
 
-# The frameworks' own tests, by that name.
+# The frameworks' own tests, by the name given to --adapter.
 UPSTREAM = nox.project.load_toml("tests/upstream/suites.toml")
 
 
 def install(session: nox.Session, *packages: str, group: str | None = None) -> None:
-    """Install packages, and a dependency group of pyproject.toml, as constraints.txt pins them."""
+    """Install packages and a dependency group of pyproject.toml, pinned by constraints.txt."""
     grouped = nox.project.dependency_groups(PYPROJECT, group) if group else ()
     session.install(UNCOMPILED, *CONSTRAINTS, *packages, *grouped)
 
@@ -67,7 +67,7 @@ def run_tests(session: nox.Session, name: str, folder: str, backend: str | None)
     )
 
 
-@nox.session(python="3.11")  # what so old versions have wheels for
+@nox.session(python="3.11")  # the oldest releases have wheels for this Python
 @nox.parametrize("adapter", [nox.param(name, id=name) for name in ADAPTERS])
 def minimums(session: nox.Session, adapter: str) -> None:
     """Run an adapter's tests on the oldest release series that pyproject.toml allows."""
@@ -82,7 +82,7 @@ def minimums(session: nox.Session, adapter: str) -> None:
 @nox.session
 @nox.parametrize("adapter", [nox.param(name, id=name) for name in ADAPTERS])
 def newest(session: nox.Session, adapter: str) -> None:
-    """Run an adapter's tests on what pip resolves today, without constraints."""
+    """Run an adapter's tests on the versions that pip resolves today, without constraints."""
     packages, name, folder, backend = ADAPTERS[adapter]
     grouped = nox.project.dependency_groups(PYPROJECT, f"test-{name}")
     session.install(UNCOMPILED, *packages, *grouped)
@@ -158,7 +158,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def imports(session: nox.Session) -> None:
-    """Check who may import whom."""
+    """Check which modules may import which."""
     install(session, "-e", ".", "import-linter")
     session.run("lint-imports")
 
@@ -172,7 +172,7 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--outdir", str(elsewhere / "dist"), ".", silent=True)
     (built,) = (elsewhere / "dist").glob("*.whl")
     session.install(*CONSTRAINTS, str(built))
-    # Away from the sources, so that what is imported is what the wheel holds.
+    # The tests run away from the sources, so that they import the wheel's contents.
     shutil.copytree("tests", elsewhere / "tests")
     shutil.copy("pyproject.toml", elsewhere)
     session.chdir(elsewhere)
@@ -181,7 +181,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def together(session: nox.Session) -> None:
-    """Test what takes every framework in one environment: isolation, benchmarks, the examples."""
+    """Test what needs every framework in one environment: isolation, benchmarks, the examples."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     install(session, group="test-core")
     install(session, group="recipes")
@@ -207,7 +207,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def figures(session: nox.Session) -> None:
-    """Remake the pictures in docs/results that take minutes, not hours."""
+    """Remake those pictures in docs/results that take minutes, not hours."""
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     for study in ("figure1", "precision"):
         session.run("python", "-m", f"benchmarks.{study}", *session.posargs)
@@ -215,7 +215,7 @@ def figures(session: nox.Session) -> None:
 
 
 def run_notebook(session: nox.Session, source: Path) -> None:
-    """Execute a notebook, and write it with what it printed and drew into docs/notebooks."""
+    """Execute a notebook, and write it with its outputs into docs/notebooks."""
     made = Path(session.create_tmp()).resolve() / f"{source.stem}.ipynb"
     session.run("jupytext", "--quiet", "--to", "ipynb", "--output", str(made), str(source))
     to_markdown = ("--execute", "--to", "markdown", "--output-dir", "docs/notebooks")
@@ -224,7 +224,7 @@ def run_notebook(session: nox.Session, source: Path) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site into build/site; a warning, such as of a broken link, fails it."""
+    """Build the site into build/site. Any warning, such as of a broken link, fails the build."""
     install(session, "-e", ".[torch]", group="docs")
     for notebook in sorted(Path("examples/notebooks").glob("*.py")):
         run_notebook(session, notebook)

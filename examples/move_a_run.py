@@ -1,4 +1,4 @@
-"""Begin a run in PyTorch and end it in JAX: the run that it would have been in either.
+"""Begin a run in PyTorch and end it in JAX, with the same result as in either framework alone.
 
 In a clone of the repository: pip install ".[torch,optax,move]"
 """
@@ -67,7 +67,7 @@ def step(params, state):
 for _ in range(50):
     params, state = step(params, state)
 
-train_in_torch(50)  # for comparison: the run that never moved
+train_in_torch(50)  # for comparison, the run that stayed in PyTorch
 kernel = model[0].weight.detach().numpy().T
 difference = np.max(np.abs(np.asarray(params["Dense_0"]["kernel"]) - kernel))
 print(

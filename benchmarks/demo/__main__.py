@@ -1,12 +1,12 @@
-"""Trains one convolutional network with INDIAN and others in PyTorch, Keras and JAX.
+"""Trains one convolutional network with INDIAN and other optimizers in PyTorch, Keras and JAX.
 
     python -m benchmarks.demo                 # on scikit-learn's digits
     python -m benchmarks.demo --data FOLDER   # on the four IDX files of MNIST or Fashion-MNIST
     python -m benchmarks.demo --tune          # finds the step sizes by grid search
 
-All runs of a seed start from the same weights and see the same minibatches, in float32: several
-seeds in the first framework, the first seed in the others. Prints a table and leaves demo.png, the
-curves, and demo.json, the numbers that made them, in the output folder.
+All runs of a seed start from the same weights and see the same minibatches, in float32. The first
+framework runs several seeds, the others only the first seed. Prints a table, and writes demo.png
+(the curves) and demo.json (their numbers) to the output folder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.harness.runs import Run
 
 SETTINGS = Path(__file__).with_name("settings.json")
 COMPARED = "INDIAN"
-_DIGITS = 4  # of a loss in the file
+_DIGITS = 4  # of a number in the file
 
 
 @command.in_words()
@@ -85,7 +85,7 @@ def tune(settings: dict[str, Any], options: argparse.Namespace, dataset: data.Da
 
 
 def _found(settings: dict[str, Any], losses: dict[float, float]) -> dict[str, Any]:
-    """Return an optimizer's best step size and its grid, as JSON holds them."""
+    """Return an optimizer's best step size and its grid, in the form written as JSON."""
     lr, h, power = grid.best(losses), settings["hyperparameters"], settings["power"]
     found = {
         "lr": lr,
@@ -118,7 +118,7 @@ def _made(runs: Sequence[Run], options: argparse.Namespace, dataset: data.Datase
 
 
 def _read_step_sizes(path: Path, optimizers: Iterable[str]) -> tuple[str, dict[str, float]]:
-    """Return the data that the step sizes were found on, and those of the optimizers."""
+    """Return the name of the data that the step sizes were found on, and the step sizes."""
     try:
         content = json.loads(path.read_text())
         lrs = {name: float(content["optimizers"][name]["lr"]) for name in optimizers}

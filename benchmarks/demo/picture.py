@@ -17,7 +17,7 @@ def spread(results: Iterable[Result], optimizer: str) -> tuple[np.ndarray, np.nd
     """Return the largest difference of this optimizer's training losses between frameworks.
 
     Returns:
-        The epochs, and the largest loss minus the smallest one after each: absolute, in nats.
+        The epochs, and the largest loss minus the smallest one after each epoch, in nats.
     """
     chosen = [result for result in results if result.run.optimizer == optimizer]
     curves = [_curves(result) for result in chosen if result.run.seed == chosen[0].run.seed]
@@ -60,7 +60,7 @@ def curves(results: Sequence[Result], data: str, compared: str) -> Figure:
             for axes, values in zip((loss, accuracy), both, strict=True):
                 axes.plot(epochs, values, **line)
     loss.set(yscale="log", ylabel="training loss", title="Training loss")
-    # The first epochs, and diverged runs, would squeeze everything else into the top.
+    # Showing the first epochs and diverged runs would squeeze everything else into the top.
     worst = min(record.test_accuracy for result in results for record in result.records[1:])
     limits = (100 * max(worst, 0.85) - 1, 100.3)
     accuracy.set(ylabel="test accuracy, %", title="Test accuracy", ylim=limits)

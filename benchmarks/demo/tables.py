@@ -11,7 +11,7 @@ from benchmarks.harness.tables import mean, span, step_size, table
 
 
 def results(all_results: Sequence[Result]) -> str:
-    """Return a row per optimizer and framework: its step size, last loss and accuracy, and time."""
+    """Return a row per optimizer and framework: step size, last loss and accuracy, and time."""
     names = list(dict.fromkeys(result.run.optimizer for result in all_results))
     groups: dict[tuple[int, str], list[Result]] = {}
     for result in all_results:
@@ -35,13 +35,13 @@ def results(all_results: Sequence[Result]) -> str:
 
 
 def _over_seeds(values: Sequence[float], digits: str) -> str:
-    """Return the number of the one seed, or the mean of several and their range."""
+    """Return one seed's number, or the mean and the range over several seeds."""
     text = mean(values, digits)
     return f"{text} ({span(values, digits)})" if len(values) > 1 else text
 
 
 def agreement(all_results: Sequence[Result], optimizer: str) -> str:
-    """Return a row per pair of frameworks: how far this optimizer's loss curves are apart."""
+    """Return a row per pair of frameworks: the difference of this optimizer's loss curves."""
     chosen = [result for result in all_results if result.run.optimizer == optimizer]
     runs = [result for result in chosen if result.run.seed == chosen[0].run.seed]
     rows = []

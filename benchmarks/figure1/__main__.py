@@ -4,11 +4,11 @@
     python -m benchmarks.figure1 --framework numpy jax
     KERAS_BACKEND=jax python -m benchmarks.figure1 --framework keras
 
-J(θ_1, θ_2) = 100 (θ_2 − |θ_1|)² + |1 − θ_1|, from (−1, 1.5), at rest, γ = 1e-4, in float64: the
-settings are in settings.json, with the losses that an independent run of equation (11) gave. (The
-paper does not say what (a)'s β is, only that it is too small.) Each framework runs in a process of
-its own and is compared with equation (11) in NumPy. Prints tables, and leaves figure1.png and
-figure1.json, the numbers, in the output folder.
+J(θ_1, θ_2) = 100 (θ_2 − |θ_1|)² + |1 − θ_1|, from (−1, 1.5), at rest, γ = 1e-4, in float64. The
+settings are in settings.json, with the losses from an independent run of equation (11). (The paper
+does not give the β of (a), and only says that it is too small.) Each framework runs in a separate
+process and is compared with equation (11) in NumPy. Prints tables, and writes figure1.png and
+figure1.json (the numbers) to the output folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks.harness.files import leave, rounded
 
 SETTINGS = Path(__file__).with_name("settings.json")
 POINTS = 500  # of a curve, in the file
-SWING = 0.01  # a way that is too short to count as an oscillation
+SWING = 0.01  # a change of a coordinate too small to count as an oscillation
 
 Paths = dict[str, np.ndarray]
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[str, str], Paths]:
-    """Return, for each framework, its versions, and all panels' paths: (points, panels, 2)."""
+    """Return each framework's versions and its paths in all panels, (points, panels, 2)."""
     panels = [Panel(**{f: panel[f] for f in Panel._fields}) for panel in settings["panels"]]
     (start,) = valley.PROBLEM.theta_0
     software: dict[str, str] = {}
@@ -54,7 +54,7 @@ def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[
     with tqdm(total=len(options.framework) * len(panels) * options.iterations, unit="step") as bar:
         for framework in options.framework:
             bar.set_description(framework)
-            # NumPy, to which all is compared, has but one device.
+            # NumPy, the reference, runs only on the CPU.
             device = "cpu" if framework == "numpy" else options.device
             software[framework], path = apart.call(
                 valley.trace,
@@ -69,7 +69,7 @@ def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[
 def summary(
     settings: dict[str, Any], options: argparse.Namespace, software: dict[str, str], paths: Paths
 ) -> dict[str, Any]:
-    """Return what the file holds: the settings, and for each panel its curve and its measures."""
+    """Return the file's content: the settings, and each panel's curve and measures."""
     every = settings["every"]
     iterations = np.arange(len(paths["numpy"])) * every
     thin = slice(None, None, max(1, len(iterations) // POINTS))
@@ -97,7 +97,7 @@ def summary(
             },
         }
         differences = {"largest difference": {name: d.max() for name, d in distance.items()}}
-        if "expected" in panel:  # it is one of the figure's own
+        if "expected" in panel:  # it is one of the figure's own panels
             curve = path[thin]
             found |= dict(zip(("theta_1", "theta_2"), curve.T, strict=True))
             found["loss"] = valley.losses(curve)

@@ -1,4 +1,4 @@
-"""The picture of `figure1`: trajectories above, losses below."""
+"""The picture of `figure1`: trajectories above, losses and differences below."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from benchmarks.figure1 import valley
 from benchmarks.harness.figure import COLOURS, LINES
 
-# Where the valley is, and where the level sets are drawn.
+# The area shown, and the values of J whose level sets are drawn.
 LIMITS = ((-1.6, 1.75), (-0.35, 1.75))
 LEVELS = np.geomspace(0.1, 300, 10)
 
 
 def picture(content: dict[str, Any]) -> Figure:
-    """Return the figure of what `figure1.summary` returns."""
+    """Return the figure of the content that `figure1.summary` returns."""
     panels = [panel for panel in content["panels"] if "expected" in panel]
     colour = {panel["name"]: each for panel, each in zip(panels, COLOURS, strict=False)}
     figure = Figure(figsize=(13, 7.2), layout="constrained")
@@ -68,11 +68,11 @@ def _losses(
 def _differences(
     axes: Axes, content: dict[str, Any], panels: list[dict[str, Any]], colour: dict[str, str]
 ) -> None:
-    """Draw how far each framework's path is from NumPy's: colours are panels, lines frameworks."""
+    """Draw each framework's distance from NumPy's path: a colour a panel, a line a framework."""
     others = list(panels[0]["difference"])
     for framework, line in zip(others, LINES, strict=False):
         for panel in panels:
-            # The start has no difference, which a logarithm cannot show.
+            # At the start the difference is zero, which a logarithmic axis cannot show.
             distance = np.array(panel["difference"][framework])
             distance[distance == 0] = np.nan
             axes.plot(content["iteration"], distance, color=colour[panel["name"]], **line)

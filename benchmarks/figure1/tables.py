@@ -1,4 +1,4 @@
-"""The tables of `figure1.py`."""
+"""The tables of `figure1`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.harness.tables import table
 
 
 def losses(content: dict[str, Any]) -> str:
-    """Return a row for each panel in each framework: J, and how far it is from NumPy's path."""
+    """Return a row for each panel in each framework: J, and the difference from NumPy's path."""
     marks, software = content["marks"], content["software"]
 
     def row(panel: str, name: str, found: Sequence[float], difference: str) -> dict[str, str]:
@@ -31,7 +31,7 @@ def losses(content: dict[str, Any]) -> str:
 
 
 def oscillations(content: dict[str, Any]) -> str:
-    """Return a row for each panel: how much it swings across the valley and along it."""
+    """Return a row for each panel: its swings across the valley and along it."""
     return table(
         [
             {

@@ -1,7 +1,7 @@
 """The valley of the paper's Figure 1, J = 100 (θ_2 − |θ_1|)² + |1 − θ_1|: paths and their measures.
 
-NumPy's path is equation (11) of the paper, letter for letter; the others are the adapters'. All are
-in float64.
+NumPy's path is computed from equation (11) of the paper, letter for letter. The others are
+computed by the adapters. All are in float64.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FRAMEWORKS = ("numpy", *workers.FRAMEWORKS)
 
 
 class Panel(NamedTuple):
-    """One trajectory: what the figure calls it, and its hyperparameters."""
+    """One trajectory: its name in the figure, and its hyperparameters."""
 
     name: str
     alpha: float
@@ -28,12 +28,17 @@ class Panel(NamedTuple):
 
     @property
     def hyperparameters(self) -> dict[str, float]:
-        """INDIAN's, by name."""
+        """INDIAN's hyperparameters by name."""
         return {"alpha": self.alpha, "beta": self.beta, "initial_speed": self.initial_speed}
 
 
 def gradient(xp: Any, theta: Any) -> Any:
-    """Return the gradient of J at a point, in a framework's namespace; the sign of 0 is 0."""
+    """Return the gradient of J at a point, with the sign of 0 being 0.
+
+    Args:
+        xp: A framework's namespace with NumPy's names.
+        theta: The point.
+    """
     ridge = theta[1] - xp.abs(theta[0])
     along = -200 * ridge * xp.sign(theta[0]) - xp.sign(1 - theta[0])
     return xp.stack([along, 200 * ridge])
@@ -64,16 +69,16 @@ def trace(
     device: str,
     on_steps: Callable[[int], None] = lambda _: None,
 ) -> tuple[str, np.ndarray]:
-    """Return what it was computed with, and θ at intervals.
+    """Return the software's versions, and θ at intervals.
 
     Args:
-        framework: One of `FRAMEWORKS`; Keras's backend is KERAS_BACKEND.
+        framework: One of `FRAMEWORKS`; KERAS_BACKEND names Keras's backend.
         panels: The trajectories.
         lr: γ, the constant step size.
-        iterations: The number of steps of each.
-        every: θ is recorded after each this many of them.
+        iterations: The number of steps in each trajectory.
+        every: The number of steps between two records of θ.
         device: "cpu" or "cuda".
-        on_steps: Called with the number of steps made since the last time.
+        on_steps: A callback that gets the number of steps made since its last call.
 
     Returns:
         The versions, and θ without its start: (iterations // every, panels, 2).
@@ -102,23 +107,23 @@ def losses(path: np.ndarray) -> np.ndarray:
 
 
 def across(path: np.ndarray) -> np.ndarray:
-    """Return θ_2 − |θ_1| at every point: where it stands across the valley, whose floor is 0."""
+    """Return θ_2 − |θ_1| at every point: its position across the valley, whose floor is at 0."""
     return path[:, 1] - np.abs(path[:, 0])
 
 
 def travel(coordinate: np.ndarray) -> float:
-    """Return the way made in a coordinate, there and back: the sum of its absolute changes."""
+    """Return the distance travelled in a coordinate, the sum of its absolute changes."""
     return float(np.abs(np.diff(coordinate)).sum())
 
 
 def swings(coordinate: np.ndarray, least: float) -> int:
-    """Return how often a coordinate turns back, by turns of more than `least`.
+    """Return how often a coordinate turns back, counting only turns of more than `least`.
 
-    A parasite oscillation is such turns: an overdamped way to the floor has none.
+    A parasitic oscillation consists of such turns. An overdamped path to the floor has none.
 
     Args:
-        coordinate: Its values along the path.
-        least: Between two turns that are counted it changes by more than this.
+        coordinate: The coordinate's values along the path.
+        least: The coordinate changes by more than this between two turns that are counted.
     """
     turns, direction, extreme = 0, 0, coordinate[0]
     for value in coordinate[1:]:

@@ -1,10 +1,10 @@
 """The harness that the demo and the paper's studies share: data, networks, runs, logs.
 
-What is trained is data: a `runs.Run` says everything about a training run, and the three
-`on_*` modules, one per framework, make the same run of it.
+A training run is described as data. A `runs.Run` specifies everything about it, and each of the
+three `on_*` modules, one per framework, makes the same run from that description.
 """
 
 from pathlib import Path
 
-#: Where the commands leave what they have measured: the pages of docs/ show it.
+#: Where the commands write their results, which the pages of docs/ show.
 RESULTS = Path(__file__).parents[2] / "docs" / "results"

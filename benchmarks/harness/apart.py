@@ -1,4 +1,4 @@
-"""Functions in processes of their own: they share no threads, memory, environment or terminal."""
+"""Run functions in separate processes, which share no threads, memory, environment or terminal."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def call(
     """Return ``function(*arguments, on_steps)``, computed in a new Python process.
 
     Args:
-        function: A function of an importable module, which calls its last argument with the
-            number of steps made since the last time.
-        arguments: What it takes before that; they and the result must pickle.
-        environment: Variables that the process has beside its parent's.
-        bar: A progress bar, such as tqdm's, updated by the steps made.
-        processors: Those that it may use, by number; all by default.
+        function: A function of an importable module. Its last parameter is a callback, which it
+            calls with the number of steps made since the previous call.
+        arguments: The function's other arguments. They and the result must pickle.
+        environment: Variables that are added to the parent's environment.
+        bar: A progress bar, such as tqdm's. It is advanced by the number of steps made.
+        processors: The numbers of the processors that the process may use; all by default.
 
     Raises:
         RuntimeError: If the function raises, or the process ends without a result.
@@ -70,15 +70,15 @@ def _answer(
 ) -> None:
     os.environ.update(variables)
     if processors and hasattr(os, "sched_setaffinity"):
-        # Before a framework starts its threads, one for each processor that it sees.
+        # Must come before a framework starts its threads, one for each processor that it sees.
         os.sched_setaffinity(0, processors)
-    # What the frameworks say, their C++ code included, must not disturb a progress bar.
+    # The output of the frameworks, including their C++ code, must not disturb a progress bar.
     with open(terminal, "w") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
     try:
         result = function(*arguments, lambda steps: sender.send(("steps", steps)))
-    except Exception as error:  # whatever it is, the parent reports it
+    except Exception as error:  # of any kind, because the parent reports it
         sender.send(("error", f"{type(error).__name__}: {error}"))
     else:
         sender.send(("result", result))
@@ -87,10 +87,10 @@ def _answer(
 def several(
     make: Callable[[Any, Sequence[int]], Any], jobs: Iterable[Any], processes: int
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield each job and what ``make(job, processors)`` returns, as they are done.
+    """Yield each job with the result of ``make(job, processors)``, in the order of completion.
 
-    So many are made at a time, in threads, each with a share of the processors. (Several small
-    networks keep several processors busier than one does.)
+    At most `processes` jobs run at a time, each in a thread and with a share of the processors.
+    (Several small networks keep several processors busier than one network does.)
     """
     available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     shares: SimpleQueue[Sequence[int]] = SimpleQueue()

@@ -1,9 +1,10 @@
 """Convolutions of few channels as one matrix product each: on a CPU, five times as fast as XLA's.
 
-What is multiplied is rows of the image, not pixels: a window's rows, (rows × width × channels)
-numbers, with a matrix of bands in which the kernel stands once for each column of the output. That
-is more arithmetic than a convolution needs, but at a matrix product's full speed; and a mean-pool
-behind the convolution, being linear too, becomes part of the kernel and takes most of it back.
+The product multiplies rows of the image, not pixels. A window's rows, (rows × width × channels)
+numbers, are multiplied by a banded matrix that contains the kernel once for each column of the
+output. This takes more arithmetic than a convolution needs, but runs at a matrix product's full
+speed. A mean-pool behind the convolution is linear too, so it becomes part of the kernel, which
+saves most of the extra arithmetic.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-# Of the input. With many channels, XLA's own convolution is a large product already.
+# Applies to the input. With many channels, XLA's own convolution is already a large product.
 MAXIMAL_CHANNELS = 8
 
 
@@ -21,7 +22,8 @@ def convolution(x: jax.Array, kernel: jax.Array, pool: int = 1) -> jax.Array:
     Args:
         x: (n, height, width, channels).
         kernel: (size, size, channels, filters).
-        pool: The size and the stride of the windows; rows and columns that fill none are left out.
+        pool: The size and the stride of the pooling windows. Rows and columns that do not fill a
+            window are left out.
 
     Returns:
         (n, rows, columns, filters).
@@ -49,7 +51,7 @@ def convolution(x: jax.Array, kernel: jax.Array, pool: int = 1) -> jax.Array:
 
 
 def _averaged(kernel: jax.Array, pool: int) -> jax.Array:
-    """Return the kernel of (the convolution, then the mean): its mean over pool × pool shifts."""
+    """Return the kernel of convolution and mean-pool together: the mean of pool × pool shifts."""
     shifted = [
         jnp.pad(kernel, ((i, pool - 1 - i), (j, pool - 1 - j), (0, 0), (0, 0)))
         for i in range(pool)

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 from the folder that their authors' archives unpack to.
 
-The Python version: pickled dicts of images (n, 3072), in planes of red, green and blue, and labels.
-https://www.cs.toronto.edu/~kriz/cifar.html
+The files are those of the Python version: pickled dicts that hold labels and images (n, 3072), each
+image as its red, green and blue planes. https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LAYOUTS = (
 )
 
 
-# What an array's pickle is made of; Python 3 writes its bytes with encode, Python 2 did not.
+# The names that an array's pickle refers to. Only Python 3 writes an array's bytes with encode.
 _HARMLESS = {
     *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
     ("numpy", "ndarray"),
@@ -29,7 +29,7 @@ _HARMLESS = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Refuses to make anything but NumPy's arrays: a pickle can run what it likes."""
+    """Unpickles only NumPy arrays, because an arbitrary pickle can run any code."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _HARMLESS:
@@ -47,7 +47,7 @@ def arrays(folder: Path) -> list[np.ndarray]:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is not what its name says.
+        ValueError: If a file's content is not what its name promises.
     """
     train, test, key = next(layout for layout in _LAYOUTS if (folder / layout[1]).is_file())
     parts = [_read(folder / name, key) for name in (*train, test)]

@@ -1,4 +1,4 @@
-"""What the commands share: their parser, a type of its arguments, and how they fail."""
+"""Shared by the commands: their parser, a type of argument, and their error messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from . import RESULTS
 def parser(
     study: str, description: str | None, output: Path | str | None = RESULTS
 ) -> argparse.ArgumentParser:
-    """Return the parser of ``python -m benchmarks.<study>``; its help is a module's docstring."""
+    """Return the parser of ``python -m benchmarks.<study>``.
+
+    The commands pass their module's docstring as the description, which ``--help`` shows.
+    """
     made = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{study}",
         description=description,
@@ -28,7 +31,7 @@ def parser(
 
 
 def positive(text: str) -> int:
-    """Return the positive whole number that an argument says."""
+    """Return an argument's text as a positive whole number."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
@@ -36,7 +39,7 @@ def positive(text: str) -> int:
 
 @contextlib.contextmanager
 def in_words() -> Iterator[None]:
-    """Exit with the error's text where it says what a user can put right."""
+    """Exit with an error's type and text if it is of a kind that a user can correct."""
     try:
         yield
     except (ValueError, OSError, ImportError, RuntimeError) as error:

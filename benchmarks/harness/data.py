@@ -1,7 +1,7 @@
-"""The images: scikit-learn's digits, or a folder of MNIST's or CIFAR's files; the minibatches.
+"""The images and the minibatches: scikit-learn's digits, or a folder of MNIST's or CIFAR's files.
 
-The IDX format (http://yann.lecun.com/exdb/mnist): two zero bytes, a byte for the type (8:
-unsigned bytes), a byte for the number of dimensions, each dimension as a big-endian 32-bit
+The IDX format (http://yann.lecun.com/exdb/mnist) consists of two zero bytes, a byte for the type
+(8: unsigned bytes), a byte for the number of dimensions, each dimension as a big-endian 32-bit
 integer, and the values.
 """
 
@@ -36,12 +36,12 @@ class Dataset:
 
 
 def load(folder: str | None = None) -> Dataset:
-    """Return the data set in `folder`, or scikit-learn's digits if there is none given.
+    """Return the data set in `folder`, or scikit-learn's digits if `folder` is None.
 
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.
-        ValueError: If a file is not what its name says.
-        ImportError: If the digits are asked for and scikit-learn is missing.
+        ValueError: If a file's content is not what its name promises.
+        ImportError: If the digits are requested and scikit-learn is missing.
     """
     if folder is None:
         return digits()
@@ -52,14 +52,14 @@ def load(folder: str | None = None) -> Dataset:
 
 
 def digits() -> Dataset:
-    """Return the 1797 digits of 8 × 8 pixels that come with scikit-learn, 360 of them for tests."""
+    """Return scikit-learn's 1797 digits of 8 × 8 pixels, of which 360 are test images."""
     try:
         from sklearn.datasets import load_digits  # noqa: PLC0415 (other data needs no scikit-learn)
     except ImportError as error:
         raise ImportError("the digits need scikit-learn: pip install scikit-learn") from error
     images, labels = load_digits(return_X_y=True)
     images = (images / 16).reshape(-1, 8, 8, 1).astype(np.float32)
-    # The file is in the order of the writers: shuffle before the split.
+    # The file is sorted by writer, so shuffle before the split.
     order = np.random.default_rng(0).permutation(len(images))
     train, test = order[360:], order[:360]
     labels = labels.astype(np.int64)
@@ -67,7 +67,7 @@ def digits() -> Dataset:
 
 
 def idx_folder(folder: str) -> Dataset:
-    """Return the data set whose four IDX files, plain or .gz, lie in `folder`, named as MNIST's."""
+    """Return the data set of the four IDX files in `folder`, plain or .gz, with MNIST's names."""
     path = Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"Invalid data: {folder!r} (there is no such folder)")
@@ -112,9 +112,9 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def minibatches(samples: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
-    """Return an epoch's minibatches, (steps, batch_size) indices: the same for every framework.
+    """Return an epoch's minibatches, (steps, batch_size) indices, the same for every framework.
 
-    Samples that do not fill a minibatch are left out, others in each epoch.
+    Samples that do not fill a minibatch are left out. They differ from epoch to epoch.
 
     Raises:
         ValueError: If there are fewer samples than one minibatch takes.
@@ -127,7 +127,7 @@ def minibatches(samples: int, batch_size: int, seed: int, epoch: int) -> np.ndar
 
 
 def _find(folder: Path, stem: str, kind: str) -> Path:
-    """Return the first of the names under which an IDX file is distributed that is there."""
+    """Return the IDX file under the first of its usual names that exists in the folder."""
     names = [f"{stem}{joint}{kind}{suffix}" for joint in "-." for suffix in ("", ".gz")]
     for name in names:
         if (folder / name).is_file():

@@ -1,4 +1,4 @@
-"""Colours and lines that the colour-blind tell apart, and bands between curves."""
+"""Colours and line styles that colour-blind readers can tell apart, and bands between curves."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-# Okabe and Ito's.
+# Okabe and Ito's palette.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-# Drawn over one another, equal curves must all show: a broad pale line under broken ones.
+# Equal curves drawn over one another must all be visible, so a broad pale line lies under broken
+# ones.
 LINES: tuple[dict[str, Any], ...] = (
     {"linestyle": "-", "linewidth": 4.0, "alpha": 0.35},
     {"linestyle": (0, (5, 4)), "linewidth": 1.5},
@@ -20,6 +21,6 @@ LINES: tuple[dict[str, Any], ...] = (
 
 
 def band(axes: Axes, x: Sequence[float], curves: np.ndarray, colour: str) -> None:
-    """Shade what lies between the lowest and the highest of some curves."""
+    """Shade the area between the lowest and the highest of the curves."""
     low, high = curves.min(axis=0), curves.max(axis=0)
     axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)

@@ -1,4 +1,4 @@
-"""What the commands leave: numbers with few digits, in JSON that one can read, and pictures."""
+"""The commands' output files: readable JSON, with numbers of few digits, and pictures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 
 
 def rounded(value: Any, digits: int) -> Any:
-    """Return a number with so many digits, and None, JSON's null, for NaN and infinity.
+    """Return a float rounded to this many significant digits, or None if it is NaN or infinite.
 
-    What is no float stays as it is; dicts, lists and arrays may hold numbers.
+    (None is JSON's null.) Floats in dicts, lists and arrays are rounded too. Other values stay as
+    they are.
     """
     if isinstance(value, dict):
         return {key: rounded(each, digits) for key, each in value.items()}
@@ -25,7 +26,7 @@ def rounded(value: Any, digits: int) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Return JSON with a line for each row of a table, and for each entry of what holds one."""
+    """Return JSON with a line for each row of a table and each entry of a dict that holds one."""
     if isinstance(value, dict) and any(map(_is_table, value.values())):
         entries = ",\n".join(f"{json.dumps(key)}: {dumps(each)}" for key, each in value.items())
         return f"{{\n{entries}\n}}"
@@ -41,7 +42,7 @@ def _is_table(value: Any) -> bool:
 
 
 def write(path: Path, content: Any) -> None:
-    """Write a JSON file: a process that is stopped leaves the old one or the new one whole."""
+    """Write a JSON file so that a process stopped midway leaves the old or the new one whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(dumps(content) + "\n")
@@ -49,13 +50,13 @@ def write(path: Path, content: Any) -> None:
 
 
 def leave(folder: Path, stem: str, content: Any, picture: Any) -> None:
-    """Write a study's JSON file and its picture, and say where."""
+    """Write a study's JSON file and its picture, and print their paths."""
     write(folder / f"{stem}.json", content)
     save(picture, folder / f"{stem}.png")
     print(f"\n{folder / stem}.json and .png")
 
 
 def save(picture: Any, path: Path) -> None:
-    """Write a Matplotlib figure into a PNG file that depends on nothing but the figure."""
+    """Write a Matplotlib figure to a PNG file whose content depends only on the figure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.savefig(path, dpi=110, metadata={"Software": None})

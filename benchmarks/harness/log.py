@@ -25,12 +25,12 @@ class Log:
 
     Args:
         path: The file.
-        data: The data set that all runs are made on.
-        resume: Whether to start from the results that the file holds, if it is there. Otherwise
-            it is replaced when the first result comes.
+        data: The name of the data set that all runs are made on.
+        resume: Whether to start from the results in the file, if the file exists. Otherwise the
+            file is replaced when the first result is added.
 
     Raises:
-        ValueError: If the file to resume is not a log, or one of other data.
+        ValueError: If the file to resume is not a log, or is a log of other data.
     """
 
     def __init__(self, path: Path, data: str, resume: bool = False) -> None:
@@ -56,7 +56,7 @@ class Log:
         return iter(self._results.values())
 
     def add(self, *results: Result) -> None:
-        """Add results, and write the file anew."""
+        """Add results, and rewrite the file."""
         self._results |= {_key(result.run): result for result in results}
         files.write(self._path, {"data": self._data, "runs": [_entry(result) for result in self]})
 
@@ -66,9 +66,9 @@ def _key(run: Run) -> str:
 
 
 def _entry(result: Result) -> dict[str, Any]:
-    """Return a result as JSON holds it: a list per quantity, null for NaN and infinity."""
+    """Return a result in its JSON form: a list per quantity, null for NaN and infinity."""
     columns = dict(zip(Record._fields, zip(*result.records, strict=True), strict=True))
-    # Nine digits tell any two float32 numbers apart.
+    # Nine digits distinguish any two float32 numbers.
     return {"run": result.run.as_dict(), "software": result.software} | files.rounded(columns, 9)
 
 

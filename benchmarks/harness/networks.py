@@ -2,19 +2,20 @@
 
 A network is a list such as ``["conv 16 3", "relu", "max-pool 2", "dense classes"]``:
 
-* ``pad-to SIZE``: zeros around the image, for one of SIZE × SIZE;
+* ``pad-to SIZE``: zeros around the image, up to SIZE × SIZE;
 * ``conv FILTERS SIZE``: SIZE × SIZE convolution, SIZE odd, padded to keep the image's size;
 * ``valid-conv FILTERS SIZE``: the same without padding;
-* ``max-pool SIZE [STRIDE]``: SIZE × SIZE windows, STRIDE (or SIZE) apart; what fills no window is
-  left out;
+* ``max-pool SIZE [STRIDE]``: SIZE × SIZE windows, STRIDE (or SIZE) apart; pixels that do not fill a
+  window are left out;
 * ``mean-pool SIZE [STRIDE]``: the same windows, averaged;
-* ``dropout PERCENT``: so many percent of the numbers are zero in training, the others grow;
+* ``dropout PERCENT``: in training, this percentage of the numbers is set to zero and the others are
+  scaled up;
 * ``relu`` and ``tanh``;
 * ``dense UNITS``: flattens images first; ``classes`` stands for the number of classes.
 
-The weights are drawn here, once, so that every framework starts from the same point. Layouts are
-NumPy's view: images (height, width, channels), kernels (height, width, in, out), dense
-matrices (in, out), images flattened in that order.
+The weights are drawn here, once, so that every framework starts from the same point. The layouts
+are NumPy's: images (height, width, channels), kernels (height, width, in, out), dense matrices
+(in, out). Images are flattened in that order.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _ARGUMENTS = {
 
 
 class Layer(NamedTuple):
-    """A layer: its kind, its numbers as in the network's words, and the shapes around it."""
+    """A layer: its kind, the numbers in its words, and its input and output shapes."""
 
     kind: str
     numbers: tuple[int, ...]
@@ -46,7 +47,7 @@ class Layer(NamedTuple):
 
     @property
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Zeros (above, below) and (left of, right of) the image, in conv and pad-to."""
+        """Number of zeros (above, below) and (left of, right of) the image, for conv and pad-to."""
         if self.kind == "conv":
             return (self.numbers[1] // 2,) * 2, (self.numbers[1] // 2,) * 2
         (to,) = self.numbers
@@ -69,7 +70,7 @@ def layers(network: Sequence[str], input_shape: tuple[int, ...], classes: int) -
         classes: The number of classes, which the output must have.
 
     Raises:
-        ValueError: If a layer is not one of the above, does not fit its input, or the network
+        ValueError: If a layer is not one of the above or does not fit its input, or if the network
             does not end in one output per class.
     """
     shape = tuple(input_shape)
@@ -90,10 +91,10 @@ def layers(network: Sequence[str], input_shape: tuple[int, ...], classes: int) -
 
 
 def initial_weights(network_layers: Sequence[Layer], seed: int) -> Weights:
-    """Return (kernel, bias) of every conv and dense layer, float32.
+    """Return (kernel, bias) of every conv and dense layer, in float32.
 
-    Kernels are normal with variance 2/(inputs of a unit), He et al., arXiv:1502.01852, eq. (10);
-    biases are zero.
+    Kernels are drawn from a normal distribution with variance 2/(inputs of a unit), as in He et
+    al., arXiv:1502.01852, eq. (10). Biases are zero.
     """
     random = np.random.default_rng(seed)
     weights = []
@@ -115,7 +116,7 @@ def _is_size(argument: str) -> bool:
 
 
 def _output_shape(kind: str, numbers: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the layer's output shape, () or with a zero in it if the layer does not fit."""
+    """Return the layer's output shape; () or a shape with a zero if the layer does not fit."""
     match kind:
         case "dense":
             return numbers

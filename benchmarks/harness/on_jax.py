@@ -1,4 +1,4 @@
-"""Runs in JAX and optax: any number that differ in step size and seed, under one `jax.vmap`."""
+"""Runs in JAX and optax. Runs that differ only in step size and seed share one `jax.vmap`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ VERSIONS = f"jax {jax.__version__}, optax {optax.__version__}"
 
 
 class Trainer:
-    """See `runs`. The networks are side by side: an axis of runs comes first everywhere.
+    """See `runs`. The networks train side by side: the first axis of every array is that of runs.
 
-    Each makes the steps that it would make alone, to rounding.
+    Up to rounding, each run makes the same steps as it would alone.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Trainer:
             updates, state = optimizer(runs[0], lr).update(gradients, state, params)
             return lr, optax.apply_updates(params, updates), state, key
 
-        # What does not move is an argument too, or XLA would make a constant of all the images.
+        # The fixed data are an argument too, or XLA would embed all the images as a constant.
         def steps(moving: Any, batches: jax.Array, fixed: Any) -> Any:
             each = jax.vmap(step, in_axes=(0, 0, None))
             return jax.lax.scan(lambda run, batch: (each(run, batch, fixed), None), moving, batches)
@@ -65,12 +65,12 @@ class Trainer:
 
 
 def device() -> str:
-    """Return "cpu" or "cuda": where runs are made."""
+    """Return "cpu" or "cuda", the device that runs are made on."""
     return "cpu" if jax.default_backend() == "cpu" else "cuda"
 
 
 class Trajectory:
-    """See `runs`; the steps of a call are one program."""
+    """See `runs`. The steps of one call to `go_on` are one compiled program."""
 
     def __init__(
         self,
@@ -108,11 +108,11 @@ RULES: dict[str, Callable[..., optax.GradientTransformation]] = {
     "adamw": optax.adamw,
     "adagrad": optax.adagrad,
 }
-WORDS = {"beta_1": "b1", "beta_2": "b2", "epsilon": "eps"}  # optax's own
+WORDS = {"beta_1": "b1", "beta_2": "b2", "epsilon": "eps"}  # optax's names
 
 
 def optimizer(run: Run, lr: Any) -> optax.GradientTransformation:
-    """Return the run's optimizer at another initial step size, a traced one."""
+    """Return the run's optimizer, with `lr`, which may be traced, as the initial step size."""
     h = {WORDS.get(name, name): value for name, value in run.hyperparameters.items()}
     return RULES[run.rule](lambda count: lr * (count + 1.0) ** -run.power, **h)
 
@@ -124,7 +124,7 @@ def loss(
     labels: jax.Array,
     key: jax.Array | None = None,
 ) -> jax.Array:
-    """Return the mean cross-entropy in training, where dropout has its say."""
+    """Return the mean cross-entropy in training, with dropout if there is a key."""
     logits = network(layers, params, images, key)
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
@@ -132,7 +132,7 @@ def loss(
 def network(
     layers: Sequence[Layer], params: Any, x: jax.Array, key: jax.Array | None = None
 ) -> jax.Array:
-    """Return the network's outputs: its layers, their weights, images, and a key for dropout."""
+    """Return the network's outputs for the images `x`. Without a key there is no dropout."""
     remaining = iter(params)
     pooled = False
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
@@ -164,10 +164,10 @@ def network(
 def _convolution(
     x: jax.Array, layer: Layer, kernel: jax.Array, bias: jax.Array, following: Layer | None
 ) -> tuple[jax.Array, bool]:
-    """Return the convolution, and whether a mean-pool that follows is already in it."""
+    """Return the convolution, and whether it already includes the mean-pool that follows."""
     if layer.kind == "conv":
         x = jnp.pad(x, ((0, 0), *layer.padding, (0, 0)))
-    # XLA's convolutions of several networks at once are slow on a CPU, and good on a GPU.
+    # XLA's convolutions of several networks at once are slow on a CPU but fast on a GPU.
     if jax.default_backend() == "cpu" and x.shape[-1] <= banded.MAXIMAL_CHANNELS:
         size, stride = following.window if following and following.kind == "mean-pool" else (1, 1)
         pool = size if size == stride else 1

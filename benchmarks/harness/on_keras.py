@@ -46,12 +46,12 @@ class Trainer:
 
 
 def device() -> str:
-    """Return "cpu" or "cuda": where runs are made. Keras takes a GPU wherever there is one."""
+    """Return "cpu" or "cuda", the device that runs are made on. Keras uses a GPU if it sees one."""
     return "cpu" if "cpu" in str(ops.zeros(()).device).lower() else "cuda"
 
 
 class Trajectory:
-    """See `runs`; the steps of a call are one program where Keras compiles."""
+    """See `runs`. The steps of one call to `go_on` are one program if Keras compiles."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Trajectory:
         hyperparameters: Mapping[str, float],
         dtype: str = "float64",
     ) -> None:
-        # (A learning rate has Keras's float type.)
+        # (Keras stores a learning rate in its global float type.)
         before = keras.config.floatx()
         keras.config.set_floatx(dtype)
         theta = self._theta = keras.Variable(start, dtype=dtype)
@@ -93,7 +93,7 @@ RULES: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
 
 
 def optimizer(run: Run) -> keras.optimizers.Optimizer:
-    """Return the run's optimizer: the words of a run are Keras's own."""
+    """Return the run's optimizer. The names in a run are Keras's own."""
     found = RULES[run.rule](run.lr, **run.hyperparameters)
     if run.power:
         found.learning_rate = PowerDecay(float(found.learning_rate), power=run.power)
@@ -101,7 +101,7 @@ def optimizer(run: Run) -> keras.optimizers.Optimizer:
 
 
 def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
-    """Return the network, its images in NumPy's layout."""
+    """Return the network, which takes images in NumPy's layout."""
     keras.config.set_image_data_format("channels_last")
     model = keras.Sequential([keras.Input(layers[0].input_shape)])
     for layer in layers:
@@ -128,13 +128,13 @@ def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
 
 
 def _repeated(step: Callable[..., None], variables: Sequence[Any]) -> Callable[..., None]:
-    """Return a function that calls ``step(*row)`` for the rows of some columns.
+    """Return a function of columns that calls ``step(*row)`` for each of their rows.
 
-    It is one program where Keras compiles.
+    The function is one program if Keras compiles.
 
     Args:
-        step: What changes the variables, and nothing else.
-        variables: All that it reads and writes.
+        step: A function that changes the variables and nothing else.
+        variables: All variables that `step` reads and writes.
     """
 
     def eager(*columns: Any) -> None:
@@ -157,7 +157,7 @@ def _repeated(step: Callable[..., None], variables: Sequence[Any]) -> Callable[.
 
     match keras.backend.backend():
         case "tensorflow":
-            import tensorflow as tf  # noqa: PLC0415 (this backend's alone)
+            import tensorflow as tf  # noqa: PLC0415 (needed on this backend only)
 
             return tf.function(on_tensorflow, jit_compile=True)
         case "jax":

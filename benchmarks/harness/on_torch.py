@@ -53,12 +53,12 @@ class Trainer:
 
 
 def device() -> str:
-    """Return "cpu" or "cuda": where runs are made."""
+    """Return "cpu" or "cuda", the device that runs are made on."""
     return DEVICE.type
 
 
 class Trajectory:
-    """See `runs`; the options are those of `INDIAN`."""
+    """See `runs`. The options are passed to `INDIAN`."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 def optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return the run's optimizer, of its hyperparameters in PyTorch's words."""
+    """Return the run's optimizer, its hyperparameters under PyTorch's names."""
     h: dict[str, Any] = dict(run.hyperparameters)
     if "beta_1" in h:
         h["betas"] = h.pop("beta_1"), h.pop("beta_2")
@@ -107,7 +107,7 @@ def optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optim
 
 
 def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
-    """Return the network in PyTorch's own layout, channels before height and width."""
+    """Return the network in PyTorch's own layout: channels before height and width."""
     modules: list[nn.Module] = []
     remaining = iter(weights)
     for layer in layers:
@@ -123,7 +123,7 @@ def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
             case "dense":
                 kernel, bias = next(remaining)
                 if len(layer.input_shape) == 3:
-                    # The rows are in the order of flattened (height, width, channels).
+                    # The kernel's rows are in the order of flattened (height, width, channels).
                     kernel = kernel.reshape(*layer.input_shape, -1).transpose(2, 0, 1, 3)
                     kernel = kernel.reshape(-1, kernel.shape[-1])
                     modules.append(nn.Flatten())

@@ -1,22 +1,21 @@
-"""A training run as data, and what it leaves: the same run in any framework.
+"""A training run as data, and its records: the same run in any framework.
 
-`train` holds what is common to all frameworks: the order of the minibatches, and the loss and
-the accuracy, computed here from the frameworks' logits in float64. The `on_*` modules hold the
-rest, each as a class `Trainer`, the networks and optimizers of some runs, and the training images:
+`train` does what is common to all frameworks: it orders the minibatches, and computes the loss and
+the accuracy in float64 from the frameworks' logits. The `on_*` modules do the rest. Each has a
+class `Trainer`, which holds the networks and optimizers of some runs, and the training images:
 
 * ``Trainer(runs, layers, weights, images, labels)``: PyTorch's and Keras's take one run, JAX's any
-  number, each with weights of its own;
+  number of runs, each with its own weights;
 * ``train(batches)`` makes one optimizer step on each minibatch, (runs, steps, batch_size);
 * ``logits(images)`` returns the networks' outputs, (runs, n, classes).
 
-And a class `Trajectory`, INDIAN on gradients that are given as a formula:
+Each also has a class `Trajectory`, which is INDIAN on gradients given as a formula:
 
 * ``Trajectory(start, gradient, hyperparameters, dtype)``: the gradient is ``gradient(xp, theta,
-  *row)``, written over a namespace ``xp`` with NumPy's names;
-* ``go_on(lrs, *columns)`` makes a step with each rate, on the gradient with each row of the
-  columns, and returns θ.
+  *row)``, written for a namespace ``xp`` with NumPy's names;
+* ``go_on(lrs, *columns)`` makes a step for each rate and each row of the columns, and returns θ.
 
-`device` returns where all this is computed, "cpu" or "cuda".
+`device` returns "cpu" or "cuda", the device of these computations.
 """
 
 from __future__ import annotations
@@ -35,15 +34,16 @@ from .data import Dataset, minibatches
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that determines a training run but the images.
+    """Everything that determines a training run, except the images.
 
     Attributes:
         framework: "torch", "keras" or "jax".
-        optimizer: What the tables and plots call the optimizer.
+        optimizer: The optimizer's name in tables and plots.
         rule: One of `RULES`.
-        hyperparameters: The rule's, all of them but the step size, by the names in `RULES`.
+        hyperparameters: All hyperparameters of the rule except the step size, by their names in
+            `RULES`.
         lr: γ_0, the initial step size.
-        power: q of the step sizes γ_0 (k + 1)^(−q); 0 for a constant one.
+        power: q of the step sizes γ_0 (k + 1)^(−q); 0 for a constant step size.
         network: See `networks`.
         batch_size: Samples per minibatch.
         epochs: Passes over the training images.
@@ -71,19 +71,19 @@ class Run:
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the run as JSON holds it: ``Run(**run.as_dict()) == run``."""
+        """Return the run in the form written as JSON: ``Run(**run.as_dict()) == run``."""
         return dataclasses.asdict(self)
 
     def shared(self) -> dict[str, Any]:
-        """Return what runs must share to be made at once: all but their step sizes and seeds."""
+        """Return the fields that runs made together must share: all but step size and seed."""
         return {k: v for k, v in self.as_dict().items() if k not in ("lr", "seed")}
 
 
 # Frameworks differ in their defaults (AdaGrad's accumulator starts at 0 in torch, at 0.1 in Keras
-# and optax), so a run gives every hyperparameter.
+# and optax), so a run specifies every hyperparameter.
 RULES = {
     "indian": ("alpha", "beta", "initial_speed"),
-    # At SGD's own learning rate, and at AdamW's.
+    # These two take SGD's own learning rate and AdamW's.
     "indian from_sgd": ("momentum", "damping"),
     "innaprop from_adam": ("beta_1", "beta_2", "epsilon", "weight_decay", "damping"),
     "sgd": ("momentum",),
@@ -95,12 +95,12 @@ RULES = {
 
 
 class Record(NamedTuple):
-    """The state of a run after an epoch; epoch 0 is the start."""
+    """The measurements of a run after an epoch; epoch 0 is the start."""
 
     epoch: int
     train_loss: float  # J: the mean cross-entropy over all training images
     test_accuracy: float
-    seconds: float  # spent in training so far, the framework's compilation included
+    seconds: float  # spent in training so far, including the framework's compilation
 
 
 def train(
@@ -109,9 +109,10 @@ def train(
     trainer: Callable[..., Any],
     on_steps: Callable[[int], None] = lambda _: None,
 ) -> Iterator[list[Record]]:
-    """Make the runs in the trainer's framework, and yield the records of all after each epoch.
+    """Make the runs in the trainer's framework, and yield the records of all runs per epoch.
 
-    A record's seconds are the run's equal share; `on_steps` is called with the steps made.
+    A record's seconds are the run's equal share of the time for all. `on_steps` is called with the
+    number of steps made.
 
     Raises:
         ValueError: If the runs differ in more than their step sizes and seeds.
@@ -124,7 +125,7 @@ def train(
     layers = networks.layers(first.network, images.shape[1:], dataset.classes)
     weights = [networks.initial_weights(layers, run.seed) for run in runs]
     model = trainer(runs, layers, weights, images, labels)
-    chunk = max(1000 // len(runs), 1)  # the images of all runs should stay in a processor's cache
+    chunk = max(1000 // len(runs), 1)  # so that all runs' images stay in a processor's cache
     seconds = 0.0
     for epoch in range(first.epochs + 1):
         if epoch > 0:
@@ -146,8 +147,8 @@ def evaluate(
 ) -> tuple[Any, Any]:
     """Return the mean cross-entropy and the accuracy of the model on these images.
 
-    A run that has diverged has a loss of NaN or infinity. If the model's logits have axes before
-    (n, classes), as a `Trainer`'s have, so have the results.
+    A run that has diverged has a loss of NaN or infinity. If the model's logits have further axes
+    before (n, classes), as those of a `Trainer` do, the results have the same axes.
     """
     loss = hits = np.zeros(())
     with np.errstate(invalid="ignore", over="ignore"):

@@ -8,11 +8,11 @@ Row = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
 def table(rows: Sequence[Row], markdown: bool = False) -> str:
-    """Return lines of aligned columns: the first to the left, the others to the right.
+    """Return lines of aligned columns: the first flush left, the others flush right.
 
     Args:
-        rows: Texts by the names of their columns, or pairs of both where a name comes twice.
-        markdown: Whether it is for a page instead.
+        rows: The texts by column name, or (name, text) pairs if a name occurs twice.
+        markdown: Whether to return a Markdown table instead.
     """
     pairs = [list(row.items()) if isinstance(row, Mapping) else row for row in rows]
     lines = [[name for name, _ in pairs[0]], *([text for _, text in row] for row in pairs)]
@@ -31,7 +31,7 @@ def table(rows: Sequence[Row], markdown: bool = False) -> str:
 
 
 def mean(values: Sequence[float | None], digits: str) -> str:
-    """Return the mean of the seeds' numbers as text, and how many of them there are not."""
+    """Return the mean over the seeds as text, and how many of them diverged (None)."""
     finite = [value for value in values if value is not None]
     if not finite:
         return "diverged"
@@ -41,7 +41,7 @@ def mean(values: Sequence[float | None], digits: str) -> str:
 
 
 def span(values: Sequence[float | None], digits: str) -> str:
-    """Return the smallest and the largest of the seeds' numbers as text."""
+    """Return the smallest and the largest number over the seeds as text."""
     finite = [value for value in values if value is not None]
     return f"{min(finite):{digits}}-{max(finite):{digits}}" if finite else ""
 

@@ -1,4 +1,4 @@
-"""Runs in processes of their own, one per framework, and what a framework's process needs."""
+"""Runs in separate processes, one per framework, and the environment that each process needs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from . import apart, data
 from .log import Result
 from .runs import Run, train
 
-# What must be importable for a framework, and the extra of indian-optimizer that installs it.
+# The modules that a framework needs, and the extra of indian-optimizer that installs them.
 KERAS_BACKENDS = ("tensorflow", "jax", "torch")
 _NEEDS = {
     "torch": (("torch",), "torch"),
     "jax": (("jax", "optax"), "optax"),
 } | {f"keras on {backend}": (("keras", backend), f"keras-{backend}") for backend in KERAS_BACKENDS}
 FRAMEWORKS = ("torch", "keras", "jax")
-# A GPU that a framework sees it also uses. Curves of frameworks are compared on the CPU, where
-# float32 is float32: on a GPU, convolutions may round their inputs to fewer bits.
+# A framework uses any GPU that it sees. The frameworks' curves are compared on the CPU, because on
+# a GPU convolutions may round their float32 inputs to fewer bits.
 DEVICES = {"cpu": {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}, "cuda": {}}
 
 
@@ -29,8 +29,8 @@ def check_installed(frameworks: Sequence[str]) -> None:
     """Raise unless all these frameworks can be imported.
 
     Raises:
-        ValueError: If Keras's backend is not one of those there are.
-        ImportError: If one is missing; the text names the extra to install.
+        ValueError: If KERAS_BACKEND does not name one of Keras's backends.
+        ImportError: If a framework is missing. The message names the extra to install.
     """
     for framework in frameworks:
         name = f"keras on {keras_backend()}" if framework == "keras" else framework
@@ -44,7 +44,7 @@ def check_installed(frameworks: Sequence[str]) -> None:
 
 
 def keras_backend() -> str:
-    """Return the backend that Keras's runs use: KERAS_BACKEND, else TensorFlow if installed."""
+    """Return the backend of Keras's runs: KERAS_BACKEND, else TensorFlow if installed, else JAX."""
     backend = os.environ.get("KERAS_BACKEND")
     if backend is None:
         return "tensorflow" if _installed("tensorflow") else "jax"
@@ -60,22 +60,22 @@ def _installed(module: str) -> bool:
 
 
 def environment(framework: str, device: str) -> dict[str, str]:
-    """Return the variables for a framework's process on "cpu", where it sees no GPU, or "cuda"."""
+    """Return the environment variables of a framework's process; on "cpu" it sees no GPU."""
     variables = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     if framework == "keras":
         variables["KERAS_BACKEND"] = keras_backend()
     if device == "cpu":
-        # The kernels are too short for two threads: on a busy machine these wait for each other
-        # ten times longer than they work. Who trains on larger images may say otherwise.
+        # The kernels are too short for two threads. On a busy machine, the threads wait for each
+        # other ten times longer than they work. For larger images, a user can set the variable.
         variables["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
     return variables | DEVICES[device]
 
 
 def module_of(framework: str, device: str) -> Any:
-    """Return the framework's module of the harness, in a process of its own.
+    """Return the framework's module of the harness. Call it in that framework's own process.
 
     Raises:
-        RuntimeError: If it does not run on this device.
+        RuntimeError: If the framework does not run on this device.
     """
     module = importlib.import_module(f"{__package__}.on_{framework}")
     if module.device() != device:
@@ -90,17 +90,17 @@ def train_all(
     device: str = "cpu",
     processors: Sequence[int] = (),
 ) -> list[Result]:
-    """Return the results of runs of one framework, made in a process of its own.
+    """Return the results of one framework's runs, made in a separate process.
 
     Args:
         runs: The runs.
-        folder: That of the images, or None: see `data.load`.
-        bar: A progress bar, updated by the optimizer steps made.
+        folder: The folder of the images, or None: see `data.load`.
+        bar: A progress bar, which is advanced by the number of optimizer steps made.
         device: "cpu", or "cuda" for a GPU.
-        processors: Those that the process may use, by number; all by default.
+        processors: The numbers of the processors that the process may use; all by default.
 
     Raises:
-        RuntimeError: If the process fails; the text ends with its last words.
+        RuntimeError: If the process fails. The message ends with the process's last output.
     """
     framework = runs[0].framework
     software, records = apart.call(
@@ -120,11 +120,11 @@ def make(
     device: str,
     on_steps: Callable[[int], None],
 ) -> tuple[str, list[Any]]:
-    """Return the framework's versions and the records of all runs: a process's own function."""
+    """Return the framework's versions and the records of all runs; called in its own process."""
     module = module_of(framework, device)
     dataset = data.load(folder)
     groups = [[run] for run in runs]
-    if framework == "jax":  # which makes runs at once
+    if framework == "jax":  # makes several runs at once
         groups = [list(group) for _, group in itertools.groupby(runs, Run.shared)]
     made = (zip(*train(group, dataset, module.Trainer, on_steps), strict=True) for group in groups)
     return module.VERSIONS, [records for group in made for records in group]

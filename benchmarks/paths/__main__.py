@@ -2,10 +2,10 @@
 
     python -m benchmarks.paths
 
-Every method gets the same number of learning rates, evenly spread over five decades, and the one
-whose path has the lowest mean loss. Exact gradients, float64, in JAX. Leaves paths.json and
-paths.png in the output folder. Two dimensions say nothing of training a network: see
-`benchmarks.study` for that.
+Every method gets the same number of learning rates, evenly spread over five decades. The one whose
+path has the lowest mean loss is shown. The gradients are exact, in float64, in JAX. Writes
+paths.json and paths.png to the output folder. Two dimensions tell nothing about training a network:
+see `benchmarks.study` for that.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ COMPARED = {
 
 
 class Surface(NamedTuple):
-    """A loss of two numbers, and what is drawn of it."""
+    """A loss of two parameters, the start and length of the paths, and the area drawn."""
 
     loss: Callable[[jax.Array], jax.Array]
     start: tuple[float, float]
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def best(surface: Surface, method: Method) -> Any:
-    """Return the path of the learning rate whose mean loss is lowest."""
+    """Return the learning rate whose path has the lowest mean loss, its final loss and its path."""
     scale = method.scales[0]
     rates = np.geomspace(scale.low / 10, scale.high * 10, RATES)
     paths, losses = jax.jit(jax.vmap(lambda lr: _path(surface, method, {"lr": lr})))(rates)

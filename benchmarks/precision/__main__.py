@@ -1,14 +1,14 @@
-"""Why the adapters store a momentum: what rounding does to each form of INDIAN, measured.
+"""Why the adapters store a momentum: measures the effect of rounding on each form of INDIAN.
 
     python -m benchmarks.precision                  # on scikit-learn's digits
     python -m benchmarks.precision --data FOLDER    # four IDX files, of MNIST's format
 
-The paper's form stores ψ, which is about as large as θ; the adapters store the momentum w, with
-ψ = (1 − αβ) θ + β w. In exact arithmetic they are the same. A perceptron is trained in both, with
-each variable in a precision of its own, from the same weights on the same minibatches; and θ is
-changed from outside in mid-run, as by a decay, a projection or a swap. In JAX on the CPU.
-The settings are in settings.json. Prints tables, and leaves precision.png and precision.json in the
-output folder.
+The paper's form stores ψ, which is about as large as θ. The adapters store the momentum w, with
+ψ = (1 − αβ) θ + β w. In exact arithmetic the two forms are the same. A perceptron is trained in
+both, with a separate precision for each variable, from the same weights on the same minibatches.
+Then θ is changed from outside in mid-run, as by a decay, a projection or a swap. All runs are in
+JAX on the CPU. The settings are in settings.json. Prints tables, and writes precision.png and
+precision.json to the output folder.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     settings = json.loads(options.settings.read_text())
     jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_platforms", "cpu")  # where products of float32 are in float32
+    jax.config.update("jax_platforms", "cpu")  # where float32 products are computed in float32
     dataset = data.load(options.data)
     study = studies.Study(dataset, tuple(settings["network"]), settings["batch_size"])
     content = {
@@ -96,7 +96,7 @@ def _outside(
 def _over_seeds(
     heads: Sequence[Row], seeds: int, made: Callable[[int], Iterable[Row]]
 ) -> Iterator[Row]:
-    """Yield each head with the numbers of all seeds by name, null for NaN and infinity."""
+    """Yield each head with the numbers of all seeds by name, None for NaN and infinity."""
     for head, found in zip(heads, zip(*map(made, range(seeds)), strict=True), strict=True):
         yield head | {name: rounded([one[name] for one in found], 6) for name in found[0]}
 

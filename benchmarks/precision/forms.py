@@ -1,9 +1,9 @@
-"""INDIAN in its two forms, (θ, ψ) and (θ, w), with each variable in a precision of its own.
+"""INDIAN in its two forms, (θ, ψ) and (θ, w), with a separate precision for each variable.
 
-The momentum form is the adapter's own; the phase-space form is `indian_core.phase_space` as an
-optax transformation, since no adapter runs it. That one computes a step in the larger precision of
-θ and ψ, at least in float32, and rounds each of them once, as the adapter does where θ or w has 16
-bits.
+The momentum form is the adapter's own. The phase-space form is `indian_core.phase_space` as an
+optax transformation, because no adapter runs it. It computes a step in the larger precision of θ
+and ψ, and at least in float32, and then rounds each of them once. The adapter does the same if θ
+or w has 16 bits.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from indian_optax import indian, power_decay, stochastic_rounding
 
 @dataclass(frozen=True)
 class Variant:
-    """What is stored, and how.
+    """The variables that are stored, and their precisions.
 
     Attributes:
         form: "psi" or "momentum".
-        parameters: The dtype of θ, in which the network computes too.
+        parameters: The dtype of θ and of the network's computations.
         state: The dtype of ψ or w.
-        stochastic_rounding: Whether 16-bit parameters are rounded at random.
+        stochastic_rounding: Whether 16-bit parameters are rounded stochastically.
     """
 
     form: str
@@ -55,7 +55,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Rule:
-    """INDIAN's hyperparameters: the step sizes are lr (k + 1)^(−power)."""
+    """INDIAN's hyperparameters. The step sizes are lr (k + 1)^(−power)."""
 
     lr: float
     power: float
@@ -65,10 +65,10 @@ class Rule:
 
 
 def scale_by_phase_space(rule: Rule, dtype: Any) -> optax.GradientTransformation:
-    """Return equation (11) of the paper, letter for letter, with ψ in a dtype of its own.
+    """Return equation (11) of the paper, letter for letter, with a separate dtype for ψ.
 
-    Its updates are in the precision that the step is computed in; its state is the number of steps
-    made, and ψ, a tree like the parameters.
+    The updates are in the precision that the step is computed in. The state consists of the number
+    of steps made, and ψ as a pytree with the structure of the parameters.
     """
     alpha, beta, schedule = rule.alpha, rule.beta, power_decay(rule.lr, power=rule.power)
 
@@ -98,8 +98,8 @@ class Training:
     """A network that is being trained.
 
     Attributes:
-        theta: All parameters, flat, in float64. To assign to it is to change them from outside:
-            no state changes.
+        theta: All parameters as one flat float64 array. An assignment to it changes the parameters
+            from outside, and leaves the optimizer's state unchanged.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Training:
         self._key = variant, rule
 
     def train(self, batches: np.ndarray) -> None:
-        """Make a step on each row of indices of images, (steps, batch_size)."""
+        """Make a step on each row of image indices, (steps, batch_size)."""
         train, _ = _programs(*self._key, self._layers)
         self._params, self._state = train(
             self._params, self._state, self._images, self._labels, batches
@@ -164,7 +164,7 @@ def optimizer(variant: Variant, rule: Rule, seed: int) -> optax.GradientTransfor
 
 @functools.cache  # runs from other weights share their compiled programs
 def _programs(variant: Variant, rule: Rule, layers: tuple[Layer, ...]) -> tuple[Any, Any]:
-    transformation = optimizer(variant, rule, seed=0)  # the state holds the key of the run
+    transformation = optimizer(variant, rule, seed=0)  # the run's own key is in its state
 
     def apply(gradients: Any, params: Any, state: Any) -> tuple[Any, Any]:
         updates, state = transformation.update(gradients, state, params)

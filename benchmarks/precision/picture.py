@@ -1,4 +1,4 @@
-"""The picture of `precision.py`: ψ against w, in rounding, in 16 bits, and under changes of θ."""
+"""The picture of `precision`: ψ against w, in rounding, in 16 bits, and under changes of θ."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _errors(axes: Axes, rows: Rows) -> None:
 
 
 def _losses(axes: Axes, rows: Rows) -> None:
-    """Draw the last training loss of every variant, or that it diverged."""
+    """Draw the final training loss of every variant, or mark that it diverges."""
     finite = [loss for row in rows for loss in row["loss"] if loss is not None]
     low, high = 0.6 * min(finite), 20 * max(finite)
     for place, row in enumerate(rows):
@@ -83,14 +83,14 @@ def _losses(axes: Axes, rows: Rows) -> None:
 
 
 def _off_course(errors: Sequence[float | None]) -> str:
-    """Return how far θ is from float64's, if that shows: a loss alone may be low by luck."""
+    """Return the distance of θ from float64's, if notable, because a low loss may be luck."""
     if None in errors or not 0.01 < np.mean(errors) < 1:
         return ""
     return f", θ {100 * np.mean(errors):.0f} % off"
 
 
 def _displacements(axes: Axes, rows: Rows) -> None:
-    """Draw how far θ moves on by itself after a change from outside."""
+    """Draw the distance that θ moves on by itself after a change from outside."""
     changes = list(dict.fromkeys(row["change"] for row in rows))
     for row in rows:
         place = changes.index(row["change"]) + _side(row["form"])
@@ -111,7 +111,7 @@ def _bar(axes: Axes, place: float, values: Sequence[float], colour: str) -> None
 
 
 def _side(form: str) -> float:
-    """Return where a form's bar is beside the other's: ψ above, w below."""
+    """Return the offset of a form's bar: ψ is above, w below."""
     return HEIGHT / 2 if form == "momentum" else -HEIGHT / 2
 
 

@@ -1,4 +1,4 @@
-"""What rounding does to the two forms, and what a change of θ from outside does."""
+"""The effects of rounding, and of a change of θ from outside, on the two forms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OnSteps = Callable[[int], None]
 
 
 class Study(NamedTuple):
-    """What all trainings of a study share."""
+    """The data, network and batch size that all trainings of a study share."""
 
     dataset: Dataset
     network: tuple[str, ...]
@@ -51,15 +51,15 @@ def rounding(
 
     Args:
         study: The network and the data.
-        variants: The first of them, in float64, is what the others are compared with.
+        variants: The variants. The first one, in float64, is the reference for the others.
         rule: The hyperparameters.
-        steps: How many steps each makes.
-        seed: Of the weights and the minibatches.
-        on_steps: Called with the number of steps made since the last time.
+        steps: The number of steps that each variant makes.
+        seed: The seed of the weights and the minibatches.
+        on_steps: A callback that gets the number of steps made since its last call.
 
     Yields:
-        For each variant "error", ‖θ − θ_ref‖/‖θ_ref‖ at the end, and "loss", that of the whole
-        training set; either may be NaN or infinite.
+        For each variant, "error", ‖θ − θ_ref‖/‖θ_ref‖ at the end, and "loss", the loss over the
+        whole training set. Either may be NaN or infinite.
     """
     batches = study.batches(steps, seed)
     reference = None
@@ -76,7 +76,7 @@ def rounding(
 def _train(
     training: Training, batches: np.ndarray, every: int, on_steps: OnSteps
 ) -> Iterator[None]:
-    """Train on the minibatches, and stop after so many of them each time."""
+    """Train on the minibatches, and yield after every `every` of them."""
     for start in range(0, len(batches), every):
         chunk = batches[start : start + every]
         training.train(chunk)
@@ -93,25 +93,25 @@ def outside(
     seed: int,
     on_steps: OnSteps,
 ) -> Iterator[dict[str, Any]]:
-    """Change θ by some δ in mid-run, in float64, and see what the optimizer makes of it.
+    """Change θ by some δ in mid-run, in float64, and measure the optimizer's response.
 
     Args:
         study: The network and the data.
         form: "psi" or "momentum".
         rule: The hyperparameters; the step size is constant.
-        changes: What is done to θ, each in a run of its own: see `changed`.
-        plan: The "steps" before the change; the steps that it then makes without gradients, to
-            "coast", until nothing moves; and, from the change again, those that "follow" in
-            training. θ and the loss are looked at "every" so many steps.
-        seed: Of the weights and the minibatches.
-        on_steps: Called with the number of steps made since the last time.
+        changes: The changes of θ, each made in a separate run: see `changed`.
+        plan: The numbers of steps: "steps" before the change; "coast", without gradients after the
+            change, until nothing moves; "follow", in training from the change again; and "every",
+            the interval at which θ and the loss are recorded.
+        seed: The seed of the weights and the minibatches.
+        on_steps: A callback that gets the number of steps made since its last call.
 
     Yields:
         For each change
 
         * "size": ‖δ‖/‖θ‖;
-        * "displacement": ‖d‖/‖δ‖, where θ comes to rest δ + d away from where it would have come
-          to rest without the change. A change that leaves the velocity alone has d = 0;
+        * "displacement": ‖d‖/‖δ‖. The change moves the point at which θ comes to rest by δ + d. A
+          change that leaves the velocity unchanged has d = 0;
         * "loss before" and "loss after" the change, and the "worst loss" in the steps that follow.
     """
     batches = study.batches(plan["steps"] + plan["follow"], seed)
@@ -143,13 +143,13 @@ def outside(
 
 
 def changed(thetas: Sequence[np.ndarray], change: Mapping[str, Any]) -> np.ndarray:
-    """Return what the last of the parameters seen so far become.
+    """Return the changed parameters.
 
     Args:
-        thetas: The parameters at intervals, up to now.
-        change: Its "kind" is "decay", θ ← (1 − by) θ; "projection", onto the ball with "radius"
-            times θ's own norm; or "average", which puts the exponential moving average of what
-            was seen, with "momentum", into θ's place.
+        thetas: The parameters at intervals. The last are the current ones, θ.
+        change: Its "kind" is "decay", θ ← (1 − by) θ; "projection", onto the ball whose radius is
+            "radius" times θ's own norm; or "average", which replaces θ with the exponential moving
+            average of `thetas` with "momentum".
     """
     match change["kind"]:
         case "decay":

@@ -1,11 +1,11 @@
-"""Does it hold? Inputs refused in words, a million steps, and a process that is killed.
+"""Is it reliable? Invalid inputs, a million steps, and a training process that is killed.
 
     python -m benchmarks.reliability refusals --framework torch
     python -m benchmarks.reliability drift --framework torch
     python -m benchmarks.reliability killed --framework torch
 
 Frameworks: torch, jax, and keras on the backend that KERAS_BACKEND names. Prints a table, and
-leaves its figures as reliability-STUDY-FRAMEWORK.json in the output folder. The exit status is 1
+writes its figures to reliability-STUDY-FRAMEWORK.json in the output folder. The exit status is 1
 if anything failed.
 """
 

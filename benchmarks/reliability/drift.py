@@ -1,9 +1,9 @@
 """A million steps: does rounding build up in any implementation?
 
-A quadratic of eight curvatures is followed by INDIAN while its minimum wanders, and γ swings, a
-thousand steps to and fro, from 1e-8 across β to beyond 1/α and back. The same steps in NumPy's
-longdouble (80 bits where the machine has them) are the reference. Errors of θ are relative to the
-largest θ so far.
+INDIAN minimizes a quadratic with eight curvatures, whose minimum wanders. Meanwhile γ swings from
+1e-8 across β to beyond 1/α in a thousand steps, and back in another thousand. The same steps in
+NumPy's longdouble (80 bits if the machine has them) are the reference. Errors of θ are relative to
+the largest θ so far.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ HYPERPARAMETERS = {"alpha": ALPHA, "beta": BETA, "initial_speed": BETA}
 CURVATURE = np.geomspace(0.01, 0.2, 8)
 START = np.linspace(-1.0, 1.0, 8)
 LOWEST, HIGHEST, SWING = 1e-8, 2.05, 1000
-# An error may not be larger than this at the end, over what it is in the first hundredth.
+# The largest factor by which an error may exceed its largest value in the first hundredth.
 GROWTH = 8.0
 
 
 def rates(first: int, last: int) -> np.ndarray:
-    """Return γ_k of the steps k from first up to last."""
+    """Return γ_k for the steps k = first, …, last − 1."""
     phase = np.arange(first, last) % (2 * SWING) / SWING
     height = np.minimum(phase, 2 - phase)
     lrs = LOWEST * (HIGHEST / LOWEST) ** height
-    # Once a swing αγ is 1 exactly.
+    # Once in each swing, αγ is exactly 1.
     lrs[np.arange(first, last) % (2 * SWING) == SWING] = 1 / ALPHA
     return lrs
 
 
 def targets(first: int, last: int) -> np.ndarray:
-    """Return where the minimum is at the steps k from first up to last."""
+    """Return the minimum at the steps k = first, …, last − 1."""
     return np.sin(np.arange(first, last) * 1e-3)
 
 
 def gradient(_xp: Any, theta: Any, target: Any, curvature: Any) -> Any:
-    """Return the gradient of the quadratic about a minimum."""
+    """Return the gradient of the quadratic with its minimum at the target."""
     return curvature * (theta - target)
 
 
@@ -61,7 +61,11 @@ class Reference:
 
 
 def measure(adapter: Any, options: Any) -> tuple[dict[str, Any], bool]:
-    """Run all implementations of an adapter beside the reference, and print the table."""
+    """Run an adapter's implementations beside the reference, and print the table.
+
+    Returns:
+        The figures for the file, and whether any implementation drifts.
+    """
     steps = options.steps
     runs = {
         f"{name}, {dtype}": start(START, gradient, HYPERPARAMETERS, dtype)

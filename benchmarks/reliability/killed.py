@@ -1,6 +1,6 @@
-"""A training process is killed at random moments, and goes on from its last checkpoint.
+"""A training process is killed at random moments, and resumes from its last checkpoint.
 
-In the end the weights are those of a run that nobody disturbed, bit for bit.
+At the end, the weights must be bit for bit those of an undisturbed run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def write(path: Path, save: Callable[[BinaryIO], Any]) -> None:
-    """Write a file that is there as a whole or not at all."""
+    """Write a file so that it exists either as a whole or not at all."""
     temporary = path.with_suffix(".part")
     with temporary.open("wb") as file:
         save(file)
@@ -33,7 +33,11 @@ def write(path: Path, save: Callable[[BinaryIO], Any]) -> None:
 
 
 def measure(adapter: Any, options: Any) -> tuple[dict[str, Any], bool]:
-    """Kill a run so many times, and compare it with one that was left alone."""
+    """Kill a run ``options.kills`` times at most, and compare it with an undisturbed run.
+
+    Returns:
+        The figures for the file, and whether the weights differ.
+    """
     name = adapter.__name__.rsplit(".", 1)[-1]
     chance = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""indian_optax: where inputs go in, and the two runs of the other studies."""
+"""indian_optax: the places that take inputs, and the runs of `drift` and `killed`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def trials() -> Iterator[Trial]:
             for where, run in _PLACES.items():
                 if where == "scale_by_indian" and name == "weight_decay":
                     continue
-                # (optax itself makes an array of the number, and says that it cannot.)
+                # (optax itself converts the number to an array, and reports that it cannot.)
                 if where == "inject_hyperparams" and "10**400" in value.label:
                     continue
                 yield _trial(where, name, value, run)
@@ -103,15 +103,15 @@ def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) 
     if value.value is None and name in optional:
         can = None
     elif callable(value.value) and name in ("learning_rate", "sgd_lr", "weight_decay"):
-        can = None  # a schedule, if a poor one
+        can = None  # a callable passes as a schedule, though it is hardly a good one
     elif where == "inject_hyperparams" and (no_number or not value.exact):
-        can = None  # optax makes of it what it can, and hands over an array
+        can = None  # optax converts the value if it can, and passes an array
     elif can and where == "functions" and not value.exact:
-        can = None  # an array, where only numbers need do
+        can = None  # an array, though only numbers need be accepted here
     elif can and abs(value.number or 0) > 1e200:
-        can = None  # what follows is not finite
+        can = None  # the run's results are not finite
     elif where == "inject_hyperparams":
-        can = can or None  # an array that may be traced: its value is not known
+        can = can or None  # the array may be traced, and then its value is unknown
     numbers = value.exact and can and where != "inject_hyperparams"
     expected = functools.partial(run, name, value.number) if numbers else None
     trial = given(where, name, value, functools.partial(run, name), can, expected=expected)
@@ -144,7 +144,7 @@ def _states() -> Iterator[Trial]:
 
 
 def variants() -> dict[str, Callable[..., Any]]:
-    """Return the implementations by name: each starts a trajectory for `drift`."""
+    """Return the implementations by name. Each starts a trajectory for `drift`."""
     injected = functools.partial(on_jax.Trajectory, optimizer=_with_injected_rate)
     return {"scheduled": on_jax.Trajectory, "injected": injected}
 
@@ -162,7 +162,7 @@ def _with_injected_rate(lr: Any, **hyperparameters: float) -> optax.GradientTran
 
 
 def train(folder: Path, steps: int, announce: Callable[[], None]) -> bytes:
-    """Train to the end, from the last checkpoint in the folder if there is one."""
+    """Train to the end, from the folder's checkpoint if it has one, and return the weights."""
     optimizer = indian(power_decay(0.2, 0.25), alpha=0.5, beta=0.3)
     first, second = jax.random.split(jax.random.key(0))
     params = {"w": jax.random.normal(first, (8, 16)) / 3, "v": jax.random.normal(second, (16, 1))}

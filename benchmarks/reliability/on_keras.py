@@ -1,4 +1,4 @@
-"""indian_keras on the backend of this process: where inputs go in, and the two runs."""
+"""indian_keras on this process's backend: the places that take inputs, and two studies' runs."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ def _can(name: str, value: Value, where: str) -> bool | None:
     if value.value is None and name in optional:
         return None
     if name in RATES and (callable(value.value) or isinstance(value.value, dict)):
-        return None  # a schedule, if a poor one, or the config of one
+        return None  # a callable or a dict passes as a schedule or its config, if a poor one
     if can and not value.exact:
         return True if name in RATES and where != "from_config" else None
     size = abs(value.number or 0)
     if can and (size > 1e200 or (name == "reference_lr" and size < 1e-200)):
-        return None  # what follows is not finite
+        return None  # the run's results are not finite
     return can
 
 
@@ -131,7 +131,7 @@ def _in_mid_run(name: str, value: Value) -> Trial:
         return _run(optimizer, variables)
 
     def watched() -> Any:
-        # (The learning rate is what was given.)
+        # (The learning rate's variable is left out, because the trial itself sets it.)
         return _arrays(
             v for v in (*variables, *optimizer.variables) if v is not optimizer._learning_rate
         )
@@ -159,7 +159,7 @@ def _files() -> Iterator[Trial]:
     optimizer.save_own_variables(good)
     for what, store in mangled(good, _bad_entries):
         if not isinstance(store, dict) or set(store) != set(good):
-            continue  # of which Keras warns, and loads nothing
+            continue  # Keras warns of such a store, and loads nothing
         optimizer, variables = built()
         load = functools.partial(optimizer.load_own_variables, store)
         step = functools.partial(_run, optimizer, variables)
@@ -172,12 +172,12 @@ def _files() -> Iterator[Trial]:
 
 
 def variants() -> dict[str, Callable[..., Any]]:
-    """Return the implementations by name: each starts a trajectory for `drift`."""
+    """Return the implementations by name. Each starts a trajectory for `drift`."""
     return {"eager" if BACKEND == "torch" else "compiled": on_keras.Trajectory}
 
 
 def train(folder: Path, steps: int, announce: Callable[[], None]) -> bytes:
-    """Train to the end, from the last checkpoint in the folder if there is one."""
+    """Train to the end, from the folder's checkpoint if it has one, and return the weights."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((8,)), keras.layers.Dense(16, "tanh"), keras.layers.Dense(1)]

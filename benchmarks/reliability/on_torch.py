@@ -1,4 +1,4 @@
-"""indian_torch: where inputs go in, and the two runs of the other studies."""
+"""indian_torch: the places that take inputs, and the runs of `drift` and `killed`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ _FUNCTIONS: dict[str, Callable[[str, Any], Any]] = {
 
 def _usable(name: str, value: Value, *, tensors: bool) -> bool | None:
     if isinstance(value.value, torch.Tensor) and not tensors:
-        # Where a tensor may stand for a number is for the adapter to say.
+        # Both answers are right, because the adapter decides where a tensor may stand for a number.
         return None if usable(name, value.number) else False
     if name in ("initial_speed", "reference_lr", "damping") and value.value is None:
         return True
@@ -113,10 +113,10 @@ def _usable(name: str, value: Value, *, tensors: bool) -> bool | None:
 
 
 def _trial(where: str, name: str, value: Value, run: Callable[[str, Any], Any]) -> Trial:
-    # (`suggest_lr` takes numbers.)
+    # (`suggest_lr` takes only numbers, no tensors.)
     can = _usable(name, value, tensors=name in (TENSORS if where != "functions" else ("lr",)))
     if value.number is not None and abs(value.number) > 1e200 and can:
-        can = None  # numbers beyond all reason lead to a run, or a limit, that is not finite
+        can = None  # with absurdly large numbers, the run or the limit is not finite
     expected = functools.partial(run, name, value.number) if value.exact else None
     return given(where, name, value, functools.partial(run, name), can, expected=expected)
 
@@ -237,7 +237,7 @@ def _authors_state_dicts() -> Iterator[Trial]:
 
 
 def variants() -> dict[str, Callable[..., Any]]:
-    """Return the implementations by name: each starts a trajectory for `drift`."""
+    """Return the implementations by name. Each starts a trajectory for `drift`."""
     names = ("default", "foreach", "for-loop", "fused")
     starts = [
         functools.partial(on_torch.Trajectory, device="cpu", **options)
@@ -247,7 +247,7 @@ def variants() -> dict[str, Callable[..., Any]]:
 
 
 def train(folder: Path, steps: int, announce: Callable[[], None]) -> bytes:
-    """Train to the end, from the last checkpoint in the folder if there is one."""
+    """Train to the end, from the folder's checkpoint if it has one, and return the weights."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model = torch.nn.Sequential(

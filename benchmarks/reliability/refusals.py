@@ -1,4 +1,4 @@
-"""Thousands of inputs, good and bad: each is used as the number that it is, or refused in words."""
+"""Thousands of valid and invalid inputs: each is used as the number it stands for, or refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from .values import Value
 
-# What may become of an input. All but the first two are faults.
+# The possible outcomes of an input. All but the first two are faults.
 GOOD = ("used", "refused in words")
 FAULTS = (
     "used, though it cannot be",
@@ -28,20 +28,20 @@ OUTCOMES = (*GOOD, *FAULTS)
 
 
 class FailsLaterError(Exception):
-    """An input was taken, and what follows fails on it."""
+    """An input was accepted, but the next step failed because of it."""
 
 
 class Trial(NamedTuple):
     """One input.
 
     Attributes:
-        where: Where it goes in.
-        what: What it is.
-        attempt: Hands it over, and returns what the run comes to: arrays, or None.
-        usable: Whether it can be used; None where both answers are right.
-        words: Of these the refusal names at least one.
-        expected: What it should come to; None where any will do.
-        watched: Returns all that must be as before if the input is refused.
+        where: The place that takes the input.
+        what: A description of the input.
+        attempt: A function that passes the input and returns the run's result: arrays, or None.
+        usable: Whether the input can be used; None if both answers are right.
+        words: The refusal must contain at least one of these words, if there are any.
+        expected: A function that returns the right result; None if any result is right.
+        watched: A function that returns everything that a refusal must leave unchanged.
     """
 
     where: str
@@ -53,7 +53,7 @@ class Trial(NamedTuple):
     watched: Callable[[], Any] = tuple
 
 
-# What a refusal may call a hyperparameter beside its name.
+# Other names by which a refusal may refer to a hyperparameter.
 _NAMES = {
     "lr": ("learning rate",),
     "learning_rate": ("learning rate",),
@@ -70,14 +70,14 @@ def given(
     usable: bool | None,
     **others: Any,
 ) -> Trial:
-    """Return the trial of a hyperparameter: ``run(number)`` is a run with it."""
+    """Return the trial of a hyperparameter; ``run(number)`` makes a run with that number."""
     words = (name, *_NAMES.get(name, ()))
     attempt = functools.partial(run, value.value)
     return Trial(where, f"{name} = {value.label}", attempt, usable, words, **others)
 
 
 def followed(load: Callable[[], Any], step: Callable[[], Any]) -> None:
-    """Load, and if that passes, step: what was loaded must not be of the kind that fails later."""
+    """Load, and if that succeeds, make a step, which must not fail because of what was loaded."""
     load()
     try:
         step()
@@ -86,7 +86,7 @@ def followed(load: Callable[[], Any], step: Callable[[], Any]) -> None:
 
 
 def outcome(trial: Trial) -> tuple[str, str]:
-    """Return what became of an input, one of OUTCOMES, and in which words."""
+    """Return a trial's outcome, one of `OUTCOMES`, and the error message or the wrong result."""
     before = copy.deepcopy(trial.watched())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -105,7 +105,7 @@ def outcome(trial: Trial) -> tuple[str, str]:
 def _of_refusal(trial: Trial, error: Exception, changed: bool) -> str:
     if changed:
         return "half changed"
-    # (RuntimeError: PyTorch's own for options that exclude each other.)
+    # (PyTorch itself raises RuntimeError for options that exclude each other.)
     if not isinstance(error, ValueError | TypeError | RuntimeError):
         return "another exception"
     if trial.usable:
@@ -116,7 +116,7 @@ def _of_refusal(trial: Trial, error: Exception, changed: bool) -> str:
 
 
 def count(trials: Iterable[Trial]) -> tuple[dict[str, Counter[str]], list[dict[str, str]]]:
-    """Return how often each outcome came about at each place, and the faults."""
+    """Return how often each outcome occurred at each place, and the faults."""
     table: dict[str, Counter[str]] = {}
     faults = []
     for trial in trials:
@@ -130,7 +130,7 @@ def count(trials: Iterable[Trial]) -> tuple[dict[str, Counter[str]], list[dict[s
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two trees of containers and arrays hold the same, NaN being itself."""
+    """Return whether two trees of containers and arrays are equal, with NaN equal to itself."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
@@ -144,11 +144,11 @@ def same(one: Any, other: Any) -> bool:
 def mangled(
     tree: Any, bad: Callable[[Any], Iterable[tuple[str, Any]]]
 ) -> Iterator[tuple[str, Any]]:
-    """Yield copies of nested dicts and lists in which one entry is missing, extra or another.
+    """Yield copies of nested dicts and lists in which one entry is missing, extra or replaced.
 
     Args:
         tree: A state dict.
-        bad: Returns what may stand in the place of an entry, with labels.
+        bad: A function that returns an entry's replacements, each as (label, value).
     """
     for path in _paths(tree):
         name = "".join(f"[{key!r}]" for key in path)
@@ -194,7 +194,11 @@ def _with(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def measure(adapter: Any, options: Any) -> tuple[dict[str, Any], bool]:
-    """Try all inputs of an adapter, and print the table."""
+    """Try all inputs of an adapter, and print the table.
+
+    Returns:
+        The figures for the file, and whether there are faults.
+    """
     del options
     table, faults = count(tqdm(adapter.trials(), unit=" inputs", disable=None))
     totals: Counter[str] = sum(table.values(), Counter())

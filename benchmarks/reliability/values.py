@@ -1,4 +1,4 @@
-"""What people hand over as a hyperparameter, and the number, if any, that each of it stands for."""
+"""Values that people pass as a hyperparameter, each with the number, if any, it stands for."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 
 
 class _Thing:
-    """No number. A copy is the thing itself, so that what holds one equals its copy."""
+    """No number. Its copy is the thing itself, so that a container of it equals its own copy."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Thing:
         return self
 
 
 class Value(NamedTuple):
-    """A value, the number that it stands for, and whether all digits of that are kept."""
+    """A value, the number that it stands for, and whether all digits of the number are kept."""
 
     label: str
     value: Any
@@ -68,7 +68,7 @@ def usable(name: str, number: float | None) -> bool:
         return False
     if name == "momentum":
         return number <= 1
-    if name == "damping":  # of a momentum of 0.9
+    if name == "damping":  # for a momentum of 0.9
         return 0.1 <= number <= 1
     if name == "sigma":
         return number < 1

@@ -1,13 +1,13 @@
-"""Measures how long one step of INDIAN takes beside each framework's own optimizers.
+"""Measures the time of one step of INDIAN, compared with each framework's own optimizers.
 
     python -m benchmarks.step_time --framework torch
     python -m benchmarks.step_time --framework torch --device cuda
     python -m benchmarks.step_time --framework keras --backend jax --threads 1
     python -m benchmarks.step_time --framework torch --training   # whole training steps
 
-All contenders make steps in turn, so that whatever else the machine does hits them alike, and are
-built several times over, since where an array happens to lie in memory can cost a tenth of a step.
-The medians go into a table, a small JSON file and a PNG; ratios are those of the medians.
+All contenders make steps in turn, so that other load on the machine affects them equally. They are
+built several times, because an array's place in memory can cost a tenth of a step. The medians go
+into a table, a small JSON file and a PNG. Ratios are ratios of medians.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ DISTRIBUTIONS = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
 }
 WARM_UP = 3
-OURS = ("INDIAN", "INNAprop")  # how the contenders begin that get ratios
+OURS = ("INDIAN", "INNAprop")  # the first words of the contenders that get ratios
 
 
 @command.in_words()
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _contenders(make: Callable[[], Iterable[Contender]], options: argparse.Namespace) -> Any:
-    """Return the row of each contender, over all builds."""
+    """Return the row of each contender, taken over all builds."""
     times: dict[str, list[float]] = {}
     for seed in range(options.builds):
         rivals = list(make())
@@ -102,11 +102,11 @@ def measure(
     """Return every contender's step times, in seconds.
 
     Args:
-        contenders: They take turns, in an order that is drawn anew for every round: what the one
-            before has left in the caches is a matter of chance, the same for all.
-        repeats: Rounds at the least.
-        seconds: Rounds go on until this much time has passed.
-        seed: Of the order.
+        contenders: The contenders. They take turns, in an order that is drawn anew for every round,
+            so that what the previous one left in the caches is equally random for all.
+        repeats: The smallest number of rounds.
+        seconds: The time for which rounds go on at least.
+        seed: The seed of the order.
     """
     times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for contender in contenders:
@@ -180,8 +180,8 @@ def bars(result: dict[str, Any]) -> Figure:
 
 
 def _set_threads(threads: int) -> None:
-    # Before the framework is imported: most read the variables only once. JAX reads none of them,
-    # but no framework can use more threads than the processors that it may run on.
+    # Call this before the framework is imported, because most frameworks read the variables only
+    # once. JAX reads none of them, but no framework can use more threads than it has processors.
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ[variable] = str(threads)
     if hasattr(os, "sched_setaffinity"):

@@ -1,14 +1,14 @@
-"""Collects the step times that were measured into one picture over the frameworks.
+"""Collects the measured step times of all frameworks into one picture.
 
     python -m benchmarks.step_time.picture
 
-Reads every step-time-*.json in the results folder and draws, for ResNet-50's parameters, the time
-of a step of INDIAN and INNAprop, of the framework's own SGD with Nesterov momentum, its Adam and
-its AdamW, over the memory traffic of the first: INDIAN and SGD read θ, a buffer and the gradient
-and write two of them. That is five streams, or two and a half copies at the speed that the same run
-copied the parameters with; Adam, AdamW and INNAprop move seven. (A copy may also read what it
-overwrites, so that a step in place can stay under 1.)
-Prints the table, and leaves step-times.png.
+Reads every step-time-*.json in the results folder. For ResNet-50's parameters, draws the time of a
+step of INDIAN and INNAprop, and of the framework's own SGD with Nesterov momentum, Adam and AdamW.
+All are divided by the time of INDIAN's memory traffic. INDIAN and SGD read θ, a buffer and the
+gradient, and write θ and the buffer. That is five streams, or two and a half copies at the speed at
+which the same run copied the parameters. Adam, AdamW and INNAprop move seven streams. (A copy may
+also read what it overwrites, so a step in place can take less than 1.)
+Prints the table, and writes step-times.png.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from benchmarks.harness.figure import COLOURS
 from benchmarks.harness.files import save
 
 SHAPES = "ResNet-50"
-# INDIAN and SGD with Nesterov momentum move five streams; INNAprop, Adam and AdamW seven.
+# INDIAN and SGD with Nesterov momentum move five streams; INNAprop, Adam and AdamW move seven.
 LABELS = ("INDIAN", "SGD", "Adam", "INNAprop", "AdamW")
-COPIES = 2.5  # five streams, of which a copy moves two
+COPIES = 2.5  # five streams; a copy moves two
 
 
 @command.in_words()
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def collect(folder: Path) -> dict[str, dict[str, float]]:
-    """Return, for each file, the step times over the limit of INDIAN and of the two baselines."""
+    """Return, for each file, the step times of ours and the baselines, divided by the limit."""
     rows = {}
     for path in sorted(folder.glob("step-time-*.json")):
         result = json.loads(path.read_text())
@@ -55,7 +55,7 @@ def collect(folder: Path) -> dict[str, dict[str, float]]:
 def _over_the_limit(result: dict[str, Any]) -> dict[str, float]:
     contenders = result["sets"][SHAPES]["contenders"]
     limit = COPIES * contenders["copy"]["median_ms"]
-    # Fused, jitted or what else the baselines are: ours in the same way.
+    # Ours are shown in the same mode as the baselines: fused, jit or another.
     mode = result["baselines"][0].partition("(")[2]
     ours = [
         next(n for n in contenders if n.startswith(name) and n.partition("(")[2] == mode)
@@ -70,7 +70,7 @@ def _over_the_limit(result: dict[str, Any]) -> dict[str, float]:
 
 
 def table(rows: dict[str, dict[str, float]]) -> str:
-    """Return a row per file."""
+    """Return the table, with a row per file."""
 
     def ratio(times: dict[str, float], ours: str, other: str) -> str:
         return f"{times[ours] / times[other]:.2f}" if {ours, other} <= times.keys() else ""
@@ -90,7 +90,7 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 
 
 def picture(rows: dict[str, dict[str, float]]) -> Figure:
-    """Return the bars: a group per file."""
+    """Return the bars, with a group per file."""
     figure = Figure(figsize=(1.5 + 2.6 * len(rows), 4.4), layout="constrained")
     axes = figure.subplots()
     for i, (label, colour) in enumerate(zip(LABELS, COLOURS, strict=False)):
@@ -100,7 +100,7 @@ def picture(rows: dict[str, dict[str, float]]) -> Figure:
         axes.bar_label(bars, fmt="%.2f", fontsize="small")
     axes.axhline(1, color="0.3", linewidth=1)
     axes.set_xticks(range(len(rows)), [where.replace(", ", "\n") for where in rows])
-    # A logarithm, or the slowest would hide all others.
+    # The axis is logarithmic, or the slowest would hide all others.
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylabel("time of a step / its memory traffic")

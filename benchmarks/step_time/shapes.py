@@ -1,4 +1,4 @@
-"""The sets of parameters that step times are measured on."""
+"""The sets of parameters on which step times are measured."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def perceptron() -> list[Shape]:
 
 
 def numbers(shapes: list[Shape]) -> int:
-    """Return how many numbers the parameters of these shapes hold."""
+    """Return the count of numbers in parameters of these shapes."""
     return sum(math.prod(shape) for shape in shapes)

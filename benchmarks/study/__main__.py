@@ -1,14 +1,15 @@
-"""Which should I use? Equal budgets: every method tuned by as many trials, run again, compared.
+"""Which should I use? Every method is tuned with the same number of trials, rerun and compared.
 
     python -m benchmarks.study --data FOLDER                     # all of it; hours on two cores
     python -m benchmarks.study --workloads "digits, MLP, 16" --schedules linear
     python -m benchmarks.study --draw                            # only tables and pictures
 
 FOLDER holds Fashion-MNIST's four IDX files. Each method gets the same points of one Sobol sequence
-and three decades of learning rates. The best of N trials, on one seed, is run from other seeds; the
-disjoint blocks of N trials are as many draws. Runs are made in JAX, one process for each processor.
-The work can be stopped at any time: the same command goes on from the cells that are done. Leaves
-study-WORKLOAD.json in the output folder, two pictures, and the tables on the terminal.
+and three decades of learning rates. All trials use one seed. The best of N trials is rerun from
+other seeds, and each disjoint block of N trials is one more draw. Runs are made in JAX, with one
+process for each processor. The work can be stopped at any time, and the same command resumes after
+the finished cells. Writes study-WORKLOAD.json and two pictures to the output folder, and prints the
+tables.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from benchmarks.harness.files import save
 from benchmarks.study import cells, picture, tables
 
 SETTINGS = json.loads(Path(__file__).with_name("settings.json").read_text())
-# One thread for each process: the kernels are short.
+# One thread for each process, because the kernels are short.
 THREADS = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
 
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Make the cells that the files do not hold yet."""
+    """Make the cells that are missing from the files."""
     methods = options.methods + (SETTINGS["sweeps"]["methods"] if options.sweeps else [])
     files, jobs = {}, []
     for workload in options.workloads:
@@ -64,7 +65,7 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def show(folder: Path) -> None:
-    """Print the tables of the files that there are, and draw the pictures."""
+    """Print the tables of the existing files, and draw the pictures."""
     paths = [folder / f"study-{cells.slug(name)}.json" for name in SETTINGS["workloads"]]
     contents = [json.loads(path.read_text()) for path in paths if path.exists()]
     if not contents:

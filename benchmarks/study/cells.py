@@ -1,4 +1,4 @@
-"""The cells of the study: where they are made, and the files that hold them."""
+"""The cells of the study: the function that makes them, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Cells = dict[tuple[str, str], dict[str, Any]]
 
 
 def make(job: dict[str, Any], on_steps: Callable[[int], None]) -> list[dict[str, Any]]:
-    """Make a method's cells on a workload: the function of a process of its own."""
+    """Make a method's cells on a workload; called in a separate process."""
     from benchmarks.study import runs  # noqa: PLC0415 (it loads JAX)
 
     points = runs.trials(job["trials"])
@@ -28,7 +28,7 @@ def make(job: dict[str, Any], on_steps: Callable[[int], None]) -> list[dict[str,
 
 
 class File:
-    """The cells of one workload: a JSON file with a line for each."""
+    """The cells of one workload: a JSON file with one line for each cell."""
 
     def __init__(
         self, folder: Path, workload: str, seeds: Sequence[int], settings: Mapping[str, Any]
@@ -49,7 +49,7 @@ class File:
             self._cells = {(c["method"], c["schedule"]): c for c in content["cells"]}
 
     def plan(self, method: str, trials: int, schedules: Sequence[str]) -> dict[str, Any]:
-        """Return which cells of a method are missing, and how many trials they take."""
+        """Return a method's missing cells and their trials, or {} if none is missing."""
         settings = self._settings
         if method in settings["sweeps"]["methods"]:
             trials, schedules = settings["sweeps"]["trials"], settings["sweeps"]["schedules"]
@@ -70,7 +70,7 @@ class File:
         return plan if missing else {}
 
     def add(self, cells: Sequence[dict[str, Any]]) -> None:
-        """Keep cells, in the file at once, in the order of the settings."""
+        """Add cells, and write the file at once, its cells in the order of the settings."""
         self._cells |= {(c["method"], c["schedule"]): c for c in cells}
         order = self._settings["methods"] + self._settings["sweeps"]["methods"]
         schedules = self._settings["schedules"]
@@ -82,5 +82,5 @@ class File:
 
 
 def slug(workload: str) -> str:
-    """Return a workload's name as a file's."""
+    """Return a workload's name in the form used in file names."""
     return "-".join(workload.lower().replace(",", "").split())

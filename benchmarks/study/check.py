@@ -1,9 +1,9 @@
-"""Do torch and Keras make the study's runs? The same weights, minibatches and schedule, compared.
+"""Do torch and Keras make the study's runs, from the same weights, minibatches and schedule?
 
     python -m benchmarks.study.check
 
 Makes one run of INDIAN and one of INNAprop on the digits in JAX, as the study does, in PyTorch, and
-in Keras on torch, and prints how far the loss curves are apart. ReLUs amplify rounding.
+in Keras on torch. Prints how far the loss curves are apart. (ReLUs amplify rounding errors.)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.harness.tables import table
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 WORKLOAD = "digits, MLP, 16"
-# The study's names, and what users would call.
+# For each of the study's names, the function that users would call, and its arguments.
 COMPARED: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "INDIAN (.1, 2)": ("INDIAN", {"lr": 0.1}),
     "INNAprop.from_adam, d .3": ("INNAprop.from_adam", {"lr": 0.01, "damping": 0.3}),
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def compare(seed: int) -> dict[str, dict[str, np.ndarray]]:
-    """Return, for each method and framework, the differences of the loss curves from JAX's."""
+    """Return, for each method and framework, the differences of the loss curve from JAX's."""
     from benchmarks.study.methods import METHODS  # noqa: PLC0415 (it loads JAX)
     from benchmarks.study.runs import Runner  # noqa: PLC0415
     from benchmarks.study.workloads import load  # noqa: PLC0415
@@ -81,7 +81,7 @@ def _keras(theta: Any, lr: float, called: str, **numbers: float) -> Callable[[fl
 
     import indian_keras  # noqa: PLC0415
 
-    # (AdamW's weight decay is another one by default in Keras.)
+    # (Keras's AdamW has another default weight decay.)
     decay = {"weight_decay": 0.01} if called == "INNAprop.from_adam" else {}
     optimizer = operator.attrgetter(called)(indian_keras)(lr, **numbers, **decay)
     variables = [keras.Variable(each.detach()) for each in theta]
@@ -97,7 +97,7 @@ def _keras(theta: Any, lr: float, called: str, **numbers: float) -> Callable[[fl
 
 
 def _curve(runner: Any, optimizer: Callable[..., Callable[[float], None]], seed: int) -> np.ndarray:
-    """Return the losses at the points of a run in PyTorch's autograd."""
+    """Return the losses at the curve's points in a run with PyTorch's autograd."""
     import torch  # noqa: PLC0415
 
     from benchmarks.study.runs import POINTS, factors  # noqa: PLC0415

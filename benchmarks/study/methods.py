@@ -1,8 +1,9 @@
 """The optimizers that the study compares, each with the numbers that are tuned for it.
 
-A dimension is tuned on a scale: a value in [0, 1] becomes a number. The learning rate has three
-decades for every method, around what is usual for it. Momenta m are 1 − m on a logarithm, from .7
-to .99, and d = αβ is (1 − m)^x, from the heavy ball's at x = 1 to gradient descent's at 0.
+Each tuned number has a scale, which maps a value in [0, 1] to the number. For every method, the
+learning rate spans three decades around its usual values. Momenta m go from .7 to .99, with 1 − m
+on a logarithmic scale. The damping d = αβ is (1 − m)^x: the heavy ball's at x = 1, and gradient
+descent's at x = 0.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import optax
 from indian_optax import from_sgd, indian, innaprop_from_adam
 
 Values = Mapping[str, Any]
-# From the values of the tuned numbers (floats or traced) and the schedule's factors.
+# Makes an optimizer from the values of the tuned numbers (floats or traced) and the schedule's
+# factors.
 Maker = Callable[[Values, optax.Schedule], optax.GradientTransformation]
 WEIGHT_DECAY = 0.01
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The scale of one tuned number, from `low` to `high`; that of a momentum is one of 1 − m."""
+    """The scale of one tuned number, from `low` to `high`. A momentum's scale is that of 1 − m."""
 
     low: float
     high: float
@@ -43,11 +45,11 @@ class Method:
     """An optimizer of the study.
 
     Attributes:
-        name: What tables and pictures call it.
-        family: "SGD", "Adam" or "other": what it is to be compared with.
-        scales: Those of the tuned numbers: their count is the method's dimensions.
-        make: The optimizer.
-        schedules: The schedules that it is run with; None: all.
+        name: The method's name in tables and pictures.
+        family: "SGD", "Adam" or "other": the methods that it is compared with.
+        scales: The scales of the tuned numbers, one for each dimension.
+        make: A function that makes the optimizer.
+        schedules: The schedules that the method is run with; None means all.
     """
 
     name: str
@@ -68,7 +70,8 @@ EXPONENT = Scale(0.0, 1.0, "exponent", logarithmic=False)  # of the damping d = 
 
 
 def _sgd(momentum: float | None) -> Maker:
-    # Of the step size lr/(1 − m), so that one scale of lr, that of m = .9, serves all momenta.
+    # What is tuned is the step size lr/(1 − m), in terms of the lr at m = .9, so that one scale of
+    # lr serves all momenta.
     def make(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
         m = v.get("momentum", momentum)
         return optax.sgd(lambda k: v["lr"] * (1 - m) * 10 * factor(k), m, nesterov=True)
@@ -84,7 +87,7 @@ def _adam(make_one: Callable[..., Any], b1: float | None = None, **options: Any)
 
 
 def _translated(momentum: float | None, damping: float | None, adaptive: bool) -> Maker:
-    """Return the family's member of a learning rate η, a momentum m and a damping d."""
+    """Return the maker of the family's member with learning rate η, momentum m and damping d."""
 
     def make(v: Values, factor: optax.Schedule) -> optax.GradientTransformation:
         m = v.get("momentum", momentum)
@@ -181,7 +184,7 @@ _ALL = [
 ]
 METHODS = {method.name: method for method in _ALL}
 
-# The picture of the sensitivity to the momentum: at each momentum, the best of some rates.
+# For the picture of the sensitivity to the momentum: the best of some rates at each momentum.
 MOMENTA = (0.8, 0.9, 0.95, 0.97, 0.99)
 SWEEPS = {
     f"{name}, m {m:g}": Method(f"{name}, m {m:g}", family, (rate,), make(m))

@@ -1,4 +1,4 @@
-"""The pictures of the study: who comes down how far, and how much it matters what is tuned."""
+"""The pictures of the study: each method's loss, and its sensitivity to the tuned numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Contents = Sequence[Mapping[str, Any]]
 SCHEDULE = "cosine"
 ACROSS = 3  # panels in a row
 OURS, THEIRS = COLOURS[0], COLOURS[1]
-# Whose loss is drawn over the learning rate: colours are methods.
+# The methods whose loss is drawn over the learning rate, and their colours.
 RATES = {
     "SGD-Nesterov": COLOURS[1],
     "INDIAN, the paper's (.5, .1)": COLOURS[4],
@@ -35,7 +35,7 @@ SWEPT = {
 
 
 def comparison(contents: Contents, left_out: Sequence[str] = ()) -> Figure:
-    """Return a panel for each workload: a method's loss, its error and its single runs."""
+    """Return a panel for each workload: each method's mean loss, its error and its single runs."""
     methods = list(
         dict.fromkeys(
             cell["method"]
@@ -82,7 +82,7 @@ def _compared(axes: Axes, content: Mapping[str, Any], methods: Sequence[str]) ->
 
 
 def sensitivity(contents: Contents) -> Figure:
-    """Return the loss over the learning rate above, and over the momentum, where swept, below."""
+    """Return the loss over the learning rate (above) and over the momentum, if swept (below)."""
     swept = [content for content in contents if _is_swept(content)]
     rows = [math.ceil(len(some) / ACROSS) for some in (contents, swept)]
     figure = Figure(figsize=(4.0 * ACROSS + 2.4, 3.7 * sum(rows)), layout="constrained")
@@ -125,7 +125,7 @@ def _over_rates(axes: Axes, content: Mapping[str, Any]) -> None:
         losses = np.array(
             [math.nan if cell["losses"][i] is None else cell["losses"][i] for i in order]
         )
-        # Each method's own middle of its three decades is 1.
+        # The middle of each method's own three decades is at 1.
         axes.plot(rates / np.sqrt(rates[0] * rates[-1]), losses, ".-", color=colour, label=method)
         lowest.append(np.nanmin(losses))
         start.append(np.nanmax(losses))

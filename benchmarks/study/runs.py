@@ -1,8 +1,9 @@
-"""A cell of the study: one method on one workload under one schedule, tuned and run again.
+"""A cell of the study: one method on one workload under one schedule, tuned and rerun.
 
-Every trial is a point of one scrambled Sobol sequence, the same for all methods: a method takes as
-many of its coordinates as it tunes numbers. Trials are run from one seed, and the best of the
-first N, and of other blocks of N, are run again from other seeds: those are reported.
+Every trial is a point of one scrambled Sobol sequence, which is the same for all methods. A method
+takes one coordinate for each number that it tunes. All trials are run from one seed. The best of
+the first N trials, and the best of each other block of N, are rerun from other seeds, and these
+reruns are reported.
 """
 
 from __future__ import annotations
@@ -35,14 +36,15 @@ SCHEDULES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def trials(count: int, seed: int = 0) -> np.ndarray:
-    """Return the points of all methods: (count, 3), in the unit cube."""
+    """Return the points that all methods share: (count, 3), in the unit cube."""
     return np.asarray(qmc.Sobol(DIMENSIONS, scramble=True, rng=seed).random(count))
 
 
 def blocks(count: int, budgets: Sequence[int]) -> dict[int, list[range]]:
-    """Return, for each budget, the disjoint blocks of trials that are as many draws of it.
+    """Return, for each budget, the disjoint blocks of trials, each of which is one draw.
 
-    Aligned blocks of a Sobol sequence whose size is a power of 2 are as even as its beginning.
+    If their size is a power of 2, aligned blocks of a Sobol sequence are as evenly spread as its
+    beginning.
     """
     return {
         budget: [range(i, i + budget) for i in range(0, count - budget + 1, budget)]
@@ -52,7 +54,7 @@ def blocks(count: int, budgets: Sequence[int]) -> dict[int, list[range]]:
 
 
 def factors(schedule: str, workload: Workload) -> np.ndarray:
-    """Return what the learning rate is multiplied by in each step."""
+    """Return the learning rate's factor in each step."""
     warm = round(workload.warmup * workload.steps)
     rising = (np.arange(warm) + 1) / (warm + 1)
     t = np.arange(workload.steps - warm) / (workload.steps - warm)
@@ -60,25 +62,25 @@ def factors(schedule: str, workload: Workload) -> np.ndarray:
 
 
 class Runner:
-    """Makes runs of one method on one workload: one compiled program for all of them."""
+    """Makes runs of one method on one workload, all with one compiled program."""
 
     def __init__(self, workload: Workload, method: Method) -> None:
         self.workload, self.method = workload, method
         self._train = tuple(map(jnp.asarray, workload.train))
         self._seen = _some(workload.train, workload.seen)
         self._test = _some(workload.test, workload.seen)
-        # Of the last tenth of the run.
+        # The decay of the weights' moving average, over about the last tenth of the run.
         self._averaging = 1 - 10 / workload.steps
         self._program = jax.jit(self._run)
 
     def __call__(self, values: Mapping[str, float], schedule: str, seed: int) -> dict[str, Any]:
-        """Return the record of one run: losses on the way, at the end, and of an average."""
+        """Return a run's record: losses on the way, at the end, and with averaged weights."""
         curve, ends = self.run(values, schedule, seed)
         record = {name: rounded(float(value), _DIGITS) for name, value in ends.items()}
         return {"curve": [rounded(float(loss), 4) for loss in curve]} | record
 
     def run(self, values: Mapping[str, float], schedule: str, seed: int) -> Any:
-        """Return the same unrounded: the curve, and what is at the end."""
+        """Return a run's unrounded results: the curve, and the numbers at the end."""
         weights = self.workload.initial(np.random.default_rng((seed, 1)))
         batches = self.workload.batches(seed)
         per_point = len(batches) // POINTS
@@ -127,7 +129,7 @@ class Runner:
         }
 
     def _evaluated(self, carry: Any) -> Any:
-        """Return the weights that a method means to be used: schedule-free's are an average."""
+        """Return the weights to evaluate; those of a schedule-free method are an average."""
         params, state, _ = carry
         if self.method.name.startswith("schedule-free"):
             state = state[1] if self.workload.clip is not None else state
@@ -136,13 +138,13 @@ class Runner:
 
 
 def _some(samples: Sequence[np.ndarray], count: int) -> tuple[jax.Array, ...]:
-    """Return so many of the samples, always the same."""
+    """Return this many of the samples, the same at every call."""
     chosen = np.random.default_rng(0).permutation(len(samples[0]))[:count]
     return tuple(jnp.asarray(array[chosen]) for array in samples)
 
 
 def _mean(function: Callable[..., Any], params: Any, samples: Any, chunk: int = 500) -> Any:
-    """Return the mean over all samples, a chunk at a time."""
+    """Return the mean over all samples, computed a chunk at a time."""
     count = len(samples[0])
     parts = [tuple(a[i : i + chunk] for a in samples) for i in range(0, count, chunk)]
     return sum(function(params, part) * len(part[0]) for part in parts) / count
@@ -150,20 +152,20 @@ def _mean(function: Callable[..., Any], params: Any, samples: Any, chunk: int = 
 
 @functools.lru_cache(maxsize=1)
 def runner(workload: str, method: str, data: str | None) -> Runner:
-    """Return the runner, the same one if it is asked for again."""
+    """Return the runner; a repeated call returns the same one."""
     return Runner(load(workload, data), (METHODS | SWEEPS)[method])
 
 
 def cell(
     job: Mapping[str, Any], schedule: str, points: np.ndarray, seeds: Sequence[int]
 ) -> Iterator[dict[str, Any] | None]:
-    """Make a cell's runs, and yield its content at last; before that, None after each run.
+    """Make a cell's runs. Yield None after each run, and the cell's content at the end.
 
     Args:
-        job: The arguments of `runner`, and "budgets": the numbers N of trials.
+        job: The arguments of `runner`, and "budgets", the numbers N of trials.
         schedule: One of `SCHEDULES`.
-        points: The trials, as `trials` returns them.
-        seeds: Of the runs that are reported.
+        points: The trials, as returned by `trials`.
+        seeds: The seeds of the runs that are reported.
     """
     make = runner(job["workload"], job["method"], job["data"])
     values = [make.method.values(point) for point in points]
@@ -171,7 +173,7 @@ def cell(
     for each in values:
         made.append(make(each, schedule, TUNING_SEED))
         yield None
-    # What diverged is the worst.
+    # Diverged runs rank last.
     losses = [math.inf if r["train loss"] is None else r["train loss"] for r in made]
     winners = {
         budget: [min(block, key=losses.__getitem__) for block in ranges]

@@ -1,4 +1,4 @@
-"""What the cells say: means over seeds and draws, and how sure they are."""
+"""Summaries of the cells: means over seeds and draws, and their standard errors."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ Cell = Mapping[str, Any]
 
 
 class Estimate(NamedTuple):
-    """A mean, and the standard error of it over runs (seeds and draws): NaN where one diverged."""
+    """A mean over runs (seeds and draws) and its standard error; NaN if a run diverged."""
 
     mean: float
     error: float
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> Estimate:
-        """Return that of some runs' numbers."""
+        """Return the estimate of some runs' numbers."""
         error = np.std(numbers, ddof=1) / math.sqrt(len(numbers)) if len(numbers) > 1 else math.nan
         return cls(float(np.mean(numbers)), float(error))
 
     def text(self, digits: str = ".3f") -> str:
-        """Return both as text."""
+        """Return the mean and the error as text."""
         if not math.isfinite(self.mean):
             return "diverged"
         return f"{self.mean:{digits}} ± {self.error:{digits}}"
 
 
 def cell_of(content: Mapping[str, Any], method: str, schedule: str) -> Cell | None:
-    """Return the cell, or None if the file has none."""
+    """Return the cell of this method and schedule, or None if the file has none."""
     for cell in content["cells"]:
         if (cell["method"], cell["schedule"]) == (method, schedule):
             return cell  # type: ignore[no-any-return]
@@ -39,18 +39,18 @@ def cell_of(content: Mapping[str, Any], method: str, schedule: str) -> Cell | No
 
 
 def records(cell: Cell, budget: int) -> list[dict[str, Any]]:
-    """Return the runs of the winners of all draws of so many trials."""
+    """Return the runs of the winners of all draws of `budget` trials."""
     chosen = cell["winners"].get(str(budget), [])
     return [record for index in chosen for record in cell["runs"][str(index)]]
 
 
 def largest_budget(cell: Cell) -> int:
-    """Return the number of trials that the cell has."""
+    """Return the number of trials in the cell."""
     return max(map(int, cell["winners"]))
 
 
 def estimate(cell: Cell, budget: int, name: str) -> Estimate:
-    """Return the mean of a number of the winners' runs, e.g. "train loss"."""
+    """Return the estimate of one quantity of the winners' runs, e.g. "train loss"."""
     return Estimate.of([math.nan if r[name] is None else r[name] for r in records(cell, budget)])
 
 
@@ -65,9 +65,10 @@ def target(content: Mapping[str, Any], schedule: str, baselines: Sequence[str]) 
 
 
 def time_to(cell: Cell, loss: float) -> float:
-    """Return the part of a run after which the winners' mean curve has come down to a loss.
+    """Return the fraction of a run after which the winners' mean curve has reached a loss.
 
-    NaN if it does not. A method that decays its rate to 0 comes down late whatever it is.
+    The result is NaN if the curve does not reach it. With a learning rate that decays to 0, every
+    method comes down late.
     """
     curves = np.array([r["curve"] for r in records(cell, largest_budget(cell))], float)
     reached = np.flatnonzero(curves.mean(axis=0) <= loss)
@@ -75,6 +76,6 @@ def time_to(cell: Cell, loss: float) -> float:
 
 
 def useful(cell: Cell, factor: float = 1.1) -> float:
-    """Return the part of the trials whose loss is within a factor of the best trial's."""
+    """Return the fraction of the trials whose loss is within a factor of the best trial's."""
     losses = np.array([math.inf if loss is None else loss for loss in cell["losses"]])
     return float(np.mean(losses <= factor * losses.min()))

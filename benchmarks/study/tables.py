@@ -11,7 +11,7 @@ from benchmarks.study import summary
 
 BASELINES = ("SGD-Nesterov", "AdamW")
 
-# Of the first table that a stranger sees: one number tuned each, the learning rate.
+# The methods in the first table that readers see. Each has one tuned number, the learning rate.
 SHOWN = (
     "SGD-Nesterov",
     "INDIAN (.1, 2)",
@@ -33,9 +33,9 @@ def summary_table(
     methods: Sequence[str] = SHOWN,
     name: str = "train loss",
 ) -> str:
-    """Return a Markdown table: a number of each method, a column for each workload.
+    """Return a Markdown table of one quantity: a row for each method, a column for each workload.
 
-    A method that is run without a schedule is shown with a constant rate. Without any it is "".
+    A method that is run without a schedule is shown with a constant rate. A missing cell is "".
     """
     rows = []
     for method in methods:
@@ -53,7 +53,7 @@ def summary_table(
 
 
 def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
-    """Return a table for each schedule of a workload, its rows by the loss of the largest N."""
+    """Return a table for each schedule of a workload, sorted by the loss at the largest N."""
     found = []
     for schedule in dict.fromkeys(cell["schedule"] for cell in content["cells"]):
         cells = [
@@ -71,7 +71,7 @@ def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
 def rows(
     cells: Sequence[summary.Cell], budgets: Sequence[int], target: float
 ) -> list[dict[str, str]]:
-    """Return a row for each cell."""
+    """Return a row for each cell, sorted by the loss."""
 
     def order(cell: summary.Cell) -> float:
         loss = summary.estimate(cell, summary.largest_budget(cell), "train loss").mean

@@ -1,10 +1,10 @@
-"""Untuned: what optimizers make of the study's problems at the numbers that a script begins with.
+"""Untuned: the optimizers' losses on the study's workloads with the numbers a script begins with.
 
     python -m benchmarks.study.untuned --data FOLDER    # some twenty minutes on one core
     python -m benchmarks.study.untuned --draw           # only the tables
 
-Nothing is searched, and there is no warm-up: what a user gets who changes one line and says
-nothing, or one round number. Leaves untuned.json in the output folder.
+There is no search and no warm-up. The losses are what a user gets who changes one line, and either
+keeps the defaults or sets one round number. Writes untuned.json to the output folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INDIAN, INNAPROP = (
     {name: field.default for name, field in DEFAULTS[method].items()}
     for method in ("INDIAN", "INNAprop")
 )
-# For each method of the study, the learning rates, and what the tables call the two.
+# For each method of the study, its learning rates, and the tables' name for method and rate.
 RATES: Mapping[str, Mapping[float, str]] = {
     "INDIAN (.1, 2)": {
         lr: f"INDIAN(lr={lr:g})" if lr != INDIAN["lr"] else f"INDIAN(), lr {lr:g}"
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     path = options.output / "untuned.json"
     if not options.draw:
         content = measure(options)
-        if path.exists():  # of the workloads that were not asked for
+        if path.exists():  # it may hold workloads that were not requested
             losses = json.loads(path.read_text())["training losses"]
             content["training losses"] = losses | content["training losses"]
         files.write(path, content)
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the losses at the end of all runs."""
+    """Return the losses at the end of all runs, in the form of the file."""
     from benchmarks.study.methods import METHODS  # noqa: PLC0415 (it loads JAX)
     from benchmarks.study.runs import Runner  # noqa: PLC0415
     from benchmarks.study.workloads import load  # noqa: PLC0415

@@ -1,7 +1,7 @@
-"""What is trained: networks on data, as plain functions in JAX, with a schedule's words.
+"""The training problems: networks and data, as plain functions in JAX, and the length of a run.
 
-A workload is small enough that some hundred runs of it are made in minutes on a CPU, and its runs
-differ in nothing but the seed: initial weights and the order of the minibatches.
+A workload is so small that about a hundred runs of it take minutes on a CPU. The seed determines
+the initial weights and the order of the minibatches, and nothing else.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ class Workload:
     """A training problem.
 
     Attributes:
-        name: What tables call it.
-        initial: ``initial(random)``, the weights.
+        name: The workload's name in tables.
+        initial: ``initial(random)``, the initial weights.
         loss: ``loss(params, batch)``, a mean over the minibatch's samples.
         score: ``score(params, batch)``, the share of right predictions.
         train: The training samples: arrays whose first axes agree.
-        test: Those that nothing is trained or chosen on.
+        test: The test samples, on which nothing is trained or chosen.
         batch_size: B.
-        steps: How many steps a run makes.
-        seen: How many samples a loss at the end is the mean of, in training and in testing; a
-            point of a curve takes a quarter of them.
-        warmup: The part of the steps over which the learning rate rises from 0, for all methods:
-            INNAprop's momentum, which is not bias-corrected, begins gently by itself, and Adam's
-            does not.
-        clip: The largest norm of all gradients together, or None.
+        steps: The number of steps in a run.
+        seen: The number of samples that a loss at the end is averaged over, both for training and
+            for test samples. A point of a curve takes a quarter of them.
+        warmup: The fraction of the steps over which the learning rate rises from 0. All methods
+            have it, because INNAprop's momentum, which is not bias-corrected, begins gently by
+            itself, and Adam's does not.
+        clip: The largest norm allowed for all gradients together; None for no clipping.
     """
 
     name: str
@@ -69,14 +69,14 @@ class Workload:
 
 
 def load(name: str, folder: str | None) -> Workload:
-    """Return a workload by its name: those of `WORKLOADS`.
+    """Return a workload by its name.
 
     Args:
-        name: Its name.
-        folder: Where Fashion-MNIST's four IDX files are, for those that are trained on it.
+        name: One of `WORKLOADS`.
+        folder: The folder of Fashion-MNIST's four IDX files, for the workloads that use them.
 
     Raises:
-        ValueError: If there is no such workload, or it needs the folder.
+        ValueError: If there is no such workload, or if it needs the folder and there is none.
     """
     if name not in WORKLOADS:
         raise ValueError(f"Invalid workload: {name!r} (it must be one of {list(WORKLOADS)})")
@@ -90,21 +90,21 @@ def digits(name: str, _folder: str | None) -> Workload:
 
 
 def fashion_mlp(name: str, folder: str | None) -> Workload:
-    """Return a perceptron on Fashion-MNIST, its images halved: B from the name."""
+    """Return a perceptron on Fashion-MNIST's images, halved in size. The name ends with B."""
     batch_size = int(name.rpartition(" ")[2])
     steps = {16: 5000, 256: 600}[batch_size]
     return _images(name, _fashion(folder), _perceptron((196, 128, 10)), batch_size, steps)
 
 
 def fashion_cnn(name: str, folder: str | None) -> Workload:
-    """Return a network of two convolutions on the same images."""
+    """Return a network of two convolutions on the same images. The name ends with B."""
     batch_size = int(name.rpartition(" ")[2])
     steps = {16: 2000, 256: 300}[batch_size]
     return _images(name, _fashion(folder), _convolutional(), batch_size, steps)
 
 
 def characters(name: str, _folder: str | None) -> Workload:
-    """Return a transformer of two layers over the characters of Python's own reference texts."""
+    """Return a transformer of two layers on the characters of Python's own reference texts."""
     from pydoc_data import topics  # noqa: PLC0415 (half a megabyte of text that Python ships)
 
     text = "".join(topics.topics[key] for key in sorted(topics.topics))
@@ -112,7 +112,7 @@ def characters(name: str, _folder: str | None) -> Workload:
     codes = np.array([alphabet[letter] for letter in text], np.int32)
     length, width, heads, depth = 32, 32, 4, 2
     rows = codes[: len(codes) // (length + 1) * (length + 1)].reshape(-1, length + 1)
-    # Whole stretches of the text are for testing.
+    # The test samples are whole stretches of the text.
     test = np.arange(len(rows)) // 50 % 10 == 9
     initial, forward = _transformer(len(alphabet), length, width, heads, depth)
 
@@ -192,7 +192,7 @@ def _hits(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def _normal(random: np.random.Generator, *shape: int, gain: float = 2.0) -> np.ndarray:
-    """Return weights of variance gain/(inputs of a unit)."""
+    """Return normal weights of variance gain/(inputs of a unit)."""
     scale = math.sqrt(gain / math.prod(shape[:-1]))
     return (scale * random.standard_normal(shape)).astype(np.float32)
 
@@ -222,7 +222,7 @@ def _convolutional() -> tuple[Callable[..., Params], Callable[..., jax.Array]]:
         return [(_normal(random, *shape), np.zeros(shape[-1], np.float32)) for shape in shapes]
 
     def layer(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
-        """Return a convolution as one product, its mean over 2 × 2 pixels, and a ReLU."""
+        """Return the ReLU of a convolution (one matrix product) averaged over 2 × 2 pixels."""
         n, height, width, _ = x.shape
         x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         shifted = [x[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
@@ -242,7 +242,7 @@ def _convolutional() -> tuple[Callable[..., Params], Callable[..., jax.Array]]:
 def _transformer(
     letters: int, length: int, width: int, heads: int, depth: int
 ) -> tuple[Callable[..., Params], Callable[..., jax.Array]]:
-    """Return a decoder with norms before its blocks, and the embedding for its last layer too."""
+    """Return a decoder with a norm before each part of its blocks and before its last layer."""
 
     def initial(random: np.random.Generator) -> Params:
         def block() -> dict[str, np.ndarray]:

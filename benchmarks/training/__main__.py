@@ -4,11 +4,12 @@
     python -m benchmarks.training --data FOLDER --network nin --device cuda
     python -m benchmarks.training --data FOLDER --framework torch --network mlp --epochs 5
 
-The folder holds MNIST's, Fashion-MNIST's or CIFAR's files. As in the paper (section 5.2), every
-optimizer gets a grid of as many step sizes and the one whose training loss is smallest after some
-epochs (--grid-epochs), averaged over some initial weights (--grid-seeds), then is run from all of
-them. The work can be stopped at any time: the same command goes on from the runs that are done.
-Leaves a JSON file and a PNG, and prints a table.
+FOLDER holds MNIST's, Fashion-MNIST's or CIFAR's files. As in the paper (section 5.2), every
+optimizer gets a grid of equally many step sizes. The step size chosen is the one with the smallest
+training loss after some epochs (--grid-epochs), averaged over some initial weights (--grid-seeds).
+The optimizer is then run with it from all initial weights (--seeds). The work can be stopped at any
+time, and the same command resumes after the finished runs. Writes a JSON file and a PNG, and prints
+a table.
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def study(
     settings: dict[str, Any], options: argparse.Namespace, name: str, samples: int
 ) -> dict[str, Any]:
-    """Make the runs that the log does not hold, and return what the JSON file does.
+    """Make the runs that are missing from the log, and return the content of the JSON file.
 
     Args:
         settings: The content of settings.json.
-        options: The command's.
-        name: The data set's.
-        samples: How many training images it has.
+        options: The command's options.
+        name: The name of the data set.
+        samples: The number of its training images.
     """
     cells = {cell: settings["cells"][cell] for cell in options.cells or settings["cells"]}
     searched = options.grid_epochs or options.epochs
@@ -67,14 +68,14 @@ def study(
     def run(cell: str, lr: float, epochs: int, seed: int) -> Run:
         return grid.run(cell, cells[cell], lr=lr, epochs=epochs, seed=seed, **shared)
 
-    # A cell's step sizes, for each seed.
+    # The runs over a cell's step sizes, for each seed.
     grids = {
         cell: [[run(cell, lr, searched, seed) for lr in content["lr"]] for seed in grid_seeds]
         for cell, content in cells.items()
     }
     log = Log(options.runs / f"training-{options.network}-{name}.json", name, resume=True)
     steps = samples // settings["batch_size"]
-    # A run of the grid that is as long as the others is one of them.
+    # A run of the grid that is as long as a final run also serves as one.
     in_grid = grid_seeds if searched == options.epochs else []
     made = [seed for seed in options.seeds if seed not in in_grid]
     searches = [runs for of_cell in grids.values() for runs in of_cell]
@@ -117,7 +118,7 @@ def study(
 def _make(
     cells: Sequence[Sequence[Run]], log: Log, options: argparse.Namespace, bar: Any, steps: int
 ) -> None:
-    """Make the runs of the cells that are not in the log yet, a few cells at a time."""
+    """Make the cells' runs that are missing from the log, a few cells at a time."""
     missing = [[run for run in runs if run not in log] for runs in cells]
     bar.update(steps * sum(run.epochs for runs in cells for run in runs if run in log))
 

@@ -13,11 +13,11 @@ from benchmarks.harness.figure import COLOURS, band
 
 
 def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
-    """Return mean curves over the seeds in a band from best to worst, as the paper does.
+    """Return mean curves over the seeds in a band from best to worst, as in the paper.
 
     Args:
-        result: What the study writes as JSON.
-        figures: The figures of its settings; cells that the result lacks are left out.
+        result: The content of the study's JSON file.
+        figures: The figures in its settings. Cells that the result lacks are left out.
     """
     shown = {
         number: [cell for cell in content["cells"] if cell in result["cells"]]
@@ -43,7 +43,7 @@ def picture(result: Mapping[str, Any], figures: Mapping[str, Any]) -> Figure:
         finals = [
             100 * curve[-1] for cell in cells for curve in result["cells"][cell]["test accuracy"]
         ]
-        # The first epoch, and a run that diverged, would squeeze the rest into the top.
+        # Showing the first epoch and diverged runs would squeeze the rest into the top.
         accuracy.set_ylim(max(np.median(finals) - 6, 0), max(finals) + 0.5)
         accuracy.legend(
             *loss.get_legend_handles_labels(),

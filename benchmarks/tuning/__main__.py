@@ -1,11 +1,11 @@
-"""What docs/tuning.md says, measured: suggested step sizes, safety, curvature, and the recipes.
+"""Measurements for docs/tuning.md: suggested step sizes, safety, curvature, and the recipes.
 
     python -m benchmarks.tuning --fashion FOLDER    # measure (about a quarter of an hour), draw
     python -m benchmarks.tuning --draw              # only tables and pictures
 
 FOLDER holds Fashion-MNIST's four IDX files, of which the first 10,000 training and 2,000 test
-images are used; without it only scikit-learn's digits are. Everything runs in PyTorch in float32
-on one thread, from He et al.'s initial weights. Losses are training losses: the mean
+images are used. Without it, only scikit-learn's digits are used. Everything runs in PyTorch in
+float32 on one thread, from He et al.'s initial weights. Losses are training losses: the mean
 cross-entropy over all training images after the last epoch.
 """
 
@@ -32,7 +32,7 @@ from indian_torch.energy import energy
 
 RESULTS = harness.RESULTS / "tuning.json"
 TRAIN, TEST = 10_000, 2_000
-SAMPLES = 1_000  # that the curvature is taken over
+SAMPLES = 1_000  # for the curvature
 BATCH = 32
 # The paper's four pairs (section 5.2.2), and the default.
 DAMPINGS = ((0.5, 0.1), (0.1, 0.1), (0.5, 0.5), (0.5, 1.0), (ALPHA, BETA))
@@ -40,7 +40,7 @@ PARTS = (1 / 8, 1 / 4, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
 
 
 class Problem(NamedTuple):
-    """A network, its data and how long it is trained."""
+    """A network, its data, and the epochs and seeds of its training."""
 
     name: str
     dataset: data.Dataset
@@ -49,7 +49,7 @@ class Problem(NamedTuple):
     seeds: tuple[int, ...]
 
     def start(self, seed: int) -> tuple[nn.Module, Callable[[], Tensor]]:
-        """Return the network at its start, and its loss over the samples."""
+        """Return the network with its initial weights, and its loss over the samples."""
         images = self.dataset.train_images
         layers = networks.layers(self.network, images.shape[1:], self.dataset.classes)
         model = on_torch.network(layers, networks.initial_weights(layers, seed))
@@ -85,7 +85,7 @@ def loss_of(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], Te
 
 
 def final(problem: Problem, seed: int, lr: float, **rule: float) -> tuple[float, float]:
-    """Return the training loss and the test accuracy after a run; NaN and ~0.1 if it diverged."""
+    """Return a run's final training loss and test accuracy; NaN and about 0.1 if it diverged."""
     run = Run(
         framework="torch",
         optimizer="",
@@ -103,7 +103,7 @@ def final(problem: Problem, seed: int, lr: float, **rule: float) -> tuple[float,
 
 
 def suggestions(problem: Problem) -> Iterator[dict[str, Any]]:
-    """Runs at parts of the limit: the suggestion at every safety, and the grid around it."""
+    """Yield runs at fractions of the limit: the suggestion at each safety, and a grid around it."""
     for seed in problem.seeds:
         model, whole = problem.start(seed)
         curvature = largest_curvature(whole, model.parameters())
@@ -123,7 +123,7 @@ def suggestions(problem: Problem) -> Iterator[dict[str, Any]]:
 
 
 def curvatures(problem: Problem, alpha: float = 0.5, beta: float = 0.1) -> Iterator[dict[str, Any]]:
-    """The curvature of the loss and of minibatches while a network is trained as suggested."""
+    """Yield the curvatures of the loss and of minibatches during training as suggested."""
     model, whole = problem.start(seed=0)
     found = suggest_lr(whole, model.parameters(), alpha, beta)
     optimizer = INDIAN(model.parameters(), found.lr, alpha, beta, found.initial_speed)
@@ -153,7 +153,7 @@ def curvatures(problem: Problem, alpha: float = 0.5, beta: float = 0.1) -> Itera
 def first_steps(
     problem: Problem, beta: float = 0.1, alpha: float = 0.5
 ) -> Iterator[dict[str, Any]]:
-    """The paper's start against rest, at the same suggested step size: after 1 step and at last."""
+    """Yield the losses from the paper's start and from rest, at the same suggested step size."""
     for seed in problem.seeds:
         model, whole = problem.start(seed)
         found = suggest_lr(whole, model.parameters(), alpha, beta)
@@ -175,7 +175,8 @@ def first_steps(
             }
 
 
-# A cause each for a loss that goes up and down, or does not go down; γ in parts of the limit.
+# Runs whose loss oscillates or does not fall, each for another cause, and one as suggested. "part"
+# is γ as a fraction of the limit.
 TRACES = (
     {"label": "as suggested", "alpha": 0.5, "beta": 0.1, "part": SAFETY},
     {"label": "too little damping", "alpha": 0.02, "beta": 0.05, "part": SAFETY},
@@ -186,7 +187,7 @@ TRACES = (
 
 
 def traces(problem: Problem, steps: int = 600) -> Iterator[dict[str, Any]]:
-    """Loss and energy at every step with the gradient of the whole loss."""
+    """Yield loss and energy over the steps with the gradient of the whole loss."""
     for trace in TRACES:
         model, whole = problem.start(seed=0)
         alpha, beta = trace["alpha"], trace["beta"]
@@ -213,7 +214,7 @@ STUDIES = {study.__name__: study for study in (suggestions, curvatures, first_st
 
 def measure(fashion: str | None, names: Sequence[str]) -> None:
     if fashion is not None:
-        data.load(fashion)  # a folder that will not do is refused before the long work
+        data.load(fashion)  # refuses an invalid folder before the long work
     content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     content["software"] = f"{on_torch.VERSIONS}, {platform.machine()}, one thread"
     content["fashion"] = fashion is not None
@@ -221,7 +222,7 @@ def measure(fashion: str | None, names: Sequence[str]) -> None:
         rows = []
         for problem in problems(fashion):
             if name == "traces" and problem.name != "digits, MLP":
-                continue  # enough to see the point of a recipe
+                continue  # one problem is enough to show the point of a recipe
             found = ({"problem": problem.name} | row for row in STUDIES[name](problem))
             rows += files.rounded(list(found), 5)
             print(f"{name}: {problem.name}", flush=True)

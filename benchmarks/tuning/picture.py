@@ -1,4 +1,4 @@
-"""The pictures of docs/tuning.md: the theory from its formulas, the rest from tuning.json."""
+"""The pictures of docs/tuning.md: the theory's from formulas, the others from tuning.json."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def every(content: dict[str, Rows]) -> dict[str, Figure]:
 
 
 def stability() -> Figure:
-    """The stable step sizes in (γ, β) and in (γ, α), in units of the curvature."""
+    """Draw the stable step sizes in (γ, β) and in (γ, α), in units of the curvature."""
     figure = Figure(figsize=(11.5, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     x = np.geomspace(0.03, 10, 400)
@@ -67,7 +67,7 @@ def stability() -> Figure:
 
 
 def radius() -> Figure:
-    """How fast each curvature is learnt: β over the whole spectrum, and the optimum for one."""
+    """Draw how fast each curvature is learnt, for several β and around a spectrum's optimum."""
     figure = Figure(figsize=(11.5, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     curvature = np.geomspace(1e-2, 1e3, 2000)
@@ -95,7 +95,7 @@ def radius() -> Figure:
 
 
 def suggestions(rows: Rows) -> Figure:
-    """The final loss over the step size, in units of the limit."""
+    """Draw the final loss over the step size, in units of the limit."""
     problems = groups(rows, "problem")
     figure = Figure(figsize=(3.6 * len(problems), 4.0), layout="constrained")
     panels = figure.subplots(1, len(problems), squeeze=False)
@@ -116,7 +116,7 @@ def suggestions(rows: Rows) -> Figure:
 
 
 def curvatures(rows: Rows) -> Figure:
-    """The curvature during training at the suggestion."""
+    """Draw the curvature during training with the suggested step size."""
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.subplots()
     for ((problem,), mine), colour in zip(groups(rows, "problem"), COLOURS, strict=False):
@@ -138,7 +138,7 @@ def curvatures(rows: Rows) -> Figure:
 
 
 def traces(rows: Rows) -> Figure:
-    """Loss and energy of runs that go wrong, each for another reason."""
+    """Draw loss and energy of a good run, and of runs that go wrong, each for another reason."""
     figure = Figure(figsize=(11.5, 4.4), layout="constrained")
     loss, energy = figure.subplots(1, 2)
     for row, colour in zip(rows, COLOURS, strict=False):

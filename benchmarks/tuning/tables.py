@@ -24,7 +24,7 @@ def every(content: dict[str, Rows]) -> dict[str, str]:
 
 
 def suggestions(rows: Rows) -> str:
-    """The suggestion against the best of the grid, per problem and pair of dampings."""
+    """Return the suggestion against the best of the grid, per problem and pair of dampings."""
     lines = []
     for (problem, alpha, beta), mine in groups(rows, "problem", "alpha", "beta"):
         loss, accuracy = means(mine, "train_loss"), means(mine, "test_accuracy")
@@ -46,7 +46,7 @@ def suggestions(rows: Rows) -> str:
 
 
 def safeties(rows: Rows) -> str:
-    """What each safety costs against the best of the grid, over problems and dampings."""
+    """Return each safety's cost against the best of the grid, over problems and dampings."""
     ratios: dict[float, list[float]] = {}
     behind: dict[float, list[float]] = {}
     for _, mine in groups(rows, "problem", "alpha", "beta"):
@@ -70,7 +70,7 @@ def safeties(rows: Rows) -> str:
 
 
 def curvatures(rows: Rows) -> str:
-    """The curvature on the way, of many samples and of minibatches."""
+    """Return the curvature during training, of many samples and of minibatches."""
     lines = []
     for (problem,), mine in groups(rows, "problem"):
         whole = [row["whole"] for row in mine]
@@ -90,7 +90,7 @@ def curvatures(rows: Rows) -> str:
 
 
 def first_steps(rows: Rows) -> str:
-    """The paper's start against rest."""
+    """Return the losses from the paper's start against those from rest."""
     lines = []
     for (problem, seed), mine in groups(rows, "problem", "seed"):
         paper, rest = sorted(mine, key=lambda row: -row["initial_speed"])
@@ -110,7 +110,7 @@ def first_steps(rows: Rows) -> str:
 
 
 def traces(rows: Rows) -> str:
-    """How often the loss and the energy rise in each kind of failure."""
+    """Return how often the loss and the energy rise in each run."""
 
     def rises(row: dict[str, Any], name: str) -> str:
         return f"{100 * np.mean(np.diff(row[name]) > 0):.0f} %"
@@ -129,7 +129,7 @@ def traces(rows: Rows) -> str:
 
 
 def groups(rows: Rows, *names: str) -> Iterable[tuple[tuple[Any, ...], Rows]]:
-    """Return the rows by their values of some columns."""
+    """Return the rows grouped by their values in the named columns."""
     found: dict[tuple[Any, ...], Rows] = {}
     for row in rows:
         found.setdefault(tuple(row[name] for name in names), []).append(row)
@@ -137,7 +137,7 @@ def groups(rows: Rows, *names: str) -> Iterable[tuple[tuple[Any, ...], Rows]]:
 
 
 def means(rows: Rows, name: str) -> dict[float, float]:
-    """Return the mean over seeds for each part of the limit; NaN where a run diverged."""
+    """Return the mean over seeds for each fraction of the limit; NaN if a run diverged."""
     return {
         part: float(np.mean([math.nan if r[name] is None else r[name] for r in mine]))
         for (part,), mine in groups(rows, "part")

@@ -171,7 +171,7 @@ assert all(0.8 < a / b < 1.25 for a, b in zip(losses[0.3][:3], losses[None][:3],
 # %%
 torch.manual_seed(0)
 weight = nn.Parameter(torch.randn(64, 10, dtype=torch.float64))
-# (At a constant rate, so `lr` may as well be γ.)
+# (The rate is constant here, so `lr` may be γ, as `keep_momentum=False` makes it.)
 sgd_numbers = {"lr": 0.03, "momentum": 0.97, "damping": 0.3}
 optimizer = INDIAN.from_sgd([weight], **sgd_numbers, keep_momentum=False)
 group = optimizer.param_groups[0]

@@ -1,4 +1,4 @@
-"""Equinox: arrays in, arrays out; a checkpoint of model and state with its own functions."""
+"""Equinox: the optimizer gets the model's arrays; Equinox's functions save model and state."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Flax NNX: the optimizer holds the state, the model the parameters."""
+"""Flax NNX: the optimizer holds the state, and the model holds the parameters."""
 
 import jax
 import optax

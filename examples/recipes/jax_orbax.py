@@ -1,4 +1,4 @@
-"""Orbax: parameters and optimizer state are trees like any other."""
+"""Orbax: parameters and optimizer state are saved like any other pytrees."""
 
 import tempfile
 from pathlib import Path

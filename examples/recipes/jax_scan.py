@@ -1,4 +1,4 @@
-"""A whole epoch as one program: scanned, its buffers donated, which is what updates in place."""
+"""A whole epoch as one scanned program, whose buffers are donated so that it updates in place."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Eight learning rates at once: the optimizer is made inside of vmap, from traced numbers."""
+"""Eight learning rates at once: the optimizer is made inside vmap, from traced numbers."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""A training loop of one's own, on the JAX backend: a jitted, stateless step."""
+"""A custom training loop on the JAX backend, with a jitted, stateless step."""
 
 import os
 

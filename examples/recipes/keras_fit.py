@@ -1,4 +1,4 @@
-"""fit with a schedule and callbacks, a file, and a new model that goes on from it."""
+"""fit with a schedule and a callback; then save the model, load it, and resume training."""
 
 import tempfile
 
@@ -12,7 +12,7 @@ x = np.random.default_rng(0).standard_normal((512, 8)).astype("float32")
 y = x.sum(1, keepdims=True)
 
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(1)])
-schedule = keras.optimizers.schedules.CosineDecay(1e-2, decay_steps=320)  # AdamW's own
+schedule = keras.optimizers.schedules.CosineDecay(1e-2, decay_steps=320)  # AdamW's schedule
 model.compile(optimizer=INNAprop.from_adam(schedule), loss="mse")
 stop = keras.callbacks.EarlyStopping("loss", patience=5)
 model.fit(x, y, batch_size=32, epochs=10, verbose=0, callbacks=[stop])

@@ -1,4 +1,4 @@
-"""Several devices under TensorFlow's MirroredStrategy; here two virtual CPUs."""
+"""Several devices under TensorFlow's MirroredStrategy. Here they are two virtual CPUs."""
 
 import os
 

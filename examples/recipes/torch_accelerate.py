@@ -1,4 +1,4 @@
-"""Accelerate: prepare the optimizer as any other."""
+"""Accelerate: prepare the optimizer like any other."""
 
 import torch
 from accelerate import Accelerator

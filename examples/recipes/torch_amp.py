@@ -1,4 +1,4 @@
-"""Mixed precision: autocast in bfloat16, a GradScaler, float32 weights and states."""
+"""Mixed precision: autocast in bfloat16, a GradScaler, and float32 weights and states."""
 
 import torch
 from torch import nn

@@ -12,7 +12,7 @@ def train() -> float:
     torch.manual_seed(0)  # the same weights everywhere
     model = DistributedDataParallel(nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1)))
     optimizer = INDIAN.from_sgd(model.parameters(), lr=0.003, momentum=0.95, damping=0.3)
-    torch.manual_seed(1 + dist.get_rank())  # other samples on each
+    torch.manual_seed(1 + dist.get_rank())  # different samples in each process
     for _ in range(200):
         x = torch.randn(32, 8)
         loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
@@ -26,5 +26,6 @@ dist.init_process_group("gloo")
 loss = train()
 if dist.get_rank() == 0:
     print(f"loss {loss:.3f}")
-dist.barrier()  # and the model is gone: what holds on to the group may abort the process at its end
+# The model is gone by now. If it still held the group, it might abort the process at exit.
+dist.barrier()
 dist.destroy_process_group()

@@ -29,5 +29,6 @@ dist.init_process_group("gloo")
 loss = train()
 if dist.get_rank() == 0:
     print(f"loss {loss:.3f}")
-dist.barrier()  # and the model is gone: what holds on to the group may abort the process at its end
+# The model is gone by now. If it still held the group, it might abort the process at exit.
+dist.barrier()
 dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""No weight decay for biases and norms, warm-up and cosine, a resume from a checkpoint."""
+"""No weight decay for biases and norms; warm-up and cosine; resume from a checkpoint."""
 
 import io
 
@@ -13,7 +13,7 @@ def build():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 32), nn.LayerNorm(32), nn.Tanh(), nn.Linear(32, 1))
     optimizer = INNAprop.from_adam(no_weight_decay_groups(model, 0.1), lr=1e-2)
-    # Factors of γ are factors of AdamW's learning rate.
+    # `lr` is AdamW's learning rate, so the schedule's factors are the same as for AdamW.
     warmup = LinearLR(optimizer, 0.01, total_iters=20)
     cosine = CosineAnnealingLR(optimizer, 180)
     return model, optimizer, SequentialLR(optimizer, [warmup, cosine], [20])
@@ -28,7 +28,7 @@ for step in range(200):
     loss.backward()
     optimizer.step()
     scheduler.step()
-    if step == 99:  # the process ends here, and another goes on
+    if step == 99:  # as if the process ended here, and another one resumed
         file = io.BytesIO()
         torch.save([part.state_dict() for part in parts], file)
         file.seek(0)

@@ -40,7 +40,8 @@ with tempfile.TemporaryDirectory() as folder:
         Network(),
         options,
         train_dataset=samples,
-        # AdamW's numbers in INNAprop's: the learning rate stays AdamW's, so the schedule does too.
+        # AdamW's numbers become INNAprop's. The learning rate stays AdamW's, and so does the
+        # schedule.
         optimizer_cls_and_kwargs=(INNAprop, from_adam(lr=1e-2)._asdict()),
     )
     trainer.train()

@@ -1,4 +1,4 @@
-"""A step for each parameter as soon as its gradient is there: no gradient is kept."""
+"""A step for each parameter as soon as its gradient is computed, so no gradient is kept."""
 
 import torch
 from torch import nn

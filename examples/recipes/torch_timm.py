@@ -1,4 +1,4 @@
-"""timm: two entries in its registry of optimizers, and timm's filter of the weight decay."""
+"""timm: two entries in its registry of optimizers, and timm's own weight-decay filter."""
 
 import timm
 import torch
@@ -21,7 +21,7 @@ def train(name, steps=150, **options):
     model = timm.create_model(
         "vit_tiny_patch16_224", img_size=16, patch_size=8, depth=2, num_classes=3
     )
-    # Biases, norms and what the model names are spared the weight decay.
+    # Biases, norms and the parameters that the model names get no weight decay.
     optimizer = create_optimizer_v2(model, name, weight_decay=0.05, **options)
     scheduler = CosineLRScheduler(optimizer, t_initial=steps, warmup_t=10, t_in_epochs=False)
     for step in range(steps):

@@ -1,4 +1,4 @@
-"""JAX: INDIAN and INNAprop against optax's SGD, Adam, AdamW and Lion, jitted, donated buffers."""
+"""JAX, jitted with donated buffers: INDIAN and INNAprop against optax's SGD, Adam, AdamW, Lion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import optax
 from benchmarks.step_time.contenders import Contender
 from indian_optax import indian, innaprop, power_decay
 
-# The learning rate is small, so that no run leaves the range of float32 however often it repeats.
+# The learning rate is small, so that no run leaves the range of float32, even after many steps.
 LR = 1e-3
 COSINE = optax.cosine_decay_schedule(LR, 1_000_000)
 OPTIMIZERS: dict[str, optax.GradientTransformation] = {
@@ -44,13 +44,14 @@ BASELINES = ("SGD Nesterov", "Adam", "AdamW")
 
 
 def contenders(shapes: Sequence[tuple[int, ...]]) -> Iterator[Contender]:
-    # The gradients are shared: they are not donated.
+    # The contenders share the gradients, which are not donated.
     keys = jax.random.split(jax.random.key(0), len(shapes))
     gradients = [
         1e-3 * jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True)
     ]
 
-    # Into donated buffers, as the optimizers write: new memory would cost its page faults.
+    # The copy goes into donated buffers, like the optimizers' writes, because new memory would cost
+    # page faults.
     @functools.partial(jax.jit, donate_argnums=0, keep_unused=True)
     def copy(targets: list[jax.Array], sources: list[jax.Array]) -> list[jax.Array]:
         del targets

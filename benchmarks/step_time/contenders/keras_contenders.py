@@ -1,7 +1,7 @@
 """Keras on one of its backends: INDIAN and INNAprop against Keras's own SGD, Adam, AdamW and Lion.
 
-Each in the ways that the backend is for: "eager" is a bare ``optimizer.apply``, "compiled"
-TensorFlow's graph, and "jit" an XLA program, whose buffers JAX is given to reuse.
+Each optimizer is timed in the backend's usual modes: "eager" is a bare ``optimizer.apply``,
+"compiled" is TensorFlow's graph, and "jit" is an XLA program, in JAX with donated buffers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ else:
 
 MODES = {"tensorflow": ("jit", "compiled"), "jax": ("jit",), "torch": ("eager",)}[BACKEND]
 
-# As in torch's: small, so that no run leaves the range of float32 however often it repeats.
+# The learning rates are small, so that no run leaves the range of float32, even after many steps.
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "INDIAN": functools.partial(INDIAN, 1e-3),
     "INDIAN, lr = beta": functools.partial(INDIAN, 0.1, beta=0.1),
@@ -63,7 +63,7 @@ TRAINING_BASELINES = ("SGD Nesterov", "AdamW")
 
 
 def training(widths: Sequence[int], batch: int) -> Iterator[Contender]:
-    """As `fit` does it, metrics included; Keras chooses what it compiles."""
+    """Yield contenders that train as `fit` does, with metrics. Keras chooses what it compiles."""
     random = np.random.default_rng(0)
     inputs = random.standard_normal((batch, widths[0]), np.float32)
     labels = np.arange(batch) % widths[-1]
@@ -75,7 +75,7 @@ def training(widths: Sequence[int], batch: int) -> Iterator[Contender]:
         optimizer = OPTIMIZERS[name]()
         model.compile(optimizer=optimizer, loss=loss)
         step = functools.partial(model.train_on_batch, inputs, labels)
-        step()  # builds the optimizer, whose state's size is asked for
+        step()  # builds the optimizer's state, whose size is needed
         yield Contender(name, step, _bytes(optimizer))
 
 
@@ -87,12 +87,13 @@ def _bytes(optimizer: keras.optimizers.Optimizer) -> int:
 
 
 def _copy(grads: list[Any]) -> Step:
-    """Return the bandwidth reference: a copy of everything into buffers that exist."""
+    """Return the bandwidth reference: a copy of everything into existing buffers."""
     targets = [ops.zeros_like(grad) for grad in grads]
     if BACKEND == "torch":
         return lambda: _wait_for_torch(torch._foreach_copy_(targets, grads))
     if BACKEND == "jax":
-        # Negated, or XLA would hand back the input itself; the buffers of the last copy are reused.
+        # Without the negation, XLA would return the input itself. The last copy's buffers are
+        # reused.
         program = jax.jit(lambda _, new: [-x for x in new], donate_argnums=0, keep_unused=True)
 
         def copy() -> None:
@@ -120,12 +121,12 @@ def _wait_for_torch(_: None) -> None:
 
 
 def _jax_step(optimizer: Any, variables: list[Any], grads: list[Any], _mode: str) -> Step:
-    # The gradients are arguments, or XLA would take their values into the program.
+    # The gradients are arguments, or XLA would embed their values in the program.
     program = jax.jit(
         lambda theta, state, grads: optimizer.stateless_apply(state, grads, theta),
         donate_argnums=(0, 1),
     )
-    # Copies: the variables themselves stay as they are.
+    # These are copies, so that donation leaves the variables themselves intact.
     run = [[ops.copy(v.value) for v in group] for group in (variables, optimizer.variables)]
 
     def jit() -> None:

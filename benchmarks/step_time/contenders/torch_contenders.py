@@ -1,4 +1,4 @@
-"""PyTorch: INDIAN and INNAprop in their implementations, against torch.optim's SGD, Adam, AdamW."""
+"""PyTorch: each implementation of INDIAN and INNAprop, against torch.optim's SGD, Adam, AdamW."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODES: dict[str, dict[str, bool]] = {
     "foreach": {"foreach": True},
     "for-loop": {"foreach": False},
 }
-# The learning rate is small, so that no run leaves the range of float32 however often it repeats.
+# The learning rate is small, so that no run leaves the range of float32, even after many steps.
 OURS = {"INDIAN": functools.partial(INDIAN, lr=1e-3), "INNAprop": INNAprop}
 THEIRS = {
     "SGD Nesterov": functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True),
@@ -33,7 +33,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
         for mode, options in MODES.items()
         if (name, mode) != ("Adam", "for-loop")
     },
-    # Kernel calls of their own kind.
+    # These two have special kernel calls.
     "INDIAN (fused, lr = beta)": functools.partial(INDIAN, lr=0.1, beta=0.1, fused=True),
     "INNAprop (fused, alpha beta = 1)": functools.partial(
         INNAprop, alpha=1.0, beta=1.0, fused=True
@@ -44,7 +44,7 @@ BASELINES = ("SGD Nesterov (fused)", "Adam (fused)", "AdamW (fused)")
 
 
 def contenders(shapes: Sequence[tuple[int, ...]]) -> Iterator[Contender]:
-    # The gradients are shared: no optimizer writes them.
+    # The contenders share the gradients, which no optimizer writes.
     torch.manual_seed(0)
     grads = [1e-3 * torch.randn(shape, device=DEVICE) for shape in shapes]
 
@@ -66,7 +66,7 @@ def contenders(shapes: Sequence[tuple[int, ...]]) -> Iterator[Contender]:
             optimizer.step()
             _wait()
 
-        step()  # makes the state, whose size is asked for
+        step()  # makes the state, whose size is needed
         yield Contender(name, step, _bytes(optimizer.state.values()))
 
 
@@ -102,7 +102,7 @@ def training(widths: Sequence[int], batch: int) -> Iterator[Contender]:
                 optimizer.step()
             _wait()
 
-        step()  # makes the state, whose size is asked for
+        step()  # makes the state, whose size is needed
         yield Contender(name, step, _bytes(optimizer.state.values()) if optimizer else 0)
 
 
