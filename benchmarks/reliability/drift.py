@@ -75,7 +75,7 @@ def measure(adapter: Any, options: Any) -> tuple[dict[str, Any], bool]:
     marks = sorted({steps // 100, steps // 10, steps // 2, steps})
     errors: dict[str, dict[int, float]] = {name: dict.fromkeys(marks, 0.0) for name in runs}
     reference, size = Reference(), 0.0
-    part = max(steps // 100, 1)
+    part = max(steps // 100 - 17, 1)
     # (Parts of another length than the swing, so that each ends at another γ.)
     for first in tqdm(range(0, steps, part), disable=None):
         last = min(first + part, steps)

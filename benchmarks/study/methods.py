@@ -49,14 +49,12 @@ class Method:
         family: "SGD", "Adam" or "other": the methods that it is compared with.
         scales: The scales of the tuned numbers, one for each dimension.
         make: A function that makes the optimizer.
-        schedules: The schedules that the method is run with; None means all.
     """
 
     name: str
     family: str
     scales: tuple[Scale, ...]
     make: Maker
-    schedules: tuple[str, ...] | None = None
 
     def values(self, point: Any) -> dict[str, float]:
         """Return the tuned numbers at a point of the unit cube."""
@@ -178,7 +176,7 @@ _ALL = [
     Method(
         "INNAprop (lr, m, d)", "Adam", (ADAM_LR, MOMENTUM, EXPONENT), _translated(None, None, True)
     ),
-    Method("schedule-free AdamW", "other", (ADAM_LR,), _schedule_free, ("constant",)),
+    Method("schedule-free AdamW", "other", (ADAM_LR,), _schedule_free),
     Method("Lion", "other", (Scale(1e-5, 1e-2),), _adam(optax.lion, 0.9, **_DECAY)),
     Method("Muon", "other", (Scale(1e-3, 1.0),), _muon),
 ]
