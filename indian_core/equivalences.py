@@ -155,6 +155,8 @@ def from_sgd(
     momentum = checked("momentum", momentum)
     if momentum > 1:
         raise ValueError(f"Invalid momentum: {momentum} (it must be at most 1)")
+    if isinstance(nesterov, float):  # (torch.optim.SGD's own order has dampening there.)
+        raise TypeError(f"Invalid nesterov: {nesterov} (it must be a bool)")
     if nesterov and momentum == 0:
         raise ValueError("Nesterov momentum requires a momentum > 0")
     gamma = math.sqrt(lr)

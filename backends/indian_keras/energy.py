@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -27,7 +28,8 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
         loss: J(θ), a scalar: a number or a tensor.
 
     Returns:
-        E, a scalar tensor. Before the first step w is 0, so E is that of a start from rest.
+        E, a scalar tensor. Before the first step w is 0, so E is that of a start from rest. With
+        ``INDIAN.from_sgd``, E is infinite at a learning rate of 0 if there is momentum left.
 
     Raises:
         TypeError: If the optimizer is neither `INDIAN` nor `INNAprop`.
@@ -63,7 +65,10 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
     dtype = "float64" if double else "float32"
     kinetic = sum(ops.cast(ops.sum(ops.square(w)), dtype) for w in momentums)
     loss = ops.cast(ops.reshape(loss, ()), dtype)
-    numbers = (optimizer.alpha, optimizer.beta, optimizer._squared_units())
+    units = optimizer._squared_units()
+    if units == math.inf:  # With a kept momentum at lr = 0, where any w is infinitely fast.
+        kinetic, units = ops.cast(ops.where(kinetic > 0, math.inf, 0.0), dtype), 1.0
+    numbers = (optimizer.alpha, optimizer.beta, units)
     return lyapunov_energy(loss, kinetic, *numbers)
 
 

@@ -58,7 +58,9 @@ class Base(Optimizer):  # type: ignore[misc]
         return self.state["learning_rate"]
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate: float) -> None:
+    def learning_rate(self, learning_rate: float | mx.array) -> None:
+        if isinstance(learning_rate, mx.array):
+            learning_rate = learning_rate.item()
         self.state["learning_rate"] = mx.array(checked("learning_rate", learning_rate), precise())
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
@@ -106,6 +108,8 @@ class Base(Optimizer):  # type: ignore[misc]
 
     def psi(self, parameters: Any) -> Any:
         """Return the paper's ψ = (1 − αβ) θ + β w, a tree like the parameters."""
+        if not self._initialized:
+            self.init(parameters)
         return tree_map(
             lambda theta, state: psi_from_momentum(
                 theta, state["momentum"], self.alpha, self.beta, self._units
@@ -164,6 +168,7 @@ def translated(
         TypeError: If lr is a function and the momentum is not kept.
         ValueError: If there is no such method.
     """
+    lr = lr.item() if isinstance(lr, mx.array) else lr
     numbers: dict[str, Any] = translation(1.0 if callable(lr) else lr, *args, **kwargs)._asdict()
     known = numbers.pop("lr")
     if callable(lr) and "reference_lr" not in numbers:

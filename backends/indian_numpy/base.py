@@ -82,6 +82,8 @@ class Optimizer:
 
     def _fitting(self, name: str, arrays: Sequence[Array]) -> list[Array]:
         """Return an array for each parameter, of its dtype, or raise."""
+        if len(arrays) != len(self.params):
+            raise ValueError(f"Invalid {name}: {len(arrays)} for {len(self.params)} parameters")
         for array, theta in zip(arrays, self.params, strict=True):
             check_fit(name, np.shape(array), theta.shape, is_real=not np.iscomplexobj(array))
         return [np.asarray(v, theta.dtype) for v, theta in zip(arrays, self.params, strict=True)]

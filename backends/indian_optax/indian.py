@@ -194,7 +194,7 @@ def from_sgd(
     momentum: jax.typing.ArrayLike | None = None,
     nesterov: bool = False,
     damping: jax.typing.ArrayLike | None = None,
-    weight_decay: float | None = None,
+    weight_decay: jax.typing.ArrayLike | None = None,
     mask: Mask = None,
     *,
     accumulator_dtype: Any | None = None,
@@ -270,7 +270,7 @@ def from_sgd(
     )
     if weight_decay is None:
         return step
-    strength = indian_core.checked("weight_decay", weight_decay)
+    strength = as_scalar("weight_decay", weight_decay)
     return optax.chain(optax.add_decayed_weights(strength, mask), step)
 
 

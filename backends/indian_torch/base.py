@@ -42,6 +42,8 @@ class InertialOptimizer(Optimizer):
     fields: ClassVar[Fields]
     buffers: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
     numbers: ClassVar[tuple[str, ...]] = ("scale",)
+    # Of `from_sgd` and `from_adam`: from a group of that method to one of this.
+    _translate: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def __init__(self, params: ParamsT, group: dict[str, Any]) -> None:
         self._forget()
@@ -67,8 +69,7 @@ class InertialOptimizer(Optimizer):
         return {*self.buffers, *self.numbers}
 
     def _forget(self) -> None:
-        """Reset what is not pickled: the translation, and what is remembered of the last step."""
-        self._translate: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+        """Reset what is remembered of the last step, which is not pickled."""
         self._readers: dict[int, StepReader] = defaultdict(
             functools.partial(StepReader, self.fields)
         )
@@ -84,8 +85,11 @@ class InertialOptimizer(Optimizer):
         super().__setstate__(state)
         self._forget()
         for group in self.param_groups:
-            for name, value in self.fields.options.items():
+            for name, value in self.fields.later.items():
                 group.setdefault(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_translate": self._translate}
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group, whose options may differ from the defaults.

@@ -33,7 +33,7 @@ def check_state_dict(optimizer: InertialOptimizer, state_dict: StateDict) -> Non
     if sizes != saved_sizes:
         return  # torch raises its own error for this, before it changes anything
     for group in saved_groups:
-        optimizer.fields.checked(optimizer.fields.options | group)
+        optimizer.fields.checked(optimizer.fields.later | group)
 
     params = dict(_numbered(optimizer, saved_groups))
     for number, state in state_dict["state"].items():

@@ -20,7 +20,7 @@ from indian_core import METHODS, checked_hyperparameters, momentum_units, refuse
 from indian_core.hyperparameters import HINTS
 from indian_torch.step.scalars import Step, is_unreadable, known
 
-# The options that all methods have. A state of an older version, or of a subclass, may lack some.
+# The options that all methods have.
 OPTIONS: dict[str, Any] = {
     "maximize": False,
     "foreach": None,
@@ -50,6 +50,8 @@ class Fields:
         self.hyperparameters = tuple(METHODS[method])
         self.options = OPTIONS | options
         self.names = (*self.hyperparameters, *self.options)
+        # What a group of an older version, or of a subclass, may lack.
+        self.later = {"reference_lr": None} | self.options
 
     def checked(self, group: Group) -> Group:
         """Return a group with its hyperparameters as floats, or raise if the group is invalid.
@@ -156,7 +158,7 @@ def translated(translation: Callable[..., Any], arguments: Group) -> Group:
     lr = arguments["lr"]
     stays = arguments["keep_momentum"] and isinstance(lr, Tensor)
     values: Group = translation(**arguments | ({"lr": 1.0} if stays else {}))._asdict()
-    return values | ({"lr": lr} if stays else {})
+    return {"reference_lr": None} | values | ({"lr": lr} if stays else {})
 
 
 def units_of(group: Group) -> Any:

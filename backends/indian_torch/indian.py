@@ -2,6 +2,7 @@ r"""INDIAN as a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch.optim.optimizer import ParamsT
 import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
 from indian_torch.base import InertialOptimizer
-from indian_torch.groups import Fields, translated
+from indian_torch.groups import Fields, Group, translated
 
 
 class INDIAN(InertialOptimizer):
@@ -186,16 +187,17 @@ class INDIAN(InertialOptimizer):
         sgd = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "damping": damping}
         sgd |= {"keep_momentum": keep_momentum, "dampening": options.pop("dampening", 0)}
         options = {"weight_decay": weight_decay, "decoupled_weight_decay": False} | options
+        return cls._translated(params, functools.partial(_of_sgd, sgd, options))
 
-        def translate(group: dict[str, Any]) -> dict[str, Any]:
-            arguments = {name: group.pop(name, value) for name, value in sgd.items()}
-            dampening = arguments.pop("dampening")
-            if dampening != 0:
-                raise ValueError(f"Invalid dampening: {dampening} (INDIAN has none: it must be 0)")
-            values = translated(indian_core.from_sgd, arguments)
-            return values | {"initial_speed": None} | options | group
 
-        return cls._translated(params, translate)
+def _of_sgd(sgd: Group, options: Group, group: Group) -> Group:
+    """Return INDIAN's group for a group of SGD's."""
+    arguments = {name: group.pop(name, value) for name, value in sgd.items()}
+    dampening = arguments.pop("dampening")
+    if dampening != 0:
+        raise ValueError(f"Invalid dampening: {dampening} (INDIAN has none: it must be 0)")
+    values = translated(indian_core.from_sgd, arguments)
+    return values | {"initial_speed": None} | options | group
 
 
 INNA = INDIAN

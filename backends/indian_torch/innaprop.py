@@ -2,6 +2,7 @@ r"""INNAprop as a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.optim.optimizer import ParamsT
 
 import indian_core
 from indian_torch.base import InertialOptimizer
-from indian_torch.groups import Fields, translated
+from indian_torch.groups import Fields, Group, translated
 
 
 class INNAprop(InertialOptimizer):
@@ -171,11 +172,12 @@ class INNAprop(InertialOptimizer):
         adam: dict[str, Any] = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         adam |= {"damping": damping, "keep_momentum": keep_momentum}
         adam |= {"amsgrad": options.pop("amsgrad", False)}
+        return cls._translated(params, functools.partial(_of_adam, adam, options))
 
-        def translate(group: dict[str, Any]) -> dict[str, Any]:
-            arguments = {name: group.pop(name, value) for name, value in adam.items()}
-            if arguments.pop("amsgrad"):
-                raise ValueError("Invalid amsgrad: True (INNAprop has none: it must be False)")
-            return translated(indian_core.from_adam, arguments) | options | group
 
-        return cls._translated(params, translate)
+def _of_adam(adam: Group, options: Group, group: Group) -> Group:
+    """Return INNAprop's group for a group of AdamW's."""
+    arguments = {name: group.pop(name, value) for name, value in adam.items()}
+    if arguments.pop("amsgrad"):
+        raise ValueError("Invalid amsgrad: True (INNAprop has none: it must be False)")
+    return translated(indian_core.from_adam, arguments) | options | group

@@ -112,3 +112,16 @@ def test_bad_input_is_refused() -> None:
     optimizer.build([keras.Variable([1.0] * 3)])
     with pytest.raises(ValueError, match=r"Invalid loss: shape \(2,\)"):
         energy(optimizer, np.ones(2))
+
+
+def test_at_a_learning_rate_of_0_it_is_a_number() -> None:
+    """As a warm-up has it at first: 0 times the infinite is none."""
+    variable = keras.Variable([1.0, 2.0])
+    optimizer = INDIAN.from_sgd(0.1, 0.9)
+    optimizer.build([variable])
+    optimizer.learning_rate = 0.0
+    assert float(energy(optimizer, 1.0)) == pytest.approx(2 * (1 + 0.1))
+    optimizer.learning_rate = 0.1
+    optimizer.apply([keras.ops.ones(2)], [variable])
+    optimizer.learning_rate = 0.0
+    assert float(energy(optimizer, 1.0)) == float("inf")

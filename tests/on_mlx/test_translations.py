@@ -29,3 +29,15 @@ def test_from_adam_takes_a_schedule_if_the_momentum_is_kept() -> None:
     assert optimizer.learning_rate.item() == pytest.approx(0.05)
     with pytest.raises(TypeError, match=r"Invalid learning rate: .*keep_momentum=False"):
         INNAprop.from_adam(lambda step: 0.1, keep_momentum=False)
+
+
+def test_an_array_is_a_number_too() -> None:
+    optimizer = INDIAN.from_sgd(mx.array(0.25), 0.75)
+    assert optimizer.learning_rate.item() == 0.25
+    optimizer.learning_rate = mx.array(0.125)
+    assert optimizer.learning_rate.item() == 0.125
+
+
+def test_psi_before_the_first_step_is_that_of_rest() -> None:
+    psi = INDIAN(0.1, alpha=0.5, beta=0.5).psi(START)
+    assert psi["theta"].tolist() == [0.75, -1.5]

@@ -28,7 +28,7 @@ def begun(method: Any) -> Any:
 @METHODS
 def test_a_misfit_changes_nothing(method: Any, misfit: str, call: str) -> None:
     optimizer, alike = begun(method), begun(method)
-    with pytest.raises(ValueError, match=r"Invalid (gradient|psi): |zip"):
+    with pytest.raises(ValueError, match=r"Invalid (gradient|psi): "):
         getattr(optimizer, call)(MISFITS[misfit])
     for array, other in zip(
         [*optimizer.params, *optimizer.momentums], [*alike.params, *alike.momentums], strict=True

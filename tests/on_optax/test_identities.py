@@ -114,6 +114,9 @@ def test_weight_decay_is_that_of_a_chain_with_sgd(nesterov: bool, x64: None) -> 
     expected, _ = run(decayed, start())
     actual, _ = run(from_sgd(0.05, 0.9, nesterov, weight_decay=0.1), start())
     assert_close(actual, expected)
+    injected = optax.inject_hyperparams(from_sgd)(0.05, 0.9, nesterov, weight_decay=0.1)
+    actual, _ = run(injected, start())
+    assert_close(actual, expected)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -132,15 +133,58 @@ def test_groups_that_come_later_are_sgds_too() -> None:
             ours.add_param_group({"params": parameters([(2,)]), "dampening": 0.1})
 
 
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("after", ["loading", "pickling", "deepcopy"])
+def test_groups_are_translated_after_a_run_has_been_resumed(after: str, kept: bool) -> None:
+    made = (
+        INDIAN.from_sgd(parameters(), 0.04, 0.9, keep_momentum=kept),
+        INNAprop.from_adam(parameters(), 0.04, keep_momentum=kept),
+    )
+    for optimizer, others in zip(made, ({"momentum": 0.5}, {"betas": (0.5, 0.9)}), strict=True):
+        optimizer.add_param_group({"params": parameters([(2,)]), "lr": 0.01, **others})
+        expected = {k: v for k, v in optimizer.param_groups[1].items() if k != "params"}
+        resumed = {
+            "loading": lambda o: o.load_state_dict(o.state_dict()) or o,
+            "pickling": lambda o: pickle.loads(pickle.dumps(o)),
+            "deepcopy": copy.deepcopy,
+        }[after](optimizer)
+        resumed.add_param_group({"params": parameters([(2,)]), "lr": 0.01, **others})
+        assert {k: v for k, v in resumed.param_groups[2].items() if k != "params"} == expected
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_group_may_keep_its_momentum_or_not(kept: bool) -> None:
+    """Whatever the others do: at a constant lr it is SGD either way."""
+    first, second = parameters([(3,), (4,)])
+    groups = [{"params": [first], "keep_momentum": not kept}, {"params": [second]}]
+    ours = INDIAN.from_sgd(groups, 0.01, 0.9, keep_momentum=kept)
+    theirs = torch.optim.SGD(parameters([(3,), (4,)]), 0.01, 0.9)
+    (params,) = (group["params"] for group in theirs.param_groups)
+    for k in range(9):
+        for param in (*params, first, second):
+            param.grad = torch.full_like(param, k % 3 - 0.5)
+        ours.step()
+        theirs.step()
+    torch.testing.assert_close([first, second], params, **CLOSE)
+
+
+def test_a_state_dict_of_before_has_no_reference_lr() -> None:
+    made = INDIAN(parameters(), 0.1)
+    state_dict = made.state_dict()
+    del state_dict["param_groups"][0]["reference_lr"]
+    made.load_state_dict(state_dict)
+    del made.param_groups[0]["reference_lr"]
+    assert pickle.loads(pickle.dumps(made)).param_groups[0]["reference_lr"] is None
+
+
 @pytest.mark.parametrize("name", ["momentum", "nesterov", "dampening", "betas", "damping"])
 @pytest.mark.parametrize("method", [INDIAN, INNAprop])
 def test_arguments_of_others_in_a_group_are_refused(method: Any, name: str) -> None:
     """They would have no effect."""
     with pytest.raises(TypeError, match=f"unexpected argument '{name}'"):
         method([{"params": parameters(), name: 0}])
-    copied = copy.deepcopy(INDIAN.from_sgd(parameters(), 0.01, 0.9))
-    with pytest.raises(TypeError, match=f"unexpected argument '{name}'"):
-        copied.add_param_group({"params": parameters([(2,)]), name: 0})
+    with pytest.raises(TypeError, match=r"Invalid nesterov: 0\.1"):
+        INDIAN.from_sgd(parameters(), 0.1, 0.9, 0.1)  # in the order of torch's SGD
 
 
 @pytest.mark.parametrize("lr", [0.0, torch.tensor(0.0), torch.tensor([0.25])])
