@@ -72,6 +72,7 @@ def show(folder: Path) -> None:
         raise ValueError(f"Invalid output: {str(folder)!r} (it holds no cells)")
     sweeps = SETTINGS["sweeps"]["methods"]
     print(tables.summary_table(contents, picture.SCHEDULE), end="\n\n")
+    print(tables.momenta(contents, picture.SCHEDULE), end="\n\n")
     for content in contents:
         print(tables.results(content, sweeps), end="\n\n")
     save(picture.comparison(contents, sweeps), folder / "study.png")

@@ -52,6 +52,24 @@ def summary_table(
     return table(rows, markdown=True) if rows else ""
 
 
+def momenta(contents: Sequence[Mapping[str, Any]], schedule: str) -> str:
+    """Return a Markdown table: the largest over the smallest loss of the swept momenta."""
+    swept: dict[str, dict[str, list[float]]] = {}
+    for content in contents:
+        for cell in content["cells"]:
+            method, _, momentum = cell["method"].rpartition(", m ")
+            if method and momentum.replace(".", "").isdecimal() and cell["schedule"] == schedule:
+                loss = summary.estimate(cell, summary.largest_budget(cell), "train loss").mean
+                of_method = swept.setdefault(method, {})
+                of_method.setdefault(content["workload"], []).append(loss)
+    rows = [
+        {"largest / smallest loss": method}
+        | {workload: f"{max(each) / min(each):.2f}" for workload, each in found.items()}
+        for method, found in swept.items()
+    ]
+    return table(rows, markdown=True) if rows else ""
+
+
 def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
     """Return a table for each schedule of a workload, sorted by the loss at the largest N."""
     found = []

@@ -206,6 +206,10 @@ def test_untuned_runs_begin_with_what_is_the_default() -> None:
     assert f"INDIAN ({alpha:g}, {beta:g})".replace("0.", ".") in untuned.RATES
 
 
+def test_the_table_of_momenta_is_that_of_the_files() -> None:
+    assert tables.momenta(CONTENTS, "cosine") in (commands.RESULTS.parent / "when.md").read_text()
+
+
 def test_what_the_pages_say_of_the_same_numbers_is_in_the_file() -> None:
     losses = json.loads((commands.RESULTS / "untuned.json").read_text())["training losses"]
 
