@@ -26,6 +26,7 @@ from indian_core.equivalences import (
     sgd_shares,
     to_qhm,
     to_sgd,
+    translated,
 )
 from indian_core.hyperparameters import (
     ALPHA,
@@ -115,4 +116,5 @@ __all__ = [
     "to_adam",
     "to_qhm",
     "to_sgd",
+    "translated",
 ]

@@ -52,6 +52,7 @@ def from_adam(
     weight_decay: float = 0.01,
     damping: float | None = None,
     keep_momentum: bool = True,
+    amsgrad: bool = False,
 ) -> InnapropHyperparameters | Kept[InnapropHyperparameters]:
     """Return the INNAprop to use instead of this AdamW.
 
@@ -65,6 +66,7 @@ def from_adam(
         keep_momentum: Whether m and d stay constant along a schedule of lr. INNAprop's lr is then
             AdamW's own lr, with c = 1 − m, α = 1 and β = d (`indian_core.kept_momentum`). False
             means γ = √(η (1 − m)), α = √((1 − m)/η), β = d/α and the weight decay λη/γ.
+        amsgrad: An argument of the frameworks, which must be False.
 
     Returns:
         INNAprop's hyperparameters, with their reference c if the momentum is kept.
@@ -78,6 +80,8 @@ def from_adam(
         >>> found.at[:4], found.reference_lr
         ((0.125, 1.0, 0.4375, 0.5), 0.25)
     """
+    if amsgrad:
+        raise ValueError(f"Invalid amsgrad: {amsgrad} (INNAprop has none: it must be False)")
     lr = checked("lr", lr, positive=not keep_momentum)
     if isinstance(betas, str) or not isinstance(betas, Sequence) or len(betas) != 2:
         raise TypeError(f"Invalid betas: {betas!r} (they must be two numbers)")

@@ -32,6 +32,7 @@ $$\theta_{k+1} = \theta_k - lr_k\,(b_k + r v_k), \qquad b_{k+1} = m\, b_k + (1 -
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -121,6 +122,7 @@ def from_sgd(
     nesterov: bool = False,
     damping: float | None = None,
     keep_momentum: bool = True,
+    dampening: float = 0.0,
 ) -> IndianHyperparameters | Kept[IndianHyperparameters]:
     """Return the INDIAN that is this SGD, from rest, under any schedule of its lr.
 
@@ -133,6 +135,7 @@ def from_sgd(
         keep_momentum: Whether m and d stay constant along a schedule of lr. INDIAN's lr is then
             SGD's own lr, with c = 1, α = 1 − m and β = d/α (`indian_core.kept_momentum`). False
             means γ = √lr, α = (1 − m)/γ and β = d/α, which is SGD only at a constant lr.
+        dampening: PyTorch's argument, which must be 0.
 
     Returns:
         INDIAN's hyperparameters, with their reference c if the momentum is kept.
@@ -155,6 +158,8 @@ def from_sgd(
     momentum = checked("momentum", momentum)
     if momentum > 1:
         raise ValueError(f"Invalid momentum: {momentum} (it must be at most 1)")
+    if dampening != 0:
+        raise ValueError(f"Invalid dampening: {dampening} (INDIAN has none: it must be 0)")
     if isinstance(nesterov, float):  # (torch.optim.SGD's own order has dampening there.)
         raise TypeError(f"Invalid nesterov: {nesterov} (it must be a bool)")
     if nesterov and momentum == 0:
@@ -170,6 +175,35 @@ def from_sgd(
         return Kept(IndianHyperparameters(lr, 1 - momentum, ratio, ratio), reference_lr=1.0)
     beta = gamma * ratio
     return IndianHyperparameters(gamma, (1 - momentum) / gamma, beta, initial_speed=beta)
+
+
+def translated(
+    translation: Callable[..., Any], lr: Any, *args: Any, **kwargs: Any
+) -> dict[str, Any]:
+    """Return the arguments of an optimizer, by name, that another method's arguments become.
+
+    Args:
+        translation: `from_sgd` or `indian_core.from_adam`.
+        lr: Its lr. If the momentum is kept, it stays as it is, for the optimizer to check. So it
+            may then be a tensor or a schedule.
+        *args: Its other arguments.
+        **kwargs: Its other arguments.
+
+    Raises:
+        TypeError: If an argument is not a number.
+        ValueError: If there is no such method.
+
+    Examples:
+        >>> translated(from_sgd, lr="a schedule", momentum=0.75)["lr"]
+        'a schedule'
+    """
+    found = translation(1.0, *args, **kwargs)
+    if isinstance(found, Kept):
+        return found._asdict() | {"lr": lr}
+    if callable(lr):
+        raise TypeError(f"Invalid learning rate: {lr!r} (with keep_momentum=False it is a number)")
+    numbers: dict[str, Any] = translation(lr, *args, **kwargs)._asdict()
+    return numbers | {"reference_lr": None}
 
 
 class SGDShares(NamedTuple):

@@ -17,6 +17,7 @@ from indian_core import (
     checked,
     from_sgd,
     momentum_units,
+    translated,
 )
 from indian_keras.base import Optimizer
 
@@ -199,12 +200,10 @@ class INDIAN(Optimizer):
             Ma and Yarats, Quasi-hyperbolic momentum and Adam for deep learning
             (arXiv:1810.06801), whose method contains both.
         """
-        known = 1.0 if keep_momentum else learning_rate
-        numbers: dict[str, Any] = from_sgd(
-            known, momentum, nesterov, damping, keep_momentum
-        )._asdict()
+        numbers = translated(from_sgd, learning_rate, momentum, nesterov, damping, keep_momentum)
         lr = numbers.pop("lr")
         if weight_decay is not None:
-            weight_decay = checked("weight_decay", weight_decay) * lr
+            # (A step decays by its learning rate times λ, and γ² is SGD's learning rate.)
+            weight_decay = checked("weight_decay", weight_decay) * (1 if keep_momentum else lr)
         numbers |= {"initial_speed": None, "weight_decay": weight_decay}
-        return cls(learning_rate if keep_momentum else lr, **(numbers | kwargs))
+        return cls(lr, **(numbers | kwargs))

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from indian_core import bias_correction, checked, from_adam
+from indian_core import bias_correction, checked, from_adam, translated
 from indian_keras.base import Optimizer
 
 
@@ -177,16 +177,11 @@ class INNAprop(Optimizer):
             >>> float(optimizer.learning_rate), optimizer.alpha, optimizer.beta
             (0.125, 1.0, 0.5)
         """
-        if amsgrad:
-            raise ValueError("Invalid amsgrad: True (INNAprop has none: it must be False)")
         betas = [checked(f"beta_{i}", beta, below=1) for i, beta in ((1, beta_1), (2, beta_2))]
         epsilon = checked("epsilon", epsilon)
-        known = 1.0 if keep_momentum else learning_rate
-        translated = from_adam(known, betas, epsilon, weight_decay, damping, keep_momentum)
-        numbers: dict[str, Any] = translated._asdict()
+        others = (betas, epsilon, weight_decay, damping, keep_momentum, amsgrad)
+        numbers = translated(from_adam, learning_rate, *others)
         numbers["learning_rate"], numbers["epsilon"] = numbers.pop("lr"), numbers.pop("eps")
-        if keep_momentum:
-            numbers["learning_rate"] = learning_rate
         return cls(**(numbers | kwargs))
 
     def build(self, variables: list[Any]) -> None:

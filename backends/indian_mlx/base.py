@@ -153,29 +153,6 @@ class Base(Optimizer):  # type: ignore[misc]
         return float(momentum_units(self.learning_rate.item(), self.reference_lr))
 
 
-def translated(
-    translation: Callable[..., Any], lr: Any, *args: Any, **kwargs: Any
-) -> dict[str, Any]:
-    """Return the arguments of a method that another method's arguments become.
-
-    Args:
-        translation: `indian_core.from_sgd` or `indian_core.from_adam`.
-        lr: Its learning rate, a number or a function of the step.
-        *args: Its other arguments.
-        **kwargs: Its other arguments.
-
-    Raises:
-        TypeError: If lr is a function and the momentum is not kept.
-        ValueError: If there is no such method.
-    """
-    lr = lr.item() if isinstance(lr, mx.array) else lr
-    numbers: dict[str, Any] = translation(1.0 if callable(lr) else lr, *args, **kwargs)._asdict()
-    known = numbers.pop("lr")
-    if callable(lr) and "reference_lr" not in numbers:
-        raise TypeError(f"Invalid learning rate: {lr!r} (with keep_momentum=False it is a number)")
-    return numbers | {"learning_rate": lr if callable(lr) else known}
-
-
 def _check_all(name: str, arrays: Any, parameters: Any) -> None:
     """Raise unless each array of a tree fits its parameter."""
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd
-from indian_mlx.base import Base, translated
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd, translated
+from indian_mlx.base import Base
 
 
 class INDIAN(Base):
@@ -68,4 +68,5 @@ class INDIAN(Base):
 
         The lr may be a function of the step, as long as the momentum is kept.
         """
-        return cls(**translated(from_sgd, lr, *args, **kwargs) | {"initial_speed": None})
+        numbers = translated(from_sgd, lr, *args, **kwargs)
+        return cls(numbers.pop("lr"), **numbers | {"initial_speed": None})

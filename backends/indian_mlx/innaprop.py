@@ -14,8 +14,9 @@ from indian_core import (
     refuse_arguments,
     scaled_gradient,
     second_moment,
+    translated,
 )
-from indian_mlx.base import Base, precise, translated
+from indian_mlx.base import Base, precise
 
 
 class INNAprop(Base):
@@ -80,7 +81,8 @@ class INNAprop(Base):
 
         The lr may be a function of the step, as long as the momentum is kept.
         """
-        return cls(**translated(from_adam, lr, *args, **kwargs))
+        numbers = translated(from_adam, lr, *args, **kwargs)
+        return cls(numbers.pop("lr"), **numbers)
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
         """Create a parameter's state: w, V, and the number of gradients that V holds."""

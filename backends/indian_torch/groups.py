@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
 from types import NoneType
 from typing import Any
 
@@ -145,20 +144,6 @@ class Fields:
         for option in ("fused", "foreach"):
             if group[option] and group["differentiable"]:
                 raise RuntimeError(f"`{option}` does not support `differentiable`")
-
-
-def translated(translation: Callable[..., Any], arguments: Group) -> Group:
-    """Return the hyperparameters that another method's arguments become.
-
-    Args:
-        translation: `indian_core.from_sgd` or `indian_core.from_adam`.
-        arguments: Its arguments. Where the momentum is kept, the lr stays as it is, so it may be a
-            tensor.
-    """
-    lr = arguments["lr"]
-    stays = arguments["keep_momentum"] and isinstance(lr, Tensor)
-    values: Group = translation(**arguments | ({"lr": 1.0} if stays else {}))._asdict()
-    return {"reference_lr": None} | values | ({"lr": lr} if stays else {})
 
 
 def units_of(group: Group) -> Any:

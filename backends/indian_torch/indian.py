@@ -12,7 +12,7 @@ from torch.optim.optimizer import ParamsT
 import indian_core
 from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
 from indian_torch.base import InertialOptimizer
-from indian_torch.groups import Fields, Group, translated
+from indian_torch.groups import Fields, Group
 
 
 class INDIAN(InertialOptimizer):
@@ -193,10 +193,7 @@ class INDIAN(InertialOptimizer):
 def _of_sgd(sgd: Group, options: Group, group: Group) -> Group:
     """Return INDIAN's group for a group of SGD's."""
     arguments = {name: group.pop(name, value) for name, value in sgd.items()}
-    dampening = arguments.pop("dampening")
-    if dampening != 0:
-        raise ValueError(f"Invalid dampening: {dampening} (INDIAN has none: it must be 0)")
-    values = translated(indian_core.from_sgd, arguments)
+    values = indian_core.translated(indian_core.from_sgd, **arguments)
     return values | {"initial_speed": None} | options | group
 
 

@@ -11,7 +11,7 @@ from torch.optim.optimizer import ParamsT
 
 import indian_core
 from indian_torch.base import InertialOptimizer
-from indian_torch.groups import Fields, Group, translated
+from indian_torch.groups import Fields, Group
 
 
 class INNAprop(InertialOptimizer):
@@ -178,6 +178,4 @@ class INNAprop(InertialOptimizer):
 def _of_adam(adam: Group, options: Group, group: Group) -> Group:
     """Return INNAprop's group for a group of AdamW's."""
     arguments = {name: group.pop(name, value) for name, value in adam.items()}
-    if arguments.pop("amsgrad"):
-        raise ValueError("Invalid amsgrad: True (INNAprop has none: it must be False)")
-    return translated(indian_core.from_adam, arguments) | options | group
+    return indian_core.translated(indian_core.from_adam, **arguments) | options | group

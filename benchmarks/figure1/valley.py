@@ -39,9 +39,8 @@ def gradient(xp: Any, theta: Any) -> Any:
         xp: A framework's namespace with NumPy's names.
         theta: The point.
     """
-    ridge = theta[1] - xp.abs(theta[0])
-    along = -200 * ridge * xp.sign(theta[0]) - xp.sign(1 - theta[0])
-    return xp.stack([along, 200 * ridge])
+    (found,) = PROBLEM.gradient([theta], (), xp)
+    return found
 
 
 class _Reference:

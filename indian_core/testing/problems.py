@@ -32,7 +32,8 @@ class Problem:
         theta_0: The start, a tuple of float64 arrays.
         loss: ``loss(theta, batch, xp=numpy)``, a scalar.
         gradient: ``gradient(theta, batch)``, arrays of θ's shapes. It is exact where J is smooth.
-            On a kink it is the subgradient in which the sign of 0 is 0, as in the frameworks.
+            On a kink it is the subgradient in which the sign of 0 is 0, as in the frameworks. The
+            valley's takes a namespace ``xp`` as well.
         batch: ``batch(k)``, the data of iteration k, a tuple of arrays. It is empty if J has no
             data.
     """
@@ -40,7 +41,7 @@ class Problem:
     name: str
     theta_0: Arrays
     loss: Callable[..., Any]
-    gradient: Callable[[Sequence[Array], Arrays], Arrays]
+    gradient: Callable[..., Any]
     batch: Callable[[int], Arrays] = _full_batch
 
 
@@ -84,10 +85,10 @@ def valley() -> Problem:
         x, y = theta[0][0], theta[0][1]
         return 100 * (y - xp.abs(x)) ** 2 + xp.abs(1 - x)
 
-    def gradient(theta: Sequence[Array], _batch: Arrays) -> Arrays:
-        x, y = theta[0]
-        ridge = y - abs(x)
-        return (np.array([-200 * ridge * np.sign(x) - np.sign(1 - x), 200 * ridge]),)
+    def gradient(theta: Sequence[Any], _batch: Sequence[Any], xp: Any = np) -> tuple[Any]:
+        x, y = theta[0][0], theta[0][1]
+        ridge = y - xp.abs(x)
+        return (xp.stack([-200 * ridge * xp.sign(x) - xp.sign(1 - x), 200 * ridge]),)
 
     return Problem("valley", (np.array([-1.0, 1.5]),), loss, gradient)
 
