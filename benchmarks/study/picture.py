@@ -83,7 +83,7 @@ def _compared(axes: Axes, content: Mapping[str, Any], methods: Sequence[str]) ->
 
 def sensitivity(contents: Contents) -> Figure:
     """Return the loss over the learning rate (above) and over the momentum, if swept (below)."""
-    swept = [content for content in contents if _is_swept(content)]
+    swept = [content for content in contents if summary.swept(content, SCHEDULE)]
     rows = [math.ceil(len(some) / ACROSS) for some in (contents, swept)]
     figure = Figure(figsize=(4.0 * ACROSS + 2.4, 3.7 * sum(rows)), layout="constrained")
     parts = (contents, swept) if swept else (contents,)
@@ -109,11 +109,6 @@ def sensitivity(contents: Contents) -> Figure:
     return figure
 
 
-def _is_swept(content: Mapping[str, Any]) -> bool:
-    methods = [cell["method"] for cell in content["cells"]]
-    return any(method.startswith(f"{name}, m ") for method in methods for name in SWEPT)
-
-
 def _over_rates(axes: Axes, content: Mapping[str, Any]) -> None:
     lowest, start = [], []
     for method, colour in RATES.items():
@@ -136,13 +131,9 @@ def _over_rates(axes: Axes, content: Mapping[str, Any]) -> None:
 
 
 def _over_momenta(axes: Axes, content: Mapping[str, Any]) -> None:
+    found = summary.swept(content, SCHEDULE)
     for name, colour in SWEPT.items():
-        points = {}
-        for cell in content["cells"]:
-            method, _, momentum = cell["method"].rpartition(", m ")
-            if method == name and cell["schedule"] == SCHEDULE:
-                budget = summary.largest_budget(cell)
-                points[float(momentum)] = summary.estimate(cell, budget, "train loss")
+        points = found.get(name, {})
         momenta = sorted(points)
         axes.errorbar(
             [1 - m for m in momenta],

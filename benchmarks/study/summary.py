@@ -54,6 +54,17 @@ def estimate(cell: Cell, budget: int, name: str) -> Estimate:
     return Estimate.of([math.nan if r[name] is None else r[name] for r in records(cell, budget)])
 
 
+def swept(content: Mapping[str, Any], schedule: str) -> dict[str, dict[float, Estimate]]:
+    """Return the training loss at each momentum of the sweep, for each method that was swept."""
+    found: dict[str, dict[float, Estimate]] = {}
+    for cell in content["cells"]:
+        method, _, momentum = cell["method"].rpartition(", m ")
+        if method and momentum.replace(".", "").isdecimal() and cell["schedule"] == schedule:
+            loss = estimate(cell, largest_budget(cell), "train loss")
+            found.setdefault(method, {})[float(momentum)] = loss
+    return found
+
+
 def target(content: Mapping[str, Any], schedule: str, baselines: Sequence[str]) -> float:
     """Return the loss that every baseline reaches: the worst of the last points of their curves."""
     ends = []

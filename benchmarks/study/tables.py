@@ -54,18 +54,15 @@ def summary_table(
 
 def momenta(contents: Sequence[Mapping[str, Any]], schedule: str) -> str:
     """Return a Markdown table: the largest over the smallest loss of the swept momenta."""
-    swept: dict[str, dict[str, list[float]]] = {}
+    losses: dict[str, dict[str, list[float]]] = {}
     for content in contents:
-        for cell in content["cells"]:
-            method, _, momentum = cell["method"].rpartition(", m ")
-            if method and momentum.replace(".", "").isdecimal() and cell["schedule"] == schedule:
-                loss = summary.estimate(cell, summary.largest_budget(cell), "train loss").mean
-                of_method = swept.setdefault(method, {})
-                of_method.setdefault(content["workload"], []).append(loss)
+        for method, found in summary.swept(content, schedule).items():
+            of_method = losses.setdefault(method, {})
+            of_method[content["workload"]] = [each.mean for each in found.values()]
     rows = [
         {"largest / smallest loss": method}
-        | {workload: f"{max(each) / min(each):.2f}" for workload, each in found.items()}
-        for method, found in swept.items()
+        | {workload: f"{max(each) / min(each):.2f}" for workload, each in of_method.items()}
+        for method, of_method in losses.items()
     ]
     return table(rows, markdown=True) if rows else ""
 

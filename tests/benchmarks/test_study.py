@@ -225,10 +225,15 @@ def test_what_the_pages_say_of_the_same_numbers_is_in_the_file() -> None:
     assert f"in {len(found)} cells. It is lower by more than 1 % in {lower} (by up to " in page
     assert f"up to {-found.min():.0f} %), within 1 % in {len(found) - lower - higher}, and" in page
     assert f"higher in {higher} (by up to {found.max():.1f} %)" in page
+    readme = " ".join((commands.BENCHMARKS.parent / "README.md").read_text().split())
+    assert f"more than 1 % in {lower} of {len(found)} comparisons" in readme
+    assert f"level in {len(found) - lower - higher}, and higher in {higher} (by up to" in readme
+    assert f"(by up to {found.max():.1f} %)" in readme
     (adamw,) = untuned.RATES["AdamW"].values()
     (innaprop,) = untuned.RATES["INNAprop.from_adam, d .3"].values()
     found = differences([(innaprop, adamw)])
     assert f"between {-found.min():.1f} % lower and {found.max():.1f} % higher than AdamW" in page
+    assert f"within {abs(found).max():.1f} % of AdamW in twelve" in readme
 
 
 def test_the_untuned_command(tmp_path: Any) -> None:
