@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd, translated
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd, refuse_arguments, translated
 from indian_mlx.base import Base
 
 
@@ -29,6 +29,7 @@ class INDIAN(Base):
         weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − γλ) θ.
         reference_lr: The learning rate at which α and β hold. If it is given, they follow the
             learning rate (`indian_core.kept_momentum`). If None, they are constant.
+        **unknown: No other arguments are accepted.
 
     Raises:
         TypeError: If a hyperparameter is not a real number.
@@ -57,7 +58,9 @@ class INDIAN(Base):
         initial_speed: float | None = INITIAL_SPEED,
         weight_decay: float = 0.0,
         reference_lr: float | None = None,
+        **unknown: Any,
     ) -> None:
+        refuse_arguments("INDIAN", unknown)
         numbers = {"alpha": alpha, "beta": beta, "initial_speed": initial_speed}
         numbers |= {"weight_decay": weight_decay, "reference_lr": reference_lr}
         super().__init__(learning_rate, **numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd, refuse_arguments
 from indian_numpy.base import Array, Optimizer
 
 
@@ -28,6 +28,7 @@ class INDIAN(Optimizer):
         weight_decay: λ ≥ 0, the decoupled weight decay.
         reference_lr: The lr at which α and β hold. If it is given, they follow lr
             (`indian_core.kept_momentum`). If None, they are constant.
+        **unknown: No other arguments are accepted.
 
     Raises:
         TypeError: If a hyperparameter is not a real number, or a parameter is not an array of
@@ -57,7 +58,9 @@ class INDIAN(Optimizer):
         initial_speed: float | None = INITIAL_SPEED,
         weight_decay: float = 0.0,
         reference_lr: float | None = None,
+        **unknown: Any,
     ) -> None:
+        refuse_arguments("INDIAN", unknown)
         super().__init__(
             params,
             lr=lr,

@@ -57,6 +57,13 @@ def test_arguments_of_another_method_are_sent_where_they_belong(driver: type, na
         )
 
 
+@pytest.mark.parametrize("name", ["betas", "momentum"])
+def test_indian_says_where_the_arguments_of_sgd_and_adam_belong(driver: type, name: str) -> None:
+    words = {"betas": "from_adam takes", "momentum": "from_sgd takes"}[name]
+    with pytest.raises(TypeError, match=words):
+        driver(OPEN_LOOP[0].theta_0, Settings([0.1], {name: 0.9}), driver.variants[0], "float64")
+
+
 MISFITS = {
     "one number": lambda array: array.reshape(-1)[:1],
     "one axis more": lambda array: array[None],
