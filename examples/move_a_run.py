@@ -14,8 +14,8 @@ import torch
 
 import indian_optax
 import indian_torch
-from indian_core.layouts import paired
-from indian_core.run_file import inspect
+from indian_core.runs.file import inspect
+from indian_core.runs.layouts import paired
 
 random = np.random.default_rng(0)
 inputs = random.standard_normal((64, 5)).astype(np.float32)

@@ -13,7 +13,45 @@ from indian_core.adam import (
     from_adam,
     to_adam,
 )
-from indian_core.equivalences import (
+from indian_core.directions import LARGE, bias_correction, scaled_gradient, second_moment
+from indian_core.hyperparameters import (
+    ALPHA,
+    BETA,
+    DAMPING,
+    INITIAL_SPEED,
+    LR,
+    METHODS,
+    OTHER_NAMES,
+    PAPER,
+    Hyperparameter,
+    Method,
+    checked,
+    checked_hyperparameters,
+    checked_start,
+    refuse_arguments,
+)
+from indian_core.kept_momentum import as_keras, dragged, is_step, momentum_units
+from indian_core.linear_step import (
+    SMALLEST_DECAY,
+    Coefficients,
+    NewMomentumCoefficients,
+    authors_pull,
+    coefficients,
+    from_new_momentum,
+    momentum_from_psi,
+    psi_from_momentum,
+    rescaled,
+)
+from indian_core.momentum_law import (
+    Weights,
+    adamw_coefficients,
+    checked_damping,
+    keras_sgd_coefficients,
+    new_buffer_weights,
+    sgd_coefficients,
+    weights,
+)
+from indian_core.old_equivalences import (
     IndianHyperparameters,
     Kept,
     QHMHyperparameters,
@@ -28,37 +66,15 @@ from indian_core.equivalences import (
     to_sgd,
     translated,
 )
-from indian_core.hyperparameters import (
-    ALPHA,
-    BETA,
-    INITIAL_SPEED,
-    LR,
-    METHODS,
-    OTHER_NAMES,
-    PAPER,
-    Hyperparameter,
-    checked,
-    checked_hyperparameters,
-    checked_start,
-    refuse_arguments,
-)
-from indian_core.kept_momentum import as_keras, dragged, is_step, momentum_units
-from indian_core.linear_step import (
+from indian_core.one_call import (
     ROUNDING,
-    SMALLEST_DECAY,
-    Coefficients,
     NesterovSGD,
-    NewMomentumCoefficients,
     as_nesterov_sgd,
-    coefficients,
-    from_new_momentum,
+    constant_call,
+    constant_scale,
     heavy_ball,
-    momentum_from_psi,
-    psi_from_momentum,
-    rescaled,
 )
 from indian_core.phase_space import initial_psi, step
-from indian_core.rms import LARGE, bias_correction, scaled_gradient, second_moment
 from indian_core.schedules import POWER, power_decay
 
 __version__ = "0.1.0"
@@ -66,6 +82,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ALPHA",
     "BETA",
+    "DAMPING",
     "INITIAL_SPEED",
     "LARGE",
     "LR",
@@ -81,18 +98,25 @@ __all__ = [
     "IndianHyperparameters",
     "InnapropHyperparameters",
     "Kept",
+    "Method",
     "NesterovSGD",
     "NewMomentumCoefficients",
     "QHMHyperparameters",
     "SGDHyperparameters",
     "SGDShares",
+    "Weights",
+    "adamw_coefficients",
     "as_keras",
     "as_nesterov_sgd",
+    "authors_pull",
     "bias_correction",
     "checked",
+    "checked_damping",
     "checked_hyperparameters",
     "checked_start",
     "coefficients",
+    "constant_call",
+    "constant_scale",
     "dragged",
     "from_adam",
     "from_gradient_descent",
@@ -102,8 +126,10 @@ __all__ = [
     "heavy_ball",
     "initial_psi",
     "is_step",
+    "keras_sgd_coefficients",
     "momentum_from_psi",
     "momentum_units",
+    "new_buffer_weights",
     "power_decay",
     "psi_from_momentum",
     "refuse_arguments",
@@ -111,10 +137,12 @@ __all__ = [
     "scaled_gradient",
     "scheduled_sgd",
     "second_moment",
+    "sgd_coefficients",
     "sgd_shares",
     "step",
     "to_adam",
     "to_qhm",
     "to_sgd",
     "translated",
+    "weights",
 ]

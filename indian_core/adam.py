@@ -20,8 +20,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from indian_core.equivalences import Kept, checked_damping
 from indian_core.hyperparameters import checked
+from indian_core.old_equivalences import Kept, checked_damping
 
 
 class InnapropHyperparameters(NamedTuple):

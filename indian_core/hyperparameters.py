@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,51 +27,112 @@ class Hyperparameter(NamedTuple):
         symbol: The symbol in the equations.
         positive: Whether 0 is invalid. Negative, NaN and infinite values always are.
         below: The value must be less than this.
+        at_most: The value must not be greater than this.
     """
 
     default: Any
     symbol: str
     positive: bool = False
     below: float = math.inf
+    at_most: float = math.inf
 
 
+class Method(NamedTuple):
+    """A method: how the scalars of its linear step follow from its numbers, and what u is.
+
+    Attributes:
+        law: "paper" (γ, α and β; `indian_core.coefficients`) or "momentum" (lr, momentum and
+            damping; `indian_core.momentum_law`).
+        scaled: Whether u is the gradient over its root mean square, instead of the gradient.
+        numbers: The hyperparameters, by name.
+    """
+
+    law: str
+    scaled: bool
+    numbers: Mapping[str, Hyperparameter]
+
+
+# A default of None is that of the framework's own optimizer: of its SGD or AdamW.
 METHODS = {
-    "INDIAN": {
-        "lr": Hyperparameter(0.1, "γ"),
-        "alpha": Hyperparameter(0.1, "α"),
-        "beta": Hyperparameter(2.0, "β", positive=True),
-        "initial_speed": Hyperparameter(None, "s"),  # None means β, from rest
-        "weight_decay": Hyperparameter(0.0, "λ"),
-        "reference_lr": Hyperparameter(None, "c", positive=True),  # None: constant α and β
-    },
-    # The defaults of INNAprop's authors. (INNAprop always starts from rest.)
-    "INNAprop": {
-        "lr": Hyperparameter(1e-3, "γ"),
-        "alpha": Hyperparameter(0.1, "α"),
-        "beta": Hyperparameter(0.9, "β", positive=True),
-        "sigma": Hyperparameter(0.999, "σ", below=1.0),
-        "eps": Hyperparameter(1e-8, "ε"),
-        "weight_decay": Hyperparameter(0.01, "λ"),
-        "reference_lr": Hyperparameter(None, "c", positive=True),
-    },
+    "INDIAN": Method(
+        "paper",
+        False,
+        {
+            "lr": Hyperparameter(0.1, "γ"),
+            "alpha": Hyperparameter(0.1, "α"),
+            "beta": Hyperparameter(2.0, "β", positive=True),
+            "initial_speed": Hyperparameter(None, "s"),  # None means β, from rest
+            "weight_decay": Hyperparameter(0.0, "λ"),
+            "reference_lr": Hyperparameter(None, "c", positive=True),  # None: constant α and β
+        },
+    ),
+    # The defaults of INNAprop's authors. INNAprop always starts from rest.
+    "INNAprop": Method(
+        "paper",
+        True,
+        {
+            "lr": Hyperparameter(1e-3, "γ"),
+            "alpha": Hyperparameter(0.1, "α"),
+            "beta": Hyperparameter(0.9, "β", positive=True),
+            "sigma": Hyperparameter(0.999, "σ", below=1.0),
+            "eps": Hyperparameter(1e-8, "ε"),
+            "weight_decay": Hyperparameter(0.01, "λ"),
+            "reference_lr": Hyperparameter(None, "c", positive=True),
+        },
+    ),
+    "DampedSGD": Method(
+        "momentum",
+        False,
+        {
+            "lr": Hyperparameter(None, "lr"),
+            "momentum": Hyperparameter(None, "m", at_most=1.0),
+            "damping": Hyperparameter(None, "d", at_most=1.0),  # None means SGD's own
+            "weight_decay": Hyperparameter(None, "λ"),
+        },
+    ),
+    "DampedAdamW": Method(
+        "momentum",
+        True,
+        {
+            "lr": Hyperparameter(None, "lr"),
+            "beta_1": Hyperparameter(None, "m", below=1.0),
+            "beta_2": Hyperparameter(None, "σ", below=1.0),
+            "eps": Hyperparameter(None, "ε"),
+            "damping": Hyperparameter(0.3, "d", at_most=1.0),
+            "weight_decay": Hyperparameter(None, "λ"),
+        },
+    ),
 }
-"""The hyperparameters of each method, by their names in PyTorch."""
-OTHER_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
-"""PyTorch's name for each hyperparameter that has another name in some framework."""
+"""The methods: the one table that every implementation and the conformance suite follow."""
+OTHER_NAMES = {
+    "learning_rate": "lr",
+    "epsilon": "eps",
+    "eps_root": "eps",
+    "b1": "beta_1",
+    "b2": "beta_2",
+    "betas[0]": "beta_1",
+    "betas[1]": "beta_2",
+}
+"""The table's name for each hyperparameter that has another name in some framework."""
 
-LR = METHODS["INDIAN"]["lr"].default
+_INDIAN = METHODS["INDIAN"].numbers
+LR = _INDIAN["lr"].default
 """INDIAN's default γ."""
-ALPHA = METHODS["INDIAN"]["alpha"].default
+ALPHA = _INDIAN["alpha"].default
 """INDIAN's default α."""
-BETA = METHODS["INDIAN"]["beta"].default
+BETA = _INDIAN["beta"].default
 """INDIAN's default β."""
-INITIAL_SPEED = METHODS["INDIAN"]["initial_speed"].default
+INITIAL_SPEED = _INDIAN["initial_speed"].default
 """INDIAN's default initial speed: None, a start from rest."""
+DAMPING = METHODS["DampedAdamW"].numbers["damping"].default
+"""DampedAdamW's default damping."""
 
 PAPER = {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0}
 """The paper's own values, for `INDIAN(params, lr, **PAPER)`."""
 
-_BOUNDS = METHODS["INNAprop"] | METHODS["INDIAN"]
+_BOUNDS = {name: each for method in METHODS.values() for name, each in method.numbers.items()}
+# A schedule that ends at 0 may end a rounding error less: such a rate is 0.
+_DUST = 1e-12
 _ANY = Hyperparameter(None, "")
 # What the error texts call an argument if not by its name. It is torch's own wording, which the
 # users of every framework understand.
@@ -169,16 +230,22 @@ def checked(
             f"(it must be a real number, not {type(value).__name__}{hint})"
         )
     bounds = _BOUNDS.get(OTHER_NAMES.get(name, name), _ANY)
+    at_most = bounds.at_most
     positive = bounds.positive if positive is None else positive
     below = bounds.below if below is None else below
     try:
         number = float(value)
     except OverflowError:  # an integer or a Fraction too large for a float
         number = math.inf
-    # (A positive Fraction may be zero as a float.)
-    if not 0 <= number < below or (positive and number == 0):
+    if -_DUST <= number < 0 and OTHER_NAMES.get(name, name) == "lr":
+        number = 0.0
+    # A positive Fraction may be zero as a float.
+    if not 0 <= number < below or number > at_most or (positive and number == 0):
         bound = "> 0" if positive else ">= 0"
-        bound = f"finite and {bound}" if below == math.inf else f"{bound} and < {below:g}"
+        if below < math.inf:
+            bound = f"{bound} and < {below:g}"
+        else:
+            bound = f"{bound} and <= {at_most:g}" if at_most < math.inf else f"finite and {bound}"
         raise ValueError(f"Invalid {word}: {_short(str(value))} (it must be {bound})")
     return number
 

@@ -80,7 +80,7 @@ def innaprop_step(theta: Any, psi: Any, u: Any, lr: Any, alpha: Any, beta: Any) 
     Args:
         theta: θ_k, the parameters after weight decay: a number or an array.
         psi: ψ_k, the auxiliary variable, of θ's shape.
-        u: u_k, the scaled gradient (`indian_core.rms`), of θ's shape.
+        u: u_k, the scaled gradient (`indian_core.directions`), of θ's shape.
         lr: γ_k > 0, the step size. It must not equal β.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.

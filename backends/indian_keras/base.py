@@ -61,7 +61,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     @classmethod
     def _numbers(cls) -> list[str]:
         """Return Keras's names for the hyperparameters that Keras itself does not handle."""
-        names = [_KERAS_NAMES.get(name, name) for name in METHODS[cls.method]]
+        names = [_KERAS_NAMES.get(name, name) for name in METHODS[cls.method].numbers]
         return [name for name in names if name not in ("learning_rate", "weight_decay")]
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -1,6 +1,6 @@
 """Runs in files that other frameworks can read: `save_run`, `load_run`, and a model's `layout`.
 
-`indian_core.run_file` describes the contents of the file, and `indian_core.layouts` how names and
+`indian_core.runs.file` describes the contents of the file, and `indian_core.runs.layouts` how names and
 axes are converted between frameworks.
 """
 
@@ -14,9 +14,9 @@ import numpy as np
 from keras import ops
 
 from indian_core import OTHER_NAMES
-from indian_core.layouts import Entry, Table
-from indian_core.run_file import Array, Parameter, Run, load, save
-from indian_core.run_target import Place, received, shared
+from indian_core.runs.file import Array, Parameter, Run, load, save
+from indian_core.runs.layouts import Entry, Table
+from indian_core.runs.target import Place, received, shared
 from indian_keras import _private
 from indian_keras.base import Optimizer
 
@@ -107,7 +107,7 @@ def load_run(
         model: A built model, compiled with an `INDIAN` or `INNAprop`, with or without a
             `LossScaleOptimizer` around it.
         table: The place in the file of each trainable variable, by the variable's path; see
-            `indian_core.layouts.paired`. If None, the names are the same.
+            `indian_core.runs.layouts.paired`. If None, the names are the same.
         allow_rounding: Whether numbers may lose digits.
 
     Returns:
@@ -123,7 +123,7 @@ def load_run(
     Examples:
         >>> import os, tempfile
         >>> import keras
-        >>> from indian_core.layouts import paired
+        >>> from indian_core.runs.layouts import paired
         >>> from indian_keras import INDIAN, layout, load_run, save_run
         >>> old, new = (
         ...     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]) for _ in range(2)
@@ -166,7 +166,7 @@ def load_run(
 
 
 def layout(model: keras.Model) -> list[Entry]:
-    """Return the parameters in the order of the model's layers, for `indian_core.layouts.paired`.
+    """Return the parameters in the order of the model's layers, for `indian_core.runs.layouts.paired`.
 
     Args:
         model: A built model of dense and convolutional layers, embeddings and normalizations.

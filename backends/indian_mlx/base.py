@@ -48,7 +48,7 @@ class Base(Optimizer):  # type: ignore[misc]
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute. A hyperparameter is converted to a float, or refused."""
-        if name in METHODS[self.method] and value is not None:
+        if name in METHODS[self.method].numbers and value is not None:
             value = checked(name, value)
         super().__setattr__(name, value)
 

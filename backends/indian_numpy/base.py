@@ -47,7 +47,7 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute. A hyperparameter is converted to a float, or refused."""
-        if name in METHODS[self.method] and value is not None:
+        if name in METHODS[self.method].numbers and value is not None:
             value = checked(name, value)
         super().__setattr__(name, value)
 
@@ -130,7 +130,7 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the state: numbers, and lists of arrays."""
-        names = (*METHODS[self.method], *self.numbers, *self.buffers)
+        names = (*METHODS[self.method].numbers, *self.numbers, *self.buffers)
         return copy.deepcopy({name: getattr(self, name) for name in names})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -147,7 +147,7 @@ class Optimizer:
         for name in self.buffers:
             if [np.shape(array) for array in state[name]] != shapes:
                 raise ValueError(f"Invalid state: the shapes of its {name} are not the parameters'")
-        names = METHODS[self.method].keys()
+        names = METHODS[self.method].numbers.keys()
         checked_hyperparameters(**{k: state[k] for k in names if state[k] is not None})
         vars(self).update(copy.deepcopy(state))
 

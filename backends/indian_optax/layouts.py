@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from indian_core.layouts import Entry
+from indian_core.runs.layouts import Entry
 
 # The kinds of Flax's parameters by their names, and of its kernels by their number of axes.
 _FLAX = {"embedding": "embedding", "scale": "scale", "bias": "bias"}
@@ -38,7 +38,7 @@ def named_leaves(tree: Any) -> list[tuple[str, Any]]:
 
 
 def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
-    """Return the parameters in the order of the model's layers, for `indian_core.layouts.paired`.
+    """Return the parameters in the order of the model's layers, for `indian_core.runs.layouts.paired`.
 
     Args:
         params: A tree of Flax (NNX or Linen, whose leaves are called kernel, embedding, scale and

@@ -1,6 +1,6 @@
 """Runs in files that other frameworks can read: `save_run` and `load_run`.
 
-`indian_core.run_file` describes the contents of the file, and `indian_core.layouts` how names and
+`indian_core.runs.file` describes the contents of the file, and `indian_core.runs.layouts` how names and
 axes are converted between frameworks. A parameter's name is its path in the tree, joined by "/".
 """
 
@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_core.layouts import Table
-from indian_core.run_file import Array, Parameter, Run, load, save
-from indian_core.run_target import TOLERANCE, Place, received, shared
+from indian_core.runs.file import Array, Parameter, Run, load, save
+from indian_core.runs.layouts import Table
+from indian_core.runs.target import TOLERANCE, Place, received, shared
 from indian_optax.base import IndianState
 from indian_optax.innaprop import InnapropState
 from indian_optax.layouts import named_leaves
@@ -104,7 +104,7 @@ def load_run(
         state: The state of `indian` or `innaprop`, or one that holds it, as ``init(params)``
             returns it. The parts that belong to other transformations are kept.
         table: The place in the file of each parameter, by the parameter's path; see
-            `indian_core.layouts.paired`. If None, the names are the same.
+            `indian_core.runs.layouts.paired`. If None, the names are the same.
         allow_rounding: Whether numbers may lose digits.
 
     Returns:
@@ -118,7 +118,7 @@ def load_run(
     Examples:
         >>> import os, tempfile
         >>> import jax.numpy as jnp
-        >>> from indian_core.layouts import Move
+        >>> from indian_core.runs.layouts import Move
         >>> from indian_optax import indian, load_run, save_run
         >>> solver = indian(0.1)
         >>> theirs, ours = {"kernel": jnp.array([[1., 2.]])}, {"weight": jnp.zeros((2, 1))}

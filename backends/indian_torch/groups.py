@@ -46,7 +46,7 @@ class Fields:
 
     def __init__(self, method: str, **options: Any) -> None:
         self.method = method
-        self.hyperparameters = tuple(METHODS[method])
+        self.hyperparameters = tuple(METHODS[method].numbers)
         self.options = OPTIONS | options
         self.names = (*self.hyperparameters, *self.options)
         # What a group of an older version, or of a subclass, may lack.
@@ -107,7 +107,7 @@ class Fields:
         return values | checked_hyperparameters(**given)
 
     def _is_given(self, name: str, value: Any) -> bool:
-        return value is not None or METHODS[self.method][name].default is not None
+        return value is not None or METHODS[self.method].numbers[name].default is not None
 
     def step(self, group: Group) -> Step:
         """Return the hyperparameters of a group's next step. The user may have changed the group.

@@ -1,7 +1,7 @@
 """Runs in files that other frameworks read: `save_run` and `load_run`, and a model's `layout`.
 
-`indian_core.run_file` describes the contents of the file, and `indian_core.layouts` how names and
-axes are converted from one framework to another.
+`indian_core.runs.file` describes the contents of the file, and `indian_core.runs.layouts` how names
+and axes are converted from one framework to another.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from indian_core.layouts import Entry, Table
-from indian_core.run_file import Array, Parameter, Run, load, save
-from indian_core.run_target import Place, received
+from indian_core.runs.file import Array, Parameter, Run, load, save
+from indian_core.runs.layouts import Entry, Table
+from indian_core.runs.target import Place, received
 from indian_torch.base import InertialOptimizer
 from indian_torch.step.precision import SIXTEEN_BITS, buffer_dtype_of
 from indian_torch.step.scalars import is_unreadable
@@ -104,7 +104,8 @@ def load_run(
         params: The model, or its named parameters.
         optimizer: An `INDIAN` or `INNAprop` of these parameters.
         table: For each parameter, by its name here, where it is in the file (see
-            `indian_core.layouts.paired`). None, the default, means that the names are the same.
+            `indian_core.runs.layouts.paired`). None, the default, means that the names are the
+            same.
         allow_rounding: Whether numbers may lose digits.
 
     Returns:
@@ -142,7 +143,7 @@ def load_run(
 
 
 def layout(model: nn.Module) -> list[Entry]:
-    """Return the parameters of a model's layers in order, for `indian_core.layouts.paired`.
+    """Return the parameters of a model's layers in order, for `indian_core.runs.layouts.paired`.
 
     Args:
         model: A model of linear and convolutional layers, embeddings and norms.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from indian_core import phase_space, rms
+from indian_core import directions, phase_space
 from indian_core.hyperparameters import ALPHA, BETA, INITIAL_SPEED
 from indian_core.testing.problems import Problem
 
@@ -151,20 +151,20 @@ class ReferenceINNAprop(ReferenceINDIAN):
         """
         assert self.psi is not None
         self._t += 1
-        correction = rms.bias_correction(self.sigma, self._t)
+        correction = directions.bias_correction(self.sigma, self._t)
         psi = self.psi
         self._decay(lr)
         if self.authors_weight_decay:
             self.psi = psi
         self.squares = tuple(
-            rms.second_moment(squares, v, self.sigma)
+            directions.second_moment(squares, v, self.sigma)
             for squares, v in zip(self.squares, gradients, strict=True)
         )
         points = [
             self.advance(
                 theta,
                 psi,
-                rms.scaled_gradient(v, squares, correction, self.eps),
+                directions.scaled_gradient(v, squares, correction, self.eps),
                 lr,
                 self.alpha,
                 self.beta,

@@ -12,8 +12,8 @@ import pytest
 
 pytest.importorskip("safetensors", reason="files of runs need safetensors")
 
-from indian_core.layouts import ORDERS, Entry, Move, axes, moved, paired
-from indian_core.run_file import Parameter, Run, inspect, load, save
+from indian_core.runs.file import Parameter, Run, inspect, load, save
+from indian_core.runs.layouts import ORDERS, Entry, Move, axes, moved, paired
 
 RANDOM = np.random.default_rng(0)
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indian_core.run_file import Parameter, Run
-from indian_core.run_target import Place, is_exact, received, shared
+from indian_core.runs.file import Parameter, Run
+from indian_core.runs.target import Place, is_exact, received, shared
 
 GROUP = {"lr": 0.1, "alpha": 0.5, "beta": 0.1, "initial_speed": None, "weight_decay": 0.0}
 THETA = np.array([0.1, -0.2])

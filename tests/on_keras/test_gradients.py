@@ -192,7 +192,7 @@ GRAPH_MODULES = (
     "indian_core.hyperparameters",
     "indian_core.kept_momentum",
     "indian_core.linear_step",
-    "indian_core.rms",
+    "indian_core.directions",
     "indian_core.schedules",
     "indian_keras._private",
     "indian_keras.backend.on_graph",

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from indian_core.layouts import paired
-from indian_core.run_file import load
+from indian_core.runs.file import load
+from indian_core.runs.layouts import paired
 from indian_keras import INDIAN, INNAprop, layout, load_run, save_run
 
 pytest.importorskip("safetensors", reason="runs in files need it")

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 
-from indian_core.run_file import load
+from indian_core.runs.file import load
 from indian_optax import from_sgd, indian, innaprop, layout, load_run, save_run
 
 pytest.importorskip("safetensors", reason="runs in files need it")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from indian_core.run_file import load
+from indian_core.runs.file import load
 from indian_torch import INDIAN, INNAprop, layout, load_run, no_weight_decay_groups, save_run
 
 pytest.importorskip("safetensors", reason="runs in files need it")

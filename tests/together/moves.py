@@ -12,7 +12,7 @@ import indian_keras
 import indian_optax
 import indian_torch
 from indian_core.kept_momentum import referred
-from indian_core.layouts import Move
+from indian_core.runs.layouts import Move
 from indian_core.testing import Arrays, Problem, ReferenceINDIAN, ReferenceINNAprop, Settings
 from tests.conformance.keras_driver import KerasDriver
 from tests.conformance.optax_driver import OptaxDriver

@@ -14,8 +14,8 @@ pytest.importorskip("safetensors", reason="runs in files need it")
 
 import jax
 
-from indian_core.layouts import Move
-from indian_core.run_file import load, save
+from indian_core.runs.file import load, save
+from indian_core.runs.layouts import Move
 from indian_core.testing import problems
 from tests.conformance.compare import (
     FLOAT64,

@@ -20,7 +20,7 @@ import torch
 import indian_keras
 import indian_optax
 import indian_torch
-from indian_core.layouts import paired
+from indian_core.runs.layouts import paired
 from tests.conformance.compare import relative_error
 
 pytestmark = pytest.mark.filterwarnings(

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from indian_core.kept_momentum import referred
-from indian_core.layouts import Table, moved
-from indian_core.run_file import Array, Run
+from indian_core.runs.file import Array, Run
+from indian_core.runs.layouts import Table, moved
 
 # The tolerance for hyperparameters, which may have been stored in float32.
 TOLERANCE = 1e-6

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from indian_core.run_file import Array, Parameter, Run
+from indian_core.runs.file import Array, Parameter, Run
 
 # i and o are a unit's inputs and outputs; d, h and w are an image's depth, height and width.
 ORDERS = {

@@ -193,7 +193,9 @@ def checked_run(run: Run) -> Run:
     if not run.parameters:
         raise ValueError("Invalid run: it has no parameters")
     for group in run.groups:
-        numbers = {k: v for k, v in group.items() if k in METHODS[run.method] and v is not None}
+        numbers = {
+            k: v for k, v in group.items() if k in METHODS[run.method].numbers and v is not None
+        }
         checked_hyperparameters(**numbers)
         missing = [name for name in ("lr", "alpha", "beta") if name not in group]
         if missing:

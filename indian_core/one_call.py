@@ -1,0 +1,232 @@
+r"""One step of a law as one call of SGD with dampening, for a fused SGD kernel.
+
+SGD with dampening has three scalars, and the linear step has four. The scale of the buffer is the
+fourth: the kernel's buffer holds scale · s. The paper's law needs a scale that moves with γ
+(`as_nesterov_sgd`). The momentum law has a constant one (`constant_scale`, `constant_call`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from indian_core.linear_step import SMALLEST_DECAY, Coefficients
+
+ROUNDING = 2.0**-46
+"""How much rounding may leave, relative to γβ, of a difference that is zero at γ = β."""
+
+# Where nothing decays, a scale is set anew if its relative error is at least this large, which is
+# at most 2^8 times while γ changes by a factor e.
+_FAR = 2.0**-8
+
+
+class NesterovSGD(NamedTuple):
+    """One step as one call of SGD with dampening: the result of `as_nesterov_sgd`.
+
+    The kernel's buffer is scale · w. If `factor` is not 1, first multiply the buffer by it. Then
+
+        buffer ← momentum · buffer + (1 − dampening) · v
+        θ ← θ − lr · (v + momentum · buffer)    if nesterov
+        θ ← θ − lr · buffer                     otherwise
+
+    and the buffer then holds `scale` times the new w.
+    """
+
+    lr: float
+    momentum: float
+    dampening: float
+    nesterov: bool
+    factor: float
+    scale: float
+
+
+def heavy_ball(step: Coefficients, scale: float = 1.0) -> NesterovSGD:
+    r"""Return the step as a call of the heavy ball. At γ = β the two are equal.
+
+    With A, B, C, D the four of `coefficients` and σ the scale,
+
+        lr = −A/(C σ),   momentum = C,   dampening = 1 − σ D
+
+    The call omits (B − A D/C) v from θ's update. This factor of v is zero at γ = β. In general it
+    is the `theta_gradient` of `from_new_momentum`.
+
+    Args:
+        step: The `Coefficients` of the step, as Python floats, with C ≠ 0.
+        scale: σ ≠ 0. The buffer holds σ w, before the step and after it.
+
+    Returns:
+        The call, with ``nesterov=False``.
+
+    Examples:
+        >>> from indian_core import coefficients
+        >>> call = heavy_ball(coefficients(lr=0.5, alpha=1.0, beta=0.5))
+        >>> call.lr, call.momentum, call.dampening
+        (1.0, 0.5, 0.75)
+    """
+    return NesterovSGD(
+        lr=-step.theta_momentum / (step.momentum_momentum * scale),
+        momentum=step.momentum_momentum,
+        dampening=1 - scale * step.momentum_gradient,
+        nesterov=False,
+        factor=1.0,
+        scale=scale,
+    )
+
+
+def as_nesterov_sgd(
+    step: Coefficients, scale: float, fresh: bool = False, *, dtype: npt.DTypeLike = np.float64
+) -> NesterovSGD | None:
+    r"""Return the step as one SGD call on a buffer that holds ``scale`` times w.
+
+    SGD with dampening has three scalars, and INDIAN's step has four. The buffer's scale is the
+    fourth. With A, B, C, D the four of `coefficients`, σ the scale before and σ' after the step,
+
+        lr = −B + A D/C,   momentum = C σ'/σ,   dampening = 1 − σ' D,   σ'² = −A σ/(lr C²)
+
+    If lr is not zero, σ' has the sign of lr. When lr changes its sign (γ crosses β), the buffer is
+    negated once. If lr is zero (γ = β), the call is that of `heavy_ball`, with σ' = σ. At constant
+    γ the scale converges to 1/((1 − αγ)(β − γ)).
+
+    If 1 − αγ rounds to 1, nothing decays. Then the rounding of thousands of products with numbers
+    near 1 must not change w either, so momentum = 1 and σ' = σ = −A/lr.
+
+    Args:
+        step: The `Coefficients` of the step, as Python floats.
+        scale: σ ≠ 0. The buffer holds σ w. Use 1.0 for a new buffer.
+        fresh: Whether the buffer is known to be zero, as on a parameter's first step. The scale
+            is then free, and every step has a call.
+        dtype: The dtype in which the kernel computes. The kernel rounds `momentum` to it, and the
+            new scale is the one after the product with the rounded `momentum`. Otherwise the scale
+            would drift away from the buffer a little at each step.
+
+    Returns:
+        The call, or None if no single call exists or it would lose digits. This is so if γ = 0, if
+        |1 − αγ| < `SMALLEST_DECAY`, or if γ changes slowly while nothing decays. Make such a step
+        with `coefficients`, on w = buffer/σ.
+
+    Examples:
+        >>> from indian_core import coefficients
+        >>> call = as_nesterov_sgd(coefficients(lr=0.1, alpha=0.5, beta=0.1), scale=1.0)
+        >>> call.nesterov, call.factor, call.scale
+        (False, 1.0, 1.0)
+    """
+    step = Coefficients(*map(float, step))
+    a, b, c, d = step
+    if fresh:
+        # w = 0, so only θ += B v and w = D v remain. A scale of D's sign keeps 1 + σ' D ≥ 1.
+        scale = math.copysign(1.0, d)
+        return NesterovSGD(
+            lr=-b / (1 + scale * d),
+            momentum=1.0,
+            dampening=1 - scale * d,
+            nesterov=True,
+            factor=1.0,
+            scale=scale,
+        )
+    if a == 0 or abs(c) < SMALLEST_DECAY:
+        return None
+    lr = -b + a * d / c
+    # lr is a difference of two numbers near γβ. When γ = β, rounding leaves noise instead of a step
+    # size, and the scale would follow it to infinity.
+    if abs(lr) <= ROUNDING * abs(b):
+        return heavy_ball(step, scale)
+    if float(np.asarray(c, dtype)) == 1:
+        return _without_decay(-a / lr, lr, d, scale, float(np.finfo(dtype).eps))
+    factor = 1.0 if (lr < 0) == (scale < 0) else -1.0
+    scale *= factor
+    exact_scale = math.copysign(math.sqrt(-a * scale / lr) / abs(c), lr)
+    momentum = float(np.asarray(c * exact_scale / scale, dtype))
+    new_scale = momentum * scale / c
+    return NesterovSGD(
+        lr=lr,
+        momentum=momentum,
+        dampening=1 - new_scale * d,
+        nesterov=True,
+        factor=factor,
+        scale=new_scale,
+    )
+
+
+def _without_decay(
+    target: float, lr: float, d: float, scale: float, eps: float
+) -> NesterovSGD | None:
+    """Return the call with momentum 1, at the only scale that allows it, or None.
+
+    A scale that is far off is set at once. For a scale that is close the result is None, however
+    often γ changes, because each setting would round the buffer.
+    """
+    factor = target / scale
+    if abs(factor - 1) <= 4 * eps:
+        factor = 1.0
+    elif abs(factor - 1) < _FAR:
+        return None
+    scale *= factor
+    return NesterovSGD(
+        lr=lr, momentum=1.0, dampening=1 - scale * d, nesterov=True, factor=factor, scale=scale
+    )
+
+
+# Outside of this range the constant scale would cost digits, or leave a float32's range.
+_SCALES = (2.0**-20, 2.0**20)
+
+
+def constant_scale(step: Coefficients) -> float:
+    r"""Return the scale at which every step of the momentum law is one call, whatever its lr.
+
+    With A, B, C, D the four scalars, it is −A/(q C²) with q = −B + A D/C. It does not depend on
+    lr. It is 1 where any scale serves: for SGD's own momentum, heavy ball or Nesterov's.
+
+    Args:
+        step: The `Coefficients` at any lr > 0, as Python floats.
+
+    Returns:
+        The scale. If there is no such scale it is 1, and `constant_call` returns None.
+
+    Examples:
+        >>> from indian_core.momentum_law import sgd_coefficients
+        >>> round(constant_scale(sgd_coefficients(0.1, 0.9, damping=0.3)), 4)
+        0.3889
+        >>> constant_scale(sgd_coefficients(0.1, 0.9, nesterov=True))
+        1.0
+    """
+    a, b, c, d = map(float, step)
+    lr = -b + a * d / c if c else 0.0
+    if abs(lr) <= ROUNDING * abs(b):
+        return 1.0
+    scale = -a / (lr * c * c)
+    if abs(scale - 1) <= ROUNDING or not _SCALES[0] <= scale <= _SCALES[1]:
+        return 1.0
+    return scale
+
+
+def constant_call(step: Coefficients, scale: float) -> NesterovSGD | None:
+    """Return the step as one SGD call on a buffer that holds ``scale`` times s, before and after.
+
+    Args:
+        step: The `Coefficients` of the step, as Python floats. lr may be 0.
+        scale: The `constant_scale` of the same momentum and damping.
+
+    Returns:
+        The call, or None if no single call makes this step on this buffer (no momentum, or d = 1).
+
+    Examples:
+        >>> from indian_core.momentum_law import sgd_coefficients
+        >>> call = constant_call(sgd_coefficients(0.5, 0.75, nesterov=True), 1.0)
+        >>> call.lr, call.momentum, call.dampening, call.nesterov
+        (0.5, 0.75, 0.0, True)
+    """
+    step = Coefficients(*map(float, step))
+    a, b, c, d = step
+    if c == 0:
+        return None
+    lr = -b + a * d / c
+    if abs(lr) <= ROUNDING * abs(b):
+        return heavy_ball(step, scale)
+    if abs(lr * c * c * scale + a) > ROUNDING * abs(b):
+        return None
+    return NesterovSGD(
+        lr=lr, momentum=c, dampening=1 - scale * d, nesterov=True, factor=1.0, scale=scale
+    )
