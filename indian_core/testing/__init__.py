@@ -1,9 +1,11 @@
 """Tools for authors of adapters: a NumPy reference, test problems, and the suite's `Driver`."""
 
-from indian_core.testing.driver import Arrays, Driver, Settings, scheduled
+from indian_core.testing.damped import ReferenceDampedAdamW, ReferenceDampedSGD
+from indian_core.testing.driver import Arrays, Driver, Settings
 from indian_core.testing.problems import Problem
 from indian_core.testing.reference import (
-    PhasePoint,
+    Point,
+    Reference,
     ReferenceINDIAN,
     ReferenceINNAprop,
     closed_loop,
@@ -14,13 +16,15 @@ from indian_core.testing.reference import (
 __all__ = [
     "Arrays",
     "Driver",
-    "PhasePoint",
+    "Point",
     "Problem",
+    "Reference",
+    "ReferenceDampedAdamW",
+    "ReferenceDampedSGD",
     "ReferenceINDIAN",
     "ReferenceINNAprop",
     "Settings",
     "closed_loop",
     "exact",
     "open_loop",
-    "scheduled",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -23,25 +23,17 @@ class Settings:
     """The hyperparameters of one run.
 
     Attributes:
-        lrs: γ_k for every step that the run may make.
+        lrs: The learning rate of every step that the run may make.
         hyperparameters: All other hyperparameters, by their names in the core's table
-            (`indian_core.METHODS`), and the adapters' own arguments in PyTorch's spelling.
+            (`indian_core.METHODS`), and the frameworks' own arguments in PyTorch's spelling.
         method: The method, a key of `indian_core.METHODS`.
+        edits: The hyperparameters that are changed before step k, as a user would change them.
     """
 
     lrs: Sequence[float]
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     method: str = "INDIAN"
-
-
-def scheduled(
-    arguments: Mapping[str, Any],
-) -> tuple[dict[str, Any], Sequence[float] | None]:
-    """Return the constructor arguments for `Driver.translated`, and the lr of each step or None."""
-    lr = arguments["lr"]
-    if not isinstance(lr, list):
-        return dict(arguments), None
-    return {**arguments, "lr": max(lr)}, lr
+    edits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Driver(Protocol):
@@ -52,6 +44,7 @@ class Driver(Protocol):
         variants: The variants of the adapter, e.g. ("for-loop", "foreach", "fused", "compiled").
         slow_variants: The variants whose runs take seconds each. They run only on the essential
             trajectories.
+        has_no_sgd_decay: Whether the framework's SGD has no weight decay.
         sgd_as_keras: Whether the framework's SGD multiplies a gradient by the current lr when it
             adds the gradient to the momentum, as in Keras.
     """
@@ -59,22 +52,13 @@ class Driver(Protocol):
     methods: ClassVar[Mapping[str, Any]]
     variants: ClassVar[tuple[str, ...]]
     slow_variants: ClassVar[tuple[str, ...]] = ()
+    has_no_sgd_decay: ClassVar[bool] = False
     sgd_as_keras: ClassVar[bool] = False
 
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
     ) -> None:
         """Start a run at θ_0, with parameters of `dtype` ("float64" or "float32")."""
-
-    @classmethod
-    def translated(
-        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
-    ) -> Self:
-        """Start a float64 run by "from_sgd" or "from_adam", at the lr of the arguments.
-
-        The lr may be a list with SGD's or Adam's own lr of each step. The momentum is then kept
-        constant; see `scheduled`.
-        """
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
@@ -99,8 +83,18 @@ class Driver(Protocol):
     def set_theta(self, theta: Sequence[np.ndarray]) -> None:
         """Overwrite the parameters without telling the optimizer, as a user's code would."""
 
+    def momentum(self) -> Arrays:
+        """Return the buffer s of the momentum law in the framework's own form, as float64 arrays.
+
+        It is that of the framework's SGD: momentum_buffer in torch, the trace in optax, minus the
+        slot in Keras.
+        """
+
     def psi(self) -> Arrays:
-        """Return the paper's ψ from the adapter's own public function, as float64 arrays."""
+        """Return the paper's ψ from the adapter's own public function, as float64 arrays.
+
+        ψ and the energy are asked for under the paper's law only.
+        """
 
     def set_psi(self, psi: Sequence[np.ndarray]) -> None:
         """Set ψ with the adapter's own public function."""

@@ -1,4 +1,4 @@
-"""The reference optimizer: the paper's phase-space form in NumPy, over a tuple of arrays.
+"""The reference of the paper's law: the phase-space form in NumPy, over a tuple of arrays.
 
 It is slow and plain on purpose. It makes the reference trajectories that every adapter is compared
 with, in float64, or without any rounding on arrays of `fractions.Fraction` (see `exact`).
@@ -6,9 +6,9 @@ with, in float64, or without any rounding on arrays of `fractions.Fraction` (see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,28 @@ from indian_core.testing.problems import Problem
 
 # Arrays of float64, or of Fractions (dtype object).
 Array = npt.NDArray[Any]
+Edits = Mapping[int, Mapping[str, Any]]
+NO_EDITS: Edits = {}
 
 
-class PhasePoint(NamedTuple):
-    """θ and ψ, each a tuple of arrays."""
+class Point(NamedTuple):
+    """θ and what a run holds beside it, each a tuple of arrays: ψ, or a momentum buffer."""
 
     theta: tuple[Array, ...]
-    psi: tuple[Array, ...]
+    hidden: tuple[Array, ...]
+
+
+class Reference(Protocol):
+    """A reference optimizer, whose numbers are attributes."""
+
+    theta: tuple[Array, ...]
+
+    @property
+    def hidden(self) -> tuple[Array, ...]:
+        """What a run holds beside θ."""
+
+    def step(self, gradients: Sequence[Array], lr: Any) -> None:
+        """Make one step."""
 
 
 class ReferenceINDIAN:
@@ -65,6 +80,12 @@ class ReferenceINDIAN:
         self.beta = beta
         self.initial_speed = beta if initial_speed is None else initial_speed
         self.weight_decay = weight_decay
+
+    @property
+    def hidden(self) -> tuple[Array, ...]:
+        """What a run holds beside θ: ψ."""
+        assert self.psi is not None
+        return self.psi
 
     def step(self, gradients: Sequence[Array], lr: Any) -> None:
         """Make one step of equation (11).
@@ -178,44 +199,51 @@ class ReferenceINNAprop(ReferenceINDIAN):
 
 
 def open_loop(
-    optimizer: ReferenceINDIAN, gradients: Sequence[Sequence[Array]], lrs: Sequence[Any]
-) -> Iterator[PhasePoint]:
-    """Yield (θ, ψ) after each step with the given gradients.
+    optimizer: Reference,
+    gradients: Sequence[Sequence[Array]],
+    lrs: Sequence[Any],
+    edits: Edits = NO_EDITS,
+) -> Iterator[Point]:
+    """Yield the point after each step with the given gradients.
 
     Args:
         optimizer: The optimizer. Its state changes.
         gradients: v_k for each step k: arrays of θ's shapes.
-        lrs: γ_k for each step k.
+        lrs: The learning rate of each step k.
+        edits: The numbers that are changed before step k, by name.
 
     Yields:
-        The `PhasePoint` after step 1, 2, …
+        The `Point` after step 1, 2, …
     """
-    for v, lr in zip(gradients, lrs, strict=True):
+    for k, (v, lr) in enumerate(zip(gradients, lrs, strict=True)):
+        _edit(optimizer, edits.get(k, {}))
         optimizer.step(v, lr)
-        yield _point(optimizer)
+        yield Point(optimizer.theta, optimizer.hidden)
 
 
 def closed_loop(
-    optimizer: ReferenceINDIAN, problem: Problem, lrs: Sequence[float]
-) -> Iterator[PhasePoint]:
-    """Yield (θ, ψ) after each step with the problem's own minibatch gradients.
+    optimizer: Reference, problem: Problem, lrs: Sequence[float], edits: Edits = NO_EDITS
+) -> Iterator[Point]:
+    """Yield the point after each step with the problem's own minibatch gradients.
 
     Args:
         optimizer: The optimizer. Its state changes.
         problem: The problem that gives the gradients. Step k uses its batch k.
-        lrs: γ_k for each step k.
+        lrs: The learning rate of each step k.
+        edits: The numbers that are changed before step k, by name.
 
     Yields:
-        The `PhasePoint` after step 1, 2, …
+        The `Point` after step 1, 2, …
     """
     for k, lr in enumerate(lrs):
+        _edit(optimizer, edits.get(k, {}))
         optimizer.step(problem.gradient(optimizer.theta, problem.batch(k)), lr)
-        yield _point(optimizer)
+        yield Point(optimizer.theta, optimizer.hidden)
 
 
-def _point(optimizer: ReferenceINDIAN) -> PhasePoint:
-    assert optimizer.psi is not None
-    return PhasePoint(optimizer.theta, optimizer.psi)
+def _edit(optimizer: Reference, numbers: Mapping[str, Any]) -> None:
+    for name, value in numbers.items():
+        setattr(optimizer, name, value)
 
 
 def exact(value: npt.ArrayLike) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from indian_core import METHODS
 from indian_core.testing import Arrays, Driver
-from tests.conformance.trajectories import Checkpoint
+from tests.conformance.trajectories import Checkpoint, Trajectory
 
 FLOAT64 = 1e-12
 UNIT_ROUNDOFF_32 = 2.0**-24
@@ -24,17 +25,23 @@ def relative_error(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray])
     return deviation / (max(float(np.max(np.abs(e))) for e in expected) or 1.0)
 
 
+def hidden(run: Driver, method: str) -> Arrays:
+    """Return what a run holds beside θ: ψ under the paper's law, else the momentum buffer."""
+    return run.psi() if METHODS[method].law == "paper" else run.momentum()
+
+
 def assert_at(
     run: Driver,
+    trajectory: Trajectory,
     checkpoint: Checkpoint,
     tolerance: float,
-    record: Callable[[str, float], None],
+    record: Callable[[str, float], None] = lambda *_: None,
 ) -> None:
-    """Assert that θ and ψ are the checkpoint's, and record how far they are off."""
-    for what, actual, expected in (
-        ("theta", run.theta(), checkpoint.theta),
-        ("psi", run.psi(), checkpoint.psi),
-    ):
+    """Assert that θ and ψ, or the momentum buffer, are the checkpoint's; record how far off."""
+    pairs = [("theta", run.theta(), checkpoint.theta)]
+    if checkpoint.hidden is not None:
+        pairs.append(("hidden", hidden(run, trajectory.method), checkpoint.hidden))
+    for what, actual, expected in pairs:
         error = relative_error(actual, expected)
         record(what, error)
         assert error <= tolerance, f"{what} at step {checkpoint.step}: {error:.2e}"

@@ -29,14 +29,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                     pytest.param(variant, trajectory, id=f"{variant}-{trajectory.name}")
                     for variant in driver.variants
                     for trajectory in trajectories
-                    if trajectory.method in driver.methods
+                    if trajectory.is_of(driver)
                     if variant not in slow or trajectory.essential
                 ],
             )
             return
     if "trajectory" in asked:
-        named = [by_name(name) for name in metafunc.function.trajectories]
-        present = [t for t in named if t.method in driver.methods]
+        named = [t for name in metafunc.function.trajectories for t in by_name(name)]
+        present = [t for t in named if t.is_of(driver)]
         metafunc.parametrize("trajectory", present, ids=[t.name for t in present])
     if "method" in asked:
         metafunc.parametrize("method", sorted(driver.methods))

@@ -20,7 +20,7 @@ def test_energy(driver: type, variant: str, trajectory: Trajectory) -> None:
     run_open_loop(run, trajectory, 0, point.step)
     momentum = [
         momentum_from_psi(theta, psi, alpha, beta)
-        for theta, psi in zip(point.theta, point.psi, strict=True)
+        for theta, psi in zip(point.theta, point.hidden, strict=True)
     ]
     kinetic = sum(float(np.sum(w**2)) for w in momentum)
     assert run.energy(3.0) == pytest.approx(2 * (1 + alpha * beta) * 3.0 + kinetic, rel=1e-11)

@@ -28,6 +28,8 @@ from sklearn.datasets import load_digits
 
 from indian_core import phase_space, power_decay
 from indian_core.testing import (
+    ReferenceDampedAdamW,
+    ReferenceDampedSGD,
     ReferenceINDIAN,
     ReferenceINNAprop,
     closed_loop,
@@ -72,6 +74,42 @@ INNAPROP = [
     ("INNAprop, the authors' weight decay", 0.1, 0.9, 0.99, 1e-8, 0.1, 0.25, 0.5, True),
 ]
 
+# name, m, whether Nesterov's, d, lr_0, q.
+DAMPED_SGD = [
+    ("DampedSGD, no momentum", 0.0, False, None, 0.1, 0.25),
+    ("DampedSGD, heavy ball", 0.9, False, None, 0.05, 0.25),
+    ("DampedSGD, Nesterov", 0.9, True, None, 0.05, 0.25),
+    ("DampedSGD, damping 0.3", 0.9, False, 0.3, 0.05, 0.25),
+    ("DampedSGD, a long memory", 0.99, False, 0.3, 0.01, 0.0),
+    ("DampedSGD, the least damping", 0.75, False, 0.25, 0.05, 0.0),
+    ("DampedSGD, damping 1", 0.5, False, 1.0, 0.1, 0.25),
+]
+# Every number is changed on the way, to each of the three dampings and to a learning rate of 0.
+SGD_EDITS: dict[int, dict[str, Any]] = {
+    5: {"momentum": 0.5},
+    11: {"momentum": 0.8, "nesterov": True},
+    17: {"nesterov": False, "damping": 0.3},
+    23: {"momentum": 0.95},
+    29: {"damping": 0.5},
+    35: {"damping": None},
+}
+
+# name, β1, β2, ε, d, λ, lr_0, q.
+DAMPED_ADAMW = [
+    ("DampedAdamW, damping 0.3", 0.9, 0.99, 1e-8, 0.3, 0.0, 0.02, 0.25),
+    ("DampedAdamW, a long memory", 0.99, 0.999, 1e-8, 0.3, 0.1, 0.02, 0.0),
+    ("DampedAdamW, the Adam point", 0.9, 0.95, 1e-8, 0.19, 0.01, 0.02, 0.25),
+    ("DampedAdamW, the least damping", 0.75, 0.99, 1e-3, 0.25, 0.0, 0.02, 0.25),
+    ("DampedAdamW, damping 1", 0.5, 0.99, 1e-3, 1.0, 0.1, 0.05, 0.0),
+    ("DampedAdamW, no momentum", 0.0, 0.9, 1e-3, 1.0, 0.1, 0.05, 0.25),
+]
+ADAMW_EDITS: dict[int, dict[str, Any]] = {
+    7: {"beta_1": 0.8},
+    15: {"damping": 0.5},
+    23: {"beta_1": 0.97, "damping": 0.1},
+    31: {"weight_decay": 0.0, "damping": 1.0},
+}
+
 OPEN_STEPS = 40
 OPEN_CHECKPOINTS = [1, 2, 3, 20, 40]
 
@@ -98,6 +136,15 @@ CLOSED_INNAPROP = [
     ("mlp", 3.0, 0.1, 0.999, 1e-3, 0.03, 0.25, 60),
 ]
 
+# problem, method, lr_0, q, steps, the other numbers.
+CLOSED_DAMPED: list[tuple[str, str, float, float, int, dict[str, Any]]] = [
+    ("quadratic", "DampedSGD", 0.05, 0.25, 200, {"momentum": 0.9, "damping": 0.3}),
+    ("rosenbrock", "DampedSGD", 1e-4, 0.0, 200, {"momentum": 0.9, "nesterov": True}),
+    ("mlp", "DampedSGD", 0.05, 0.25, 60, {"momentum": 0.97, "damping": 0.3}),
+    ("quadratic", "DampedAdamW", 0.02, 0.25, 200, {"beta_1": 0.9, "eps": 1e-2, "damping": 0.3}),
+    ("mlp", "DampedAdamW", 0.01, 0.25, 60, {"beta_1": 0.97, "eps": 1e-3, "damping": 0.3}),
+]
+
 # A few of each kind, for variants whose every run costs seconds (compilers).
 ESSENTIAL = {
     "alpha=0.5 beta=0.1 lr=0.1/(k+1)^0.0 s=1.0",
@@ -110,10 +157,21 @@ ESSENTIAL = {
     "INNAprop, damping 0.3",
     "INNAprop, the authors' weight decay",
     "mlp INNAprop alpha=3.0 beta=0.1 lr=0.03/(k+1)^0.25",
+    "DampedSGD, Nesterov",
+    "DampedSGD, damping 0.3",
+    "DampedSGD, edits",
+    "DampedAdamW, a long memory",
+    "DampedAdamW, edits",
+    "mlp DampedAdamW",
 }
 
 
-REFERENCES = {"INDIAN": ReferenceINDIAN, "INNAprop": ReferenceINNAprop}
+REFERENCES: dict[str, Any] = {
+    "INDIAN": ReferenceINDIAN,
+    "INNAprop": ReferenceINNAprop,
+    "DampedSGD": ReferenceDampedSGD,
+    "DampedAdamW": ReferenceDampedAdamW,
+}
 
 
 class Oracle(ReferenceINNAprop):
@@ -130,6 +188,12 @@ def problem_by_name(name: str) -> problems.Problem:
         images, labels = load_digits(return_X_y=True)
         return make(images / 16, labels)  # type: ignore[no-any-return]
     return make()  # type: ignore[no-any-return]
+
+
+def reference(case: dict[str, Any], theta_0: Any) -> Any:
+    """Return the reference optimizer of a case."""
+    form = {"as_keras": True} if case.get("as_keras") else {}
+    return REFERENCES[case["method"]](theta_0, **case["hyperparameters"], **form)
 
 
 def _case(
@@ -165,8 +229,8 @@ def _lists(arrays: Sequence[Any]) -> list[Any]:
 
 def _checkpoints(points: Iterator[Any], steps: Sequence[int]) -> list[dict[str, Any]]:
     return [
-        {"step": k, "theta": _lists(theta), "psi": _lists(psi)}
-        for k, (theta, psi) in enumerate(points, start=1)
+        {"step": k, "theta": _lists(theta), "hidden": _lists(hidden)}
+        for k, (theta, hidden) in enumerate(points, start=1)
         if k in steps
     ]
 
@@ -210,11 +274,63 @@ def open_loop_trajectories() -> dict[str, Any]:
         points = open_loop(oracle, gradients, [np.longdouble(lr) for lr in case["lrs"]])
         case["checkpoints"] = _checkpoints(points, OPEN_CHECKPOINTS)
         cases.append(case)
+    cases += _damped_cases(theta_0, gradients)
     return {
         "theta_0": _lists(theta_0),
         "gradients": [_lists(v) for v in gradients],
         "trajectories": cases,
     }
+
+
+def _damped_cases(theta_0: Any, gradients: Any) -> list[dict[str, Any]]:
+    """Return the open-loop cases of the momentum law, whose SGD has two forms."""
+    cases = []
+    sgds = [
+        (name, {"momentum": m, "nesterov": nesterov, "damping": d}, lr, power, {})
+        for name, m, nesterov, d, lr, power in DAMPED_SGD
+    ]
+    sgds.append(("DampedSGD, edits", {"momentum": 0.9}, 0.05, 0.25, SGD_EDITS))
+    for name, numbers, lr, power, edits in sgds:
+        for as_keras in (False, True):
+            case = _case(name, lr, power, OPEN_STEPS, "DampedSGD", **numbers)
+            case |= {"as_keras": as_keras, "edits": edits}
+            if edits:
+                case["lrs"][20] = 0.0
+            optimizer = ReferenceDampedSGD(
+                exact_arrays(theta_0), **_exact(numbers), as_keras=as_keras
+            )
+            points = open_loop(
+                optimizer,
+                [exact_arrays(v) for v in gradients],
+                [exact(lr) for lr in case["lrs"]],
+                {k: _exact(each) for k, each in edits.items()},
+            )
+            case["checkpoints"] = _checkpoints(points, OPEN_CHECKPOINTS)
+            cases.append(case)
+    adamws = [
+        (name, dict(zip(ADAMW_NUMBERS, values, strict=True)), lr, power, {})
+        for name, *values, lr, power in DAMPED_ADAMW
+    ]
+    start = dict(zip(ADAMW_NUMBERS, (0.9, 0.99, 1e-8, 0.3, 0.1), strict=True))
+    adamws.append(("DampedAdamW, edits", start, 0.02, 0.25, ADAMW_EDITS))
+    for name, numbers, lr, power, edits in adamws:
+        case = _case(name, lr, power, OPEN_STEPS, "DampedAdamW", **numbers) | {"edits": edits}
+        if edits:
+            case["lrs"][20] = 0.0
+        wide = {key: np.longdouble(value) for key, value in numbers.items()}
+        oracle = ReferenceDampedAdamW([np.asarray(t, np.longdouble) for t in theta_0], **wide)
+        points = open_loop(oracle, gradients, [np.longdouble(lr) for lr in case["lrs"]], edits)
+        case["checkpoints"] = _checkpoints(points, OPEN_CHECKPOINTS)
+        cases.append(case)
+    return cases
+
+
+ADAMW_NUMBERS = ("beta_1", "beta_2", "eps", "damping", "weight_decay")
+
+
+def _exact(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Return numbers as fractions; None and bools stay."""
+    return {k: exact(v) if isinstance(v, float) else v for k, v in numbers.items()}
 
 
 def exact_arrays(arrays: Sequence[Any]) -> list[Any]:
@@ -233,9 +349,14 @@ def closed_loop_trajectories() -> dict[str, Any]:
         title = f"{name} INNAprop alpha={alpha} beta={beta} lr={lr}/(k+1)^{power}"
         found = _innaprop(alpha, beta, sigma, eps)
         cases.append(_case(title, lr, power, steps, "INNAprop", **found) | {"problem": name})
+    for name, method, lr, power, steps, found in CLOSED_DAMPED:
+        found = found | ({"weight_decay": 0.0} if method == "DampedAdamW" else {})
+        case = _case(f"{name} {method}", lr, power, steps, method, **found) | {"problem": name}
+        forms = [{"as_keras": each} for each in (False, True)] if method == "DampedSGD" else [{}]
+        cases += [case | form for form in forms]
     for case in cases:
         problem = problem_by_name(case["problem"])
-        optimizer = REFERENCES[case["method"]](problem.theta_0, **case["hyperparameters"])
+        optimizer = reference(case, problem.theta_0)
         steps = len(case["lrs"])
         points = closed_loop(optimizer, problem, case["lrs"])
         case["theta_0"] = _lists(problem.theta_0)
