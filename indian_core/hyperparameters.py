@@ -63,7 +63,6 @@ METHODS = {
             "beta": Hyperparameter(2.0, "β", positive=True),
             "initial_speed": Hyperparameter(None, "s"),  # None means β, from rest
             "weight_decay": Hyperparameter(0.0, "λ"),
-            "reference_lr": Hyperparameter(None, "c", positive=True),  # None: constant α and β
         },
     ),
     # The defaults of INNAprop's authors. INNAprop always starts from rest.
@@ -77,7 +76,6 @@ METHODS = {
             "sigma": Hyperparameter(0.999, "σ", below=1.0),
             "eps": Hyperparameter(1e-8, "ε"),
             "weight_decay": Hyperparameter(0.01, "λ"),
-            "reference_lr": Hyperparameter(None, "c", positive=True),
         },
     ),
     "DampedSGD": Method(

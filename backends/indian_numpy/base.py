@@ -1,38 +1,29 @@
-r"""What the methods share: θ and w in arrays that are updated in place, ψ, energy and state."""
+r"""What the methods share: the linear step on arrays that are updated in place, and the state."""
 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from indian_core import (
-    METHODS,
-    Coefficients,
-    checked,
-    checked_hyperparameters,
-    coefficients,
-    is_step,
-    momentum_from_psi,
-    momentum_units,
-    psi_from_momentum,
-)
+from indian_core import METHODS, Coefficients, checked, checked_hyperparameters
 from indian_core.arrays import check_fit
-from indian_core.energy import lyapunov_energy
 
 Array = npt.NDArray[Any]
 
 
-class Optimizer:
-    """A step on arrays of floats. A method may override `direction` to replace the gradient."""
+class Optimizer(ABC):
+    """A linear step on arrays of floats. A method defines its `scalars` and its `direction`."""
 
     method: ClassVar[str]
-    # What `state_dict` holds: `buffers` are lists of arrays, with one for each parameter.
+    # What `state_dict` holds beside the hyperparameters: `buffers` are lists of arrays, one for
+    # each parameter.
     buffers: ClassVar[tuple[str, ...]] = ("momentums",)
-    numbers: ClassVar[tuple[str, ...]] = ("begun",)
+    numbers: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Sequence[Array], **hyperparameters: Any) -> None:
         self.params = list(params)
@@ -41,7 +32,6 @@ class Optimizer:
                 raise TypeError(f"Invalid params: {array!r} (they must be arrays of floats)")
         for name, value in hyperparameters.items():
             setattr(self, name, value)
-        self.begun = False
         for name in self.buffers:
             setattr(self, name, [np.zeros_like(array) for array in self.params])
 
@@ -51,12 +41,16 @@ class Optimizer:
             value = checked(name, value)
         super().__setattr__(name, value)
 
+    @abstractmethod
+    def scalars(self) -> Coefficients:
+        """Return the scalars of the next step, or raise if the numbers do not go together."""
+
     def direction(self, gradients: Sequence[Array]) -> Sequence[Array]:
         """Return what replaces the gradient in the step."""
         return gradients
 
     def decay(self) -> None:
-        """Apply a step's weight decay, θ ← (1 − γλ) θ."""
+        """Apply a step's decoupled weight decay, θ ← (1 − lr λ) θ."""
         for theta in self.params:
             theta *= theta.dtype.type(1 - self.lr * self.weight_decay)
 
@@ -68,17 +62,21 @@ class Optimizer:
 
         Raises:
             ValueError: If a gradient does not have its parameter's shape, or is complex, or one
-                is missing. Nothing is changed then.
+                is missing, or the hyperparameters do not go together. Nothing is changed then.
         """
         gradients = self._fitting("gradient", gradients)
-        first = not self.begun and is_step(self.lr, self.reference_lr)
-        scalars = coefficients(
-            self.lr, self.alpha, self.beta, self.initial_speed, first, self.reference_lr
-        )
+        scalars = self.scalars()
         if self.weight_decay:
             self.decay()
         self.apply(scalars, self.direction(gradients))
-        self.begun = self.begun or first
+
+    def apply(self, scalars: Coefficients, moves: Sequence[Array]) -> None:
+        """Make the linear step: first θ from the old momentum, then the momentum."""
+        for theta, s, u in zip(self.params, self.momentums, moves, strict=True):
+            a, b, c, d = (theta.dtype.type(scalar) for scalar in scalars)
+            theta += a * s + b * u
+            s *= c
+            s += d * u
 
     def _fitting(self, name: str, arrays: Sequence[Array]) -> list[Array]:
         """Return an array for each parameter, of its dtype, or raise."""
@@ -87,46 +85,6 @@ class Optimizer:
         for array, theta in zip(arrays, self.params, strict=True):
             check_fit(name, np.shape(array), theta.shape, is_real=not np.iscomplexobj(array))
         return [np.asarray(v, theta.dtype) for v, theta in zip(arrays, self.params, strict=True)]
-
-    def apply(self, scalars: Coefficients, moves: Sequence[Array]) -> None:
-        """Make the linear step: first θ from the old w, then w."""
-        for theta, w, u in zip(self.params, self.momentums, moves, strict=True):
-            a, b, c, d = (theta.dtype.type(scalar) for scalar in scalars)
-            theta += a * w + b * u
-            w *= c
-            w += d * u
-
-    def momentum(self) -> list[Array]:
-        """Return w, for each parameter."""
-        return self.momentums
-
-    def psi(self) -> list[Array]:
-        """Return the paper's ψ = (1 − αβ) θ + β w, for each parameter."""
-        return [
-            psi_from_momentum(theta, w, self.alpha, self.beta, self._units)
-            for theta, w in zip(self.params, self.momentum(), strict=True)
-        ]
-
-    def set_psi(self, psi: Sequence[Array]) -> None:
-        """Set ψ for each parameter, and with it w. The run then counts as begun.
-
-        Raises:
-            ValueError: If a ψ does not have its parameter's shape, or is complex, or one is
-                missing. Nothing is changed then.
-        """
-        psi = self._fitting("psi", psi)
-        for theta, w, value in zip(self.params, self.momentums, psi, strict=True):
-            w[...] = momentum_from_psi(theta, value, self.alpha, self.beta, self._units)
-        self.begun = True
-
-    def energy(self, loss: float) -> float:
-        """Return the energy 2 (1 + αβ) J + ‖w‖² (`indian_core.energy`)."""
-        squared = sum(float(np.sum(np.square(w, dtype=np.float64))) for w in self.momentum())
-        return float(lyapunov_energy(loss, squared, self.alpha, self.beta, self._units))
-
-    @property
-    def _units(self) -> float:
-        return float(momentum_units(self.lr, self.reference_lr))
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the state: numbers, and lists of arrays."""
@@ -151,11 +109,6 @@ class Optimizer:
         checked_hyperparameters(**{k: state[k] for k in names if state[k] is not None})
         vars(self).update(copy.deepcopy(state))
 
-    # Each method's own class defines which of these it has, and with which defaults.
     lr: float
-    alpha: float
-    beta: float
     weight_decay: float
-    initial_speed: float | None = None
-    reference_lr: float | None = None
     momentums: list[Array]

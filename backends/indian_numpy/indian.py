@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd, refuse_arguments
-from indian_numpy.base import Array, Optimizer
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
+from indian_numpy.base import Array
+from indian_numpy.psi import PaperLaw
 
 
-class INDIAN(Optimizer):
+class INDIAN(PaperLaw):
     r"""INDIAN (INNA) on NumPy arrays, which it updates in place.
 
     $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
@@ -26,9 +26,6 @@ class INDIAN(Optimizer):
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None means β, a
             start from rest.
         weight_decay: λ ≥ 0, the decoupled weight decay.
-        reference_lr: The lr at which α and β hold. If it is given, they follow lr
-            (`indian_core.kept_momentum`). If None, they are constant.
-        **unknown: No other arguments are accepted.
 
     Raises:
         TypeError: If a hyperparameter is not a real number, or a parameter is not an array of
@@ -57,10 +54,7 @@ class INDIAN(Optimizer):
         beta: float = BETA,
         initial_speed: float | None = INITIAL_SPEED,
         weight_decay: float = 0.0,
-        reference_lr: float | None = None,
-        **unknown: Any,
     ) -> None:
-        refuse_arguments("INDIAN", unknown)
         super().__init__(
             params,
             lr=lr,
@@ -68,11 +62,8 @@ class INDIAN(Optimizer):
             beta=beta,
             initial_speed=initial_speed,
             weight_decay=weight_decay,
-            reference_lr=reference_lr,
         )
 
-    @classmethod
-    def from_sgd(cls, params: Sequence[Array], *args: Any, **kwargs: Any) -> INDIAN:
-        """Return the INDIAN that equals a given SGD, from `indian_core.from_sgd`'s arguments."""
-        numbers: dict[str, Any] = from_sgd(*args, **kwargs)._asdict()
-        return cls(params, numbers.pop("lr"), **numbers | {"initial_speed": None})
+
+INNA = INDIAN
+"""`INDIAN` under its later name."""

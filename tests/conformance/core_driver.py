@@ -1,4 +1,4 @@
-"""The core's linear step in NumPy, in each of its three readings."""
+"""The core's linear step in NumPy, in each of its three forms."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ import indian_numpy
 from indian_core import (
     SMALLEST_DECAY,
     Coefficients,
+    NesterovSGD,
     as_nesterov_sgd,
+    constant_call,
+    constant_scale,
     from_new_momentum,
 )
-from indian_core.testing import Settings
+from indian_core.testing import Arrays, Settings
 from tests.conformance.numpy_driver import NumpyDriver
 
 
 class _Reading:
     """Of `indian_numpy.Optimizer`, the linear step in another reading: scale · w is kept for w."""
 
-    numbers = ("begun", "scale")
     reading = "old momentum"
     scale = 1.0
 
     def apply(self, scalars: Coefficients, moves: Sequence[Any]) -> None:
         number = self.params[0].dtype.type
         if self.reading == "SGD call":
-            dtype = self.params[0].dtype
-            # (The authors' weight decay changes w before the first step.)
-            fresh = not self.begun and not any(w.any() for w in self.momentums)
-            call = as_nesterov_sgd(scalars, self.scale, fresh=fresh, dtype=dtype)
+            call = self.call(scalars)
             if call is not None:
                 factor, m, undamped, lr = (
                     number(value)
@@ -54,7 +53,12 @@ class _Reading:
         a, b, c, d = scalars
         super().apply(Coefficients(a / self.scale, b, c, d * self.scale), moves)
 
-    def momentum(self) -> list[Any]:
+    def call(self, scalars: Coefficients) -> NesterovSGD | None:
+        # The authors' weight decay changes w before the first step.
+        fresh = not self.begun and not any(w.any() for w in self.momentums)
+        return as_nesterov_sgd(scalars, self.scale, fresh=fresh, dtype=self.params[0].dtype)
+
+    def w(self) -> list[Any]:
         return [np.asarray(w, np.float64) / self.scale for w in self.momentums]
 
     def set_psi(self, psi: Sequence[Any]) -> None:
@@ -63,7 +67,7 @@ class _Reading:
 
 
 class _INDIAN(_Reading, indian_numpy.INDIAN):
-    pass
+    numbers = (*indian_numpy.INDIAN.numbers, "scale")
 
 
 class _INNAprop(_Reading, indian_numpy.INNAprop):
@@ -76,8 +80,34 @@ class _INNAprop(_Reading, indian_numpy.INNAprop):
         super().decay()
 
 
+class _MomentumLaw(_Reading):
+    """The momentum law, at a scale that follows from the momentum and the damping."""
+
+    def call(self, scalars: Coefficients) -> NesterovSGD | None:
+        lr, self.lr = self.lr, 1.0
+        scale = constant_scale(self.scalars())
+        self.lr = lr
+        for s in self.momentums:
+            s *= s.dtype.type(scale / self.scale)
+        self.scale = scale
+        return constant_call(scalars, scale)
+
+
+class _DampedSGD(_MomentumLaw, indian_numpy.DampedSGD):
+    numbers = (*indian_numpy.DampedSGD.numbers, "scale")
+
+
+class _DampedAdamW(_MomentumLaw, indian_numpy.DampedAdamW):
+    numbers = (*indian_numpy.DampedAdamW.numbers, "scale")
+
+
 class CoreDriver(NumpyDriver):
-    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": _INDIAN, "INNAprop": _INNAprop}
+    methods: ClassVar[Mapping[str, Any]] = {
+        "INDIAN": _INDIAN,
+        "INNAprop": _INNAprop,
+        "DampedSGD": _DampedSGD,
+        "DampedAdamW": _DampedAdamW,
+    }
     variants: ClassVar[tuple[str, ...]] = ("old momentum", "new momentum", "SGD call")
 
     def __init__(
@@ -85,3 +115,6 @@ class CoreDriver(NumpyDriver):
     ) -> None:
         super().__init__(theta_0, settings, variant, dtype)
         self.optimizer.reading = variant
+
+    def momentum(self) -> Arrays:
+        return [np.asarray(s, np.float64) for s in self.optimizer.w()]

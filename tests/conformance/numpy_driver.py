@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 import indian_numpy
-from indian_core.testing import Arrays, Problem, Settings, scheduled
+from indian_core.testing import Arrays, Problem, Settings
 
 
 class NumpyDriver:
@@ -18,6 +18,8 @@ class NumpyDriver:
     methods: ClassVar[Mapping[str, Any]] = {
         "INDIAN": indian_numpy.INDIAN,
         "INNAprop": indian_numpy.INNAprop,
+        "DampedSGD": indian_numpy.DampedSGD,
+        "DampedAdamW": indian_numpy.DampedAdamW,
     }
     variants: ClassVar[tuple[str, ...]] = ("in place",)
     slow_variants: ClassVar[tuple[str, ...]] = ()
@@ -29,19 +31,8 @@ class NumpyDriver:
         params = [np.array(theta, dtype) for theta in theta_0]
         make = self.methods[settings.method]
         self.optimizer = make(params, lr=settings.lrs[0], **settings.hyperparameters)
-        self.lrs: Sequence[float] | None = settings.lrs
+        self.settings = settings
         self.k = 0
-
-    @classmethod
-    def translated(
-        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
-    ) -> Self:
-        owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
-        run = cls.__new__(cls)
-        given, lrs = scheduled(arguments)
-        run.optimizer = getattr(owner, name)([np.array(theta) for theta in theta_0], **given)
-        run.lrs, run.k = lrs, 0
-        return run
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
@@ -52,8 +43,9 @@ class NumpyDriver:
     def step(self, gradients: Sequence[np.ndarray]) -> Arrays:
         params = self.optimizer.params
         native = [np.array(v, theta.dtype) for v, theta in zip(gradients, params, strict=True)]
-        if self.lrs is not None:
-            self.optimizer.lr = self.lrs[self.k]
+        self.optimizer.lr = self.settings.lrs[self.k]
+        for name, value in self.settings.edits.get(self.k, {}).items():
+            setattr(self.optimizer, name, value)
         self.optimizer.step(native)
         self.k += 1
         return native
@@ -69,6 +61,9 @@ class NumpyDriver:
     def set_theta(self, theta: Sequence[np.ndarray]) -> None:
         for array, value in zip(self.optimizer.params, theta, strict=True):
             array[...] = value
+
+    def momentum(self) -> Arrays:
+        return [np.asarray(s, np.float64) for s in self.optimizer.momentums]
 
     def psi(self) -> Arrays:
         return [np.asarray(psi, np.float64) for psi in self.optimizer.psi()]

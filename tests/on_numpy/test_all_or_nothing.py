@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indian_numpy import INDIAN, INNAprop
+from indian_numpy import INDIAN, DampedAdamW, DampedSGD, INNAprop
 
-METHODS = pytest.mark.parametrize("method", [INDIAN, INNAprop])
 MISFITS = {
     "another shape": [np.ones(2), np.ones(2)],
     "complex": [np.ones(2), np.ones(3) * 1j],
@@ -23,9 +22,14 @@ def begun(method: Any) -> Any:
     return optimizer
 
 
-@pytest.mark.parametrize("call", ["step", "set_psi"])
+CALLS = [
+    *((method, "step") for method in (INDIAN, INNAprop, DampedSGD, DampedAdamW)),
+    *((method, "set_psi") for method in (INDIAN, INNAprop)),
+]
+
+
+@pytest.mark.parametrize(("method", "call"), CALLS)
 @pytest.mark.parametrize("misfit", MISFITS)
-@METHODS
 def test_a_misfit_changes_nothing(method: Any, misfit: str, call: str) -> None:
     optimizer, alike = begun(method), begun(method)
     with pytest.raises(ValueError, match=r"Invalid (gradient|psi): "):
@@ -33,4 +37,14 @@ def test_a_misfit_changes_nothing(method: Any, misfit: str, call: str) -> None:
     for array, other in zip(
         [*optimizer.params, *optimizer.momentums], [*alike.params, *alike.momentums], strict=True
     ):
+        np.testing.assert_array_equal(array, other)
+
+
+@pytest.mark.parametrize("method", [DampedSGD, DampedAdamW])
+def test_a_damping_that_no_longer_fits_changes_nothing(method: Any) -> None:
+    optimizer, alike = begun(method), begun(method)
+    optimizer.damping = 0.05
+    with pytest.raises(ValueError, match="Invalid damping: 0.05"):
+        optimizer.step([np.array([0.1, 0.2]), np.array([0.3, 0.4, 0.5])])
+    for array, other in zip(optimizer.params, alike.params, strict=True):
         np.testing.assert_array_equal(array, other)
