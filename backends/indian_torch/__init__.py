@@ -1,4 +1,4 @@
-"""INDIAN (INNA) and INNAprop as native optimizers of PyTorch, with tools for using them."""
+"""INDIAN (INNA), INNAprop, DampedSGD and DampedAdamW as native optimizers of PyTorch."""
 
 try:
     import torch as _torch  # noqa: F401
@@ -7,23 +7,23 @@ except ImportError as error:
 
 from indian_core import __version__ as __version__
 from indian_torch.curvature import largest_curvature, suggest_lr
+from indian_torch.damped_adamw import DampedAdamW
+from indian_torch.damped_sgd import DampedSGD
 from indian_torch.indian import INDIAN, INNA
 from indian_torch.innaprop import INNAprop
-from indian_torch.migration import load_authors_state_dict
 from indian_torch.run_file import layout, load_run, save_run
 from indian_torch.schedules import PowerDecayLR
-from indian_torch.weight_decay import no_weight_decay_groups
 
 __all__ = [
     "INDIAN",
     "INNA",
+    "DampedAdamW",
+    "DampedSGD",
     "INNAprop",
     "PowerDecayLR",
     "largest_curvature",
     "layout",
-    "load_authors_state_dict",
     "load_run",
-    "no_weight_decay_groups",
     "save_run",
     "suggest_lr",
 ]

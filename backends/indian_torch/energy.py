@@ -10,7 +10,7 @@ from torch.optim.optimizer import Optimizer
 
 from indian_core.arrays import check_loss
 from indian_core.energy import lyapunov_energy
-from indian_torch.groups import OPTIONS, scalar_of, units_of
+from indian_torch.groups import scalar_of
 
 
 @torch.no_grad()
@@ -29,7 +29,7 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
     result is this quantity times the first group's 1 + αβ.
 
     Args:
-        optimizer: The optimizer; it is not changed.
+        optimizer: An `INDIAN` or `INNAprop`; it is not changed.
         loss: J(θ), a scalar. It is minimized, or maximized with ``maximize``.
 
     Returns:
@@ -37,7 +37,6 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
         device. The momentum of a parameter is 0 before its first step.
 
     Raises:
-        TypeError: If the optimizer is not an `INDIAN` or `INNAprop`.
         ValueError: If the loss is not a real scalar, or some groups maximize and some do not.
 
     Source: Castera et al., Lemmas 9 and 10.
@@ -59,19 +58,13 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
         6.107
     """
     groups = optimizer.param_groups
-    if not all(group.keys() >= {"alpha", "beta", *OPTIONS} for group in groups):
-        raise TypeError(
-            f"optimizer should be an INDIAN or INNAprop, not {type(optimizer).__name__}"
-        )
     if len({bool(group["maximize"]) for group in groups}) > 1:
         raise ValueError("Invalid maximize: there is no energy of groups that go up and down")
     if isinstance(loss, Tensor):
         check_loss(loss.shape, loss.dtype, is_real=not loss.is_complex())
     first = groups[0]
-    weight = _weight(first)
     squares = [
-        _squared_momentum(param, optimizer.state.get(param, {}))
-        * (weight * units_of(group) / _weight(group))
+        _squared_momentum(param, optimizer.state.get(param, {})) * (_weight(first) / _weight(group))
         for group in groups
         for param in group["params"]
     ]
@@ -79,10 +72,8 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
     kinetic = torch.stack([square.to(device, non_blocking=True) for square in squares]).sum()
     if not isinstance(loss, Tensor):
         loss = torch.tensor(float(loss), dtype=kinetic.dtype, device=device)
-    dtype = torch.promote_types(loss.dtype, kinetic.dtype)
-    loss = loss.detach().to(device, dtype).reshape(())
-    if first["maximize"]:
-        loss = -loss
+    loss = loss.detach().to(device, torch.promote_types(loss.dtype, kinetic.dtype)).reshape(())
+    loss = -loss if first["maximize"] else loss
     alpha, beta = scalar_of(first, "alpha"), scalar_of(first, "beta")
     total: Tensor = lyapunov_energy(loss, kinetic, alpha, beta)
     return total
@@ -94,19 +85,16 @@ def _weight(group: dict[str, Any]) -> Any:
 
 def _squared_momentum(param: Tensor, state: dict[str, Any]) -> Tensor:
     """Return ‖w‖² of one parameter, in float64 (at least float32 on other devices than the CPU)."""
-    if "momentum_buffer" not in state:
-        return _squared(torch.zeros((), dtype=param.dtype, device=param.device))
-    scale, square = state["scale"], _squared(state["momentum_buffer"])
+    buffer = state.get("momentum_buffer")
+    if buffer is None:
+        buffer = torch.zeros((), dtype=param.dtype, device=param.device)
+    scale = state.get("scale")
     # A scale on the device is 0 or 1, and the buffer is then w itself.
-    return square if isinstance(scale, Tensor) else square / (scale or 1.0) ** 2
-
-
-def _squared(tensor: Tensor) -> Tensor:
-    tensor = torch.view_as_real(tensor) if tensor.is_complex() else tensor
-    least = torch.float64 if tensor.device.type == "cpu" else torch.float32
-    dtype = torch.promote_types(tensor.dtype, least)
-    norm: Any = torch.linalg.vector_norm(tensor, dtype=dtype)
+    scale = scale if isinstance(scale, float) and scale else 1.0
+    buffer = torch.view_as_real(buffer) if buffer.is_complex() else buffer
+    least = torch.float64 if buffer.device.type == "cpu" else torch.float32
+    norm: Any = torch.linalg.vector_norm(buffer, dtype=torch.promote_types(buffer.dtype, least))
     if hasattr(norm, "full_tensor"):  # A DTensor: every rank gets the norm of the whole tensor.
         norm = norm.full_tensor()
-    square: Tensor = norm**2
+    square: Tensor = (norm / scale) ** 2
     return square

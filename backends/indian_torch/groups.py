@@ -1,154 +1,190 @@
-r"""The fields of a parameter group, and their checks.
+r"""Parameter groups: the checks of what a user writes into them, and the settings of a step.
 
-The errors for hyperparameters come from `indian_core.checked_hyperparameters`. The errors for
-options are torch's own where torch has them.
+The errors for numbers come from `indian_core.checked`. The errors for options are torch's own where
+torch has them.
 """
 
 from __future__ import annotations
 
 import math
-import operator
-from types import NoneType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from indian_core import METHODS, checked_hyperparameters, momentum_units, refuse_arguments
-from indian_core.hyperparameters import HINTS
-from indian_torch.step.scalars import Step, is_unreadable, known
-
-# The options that all methods have.
-OPTIONS: dict[str, Any] = {
-    "maximize": False,
-    "foreach": None,
-    "capturable": False,
-    "differentiable": False,
-    "fused": None,
-    "momentum_dtype": None,
-    "stochastic_rounding": False,
-}
-_IMMUTABLE = {float, int, NoneType}
-# What may be a tensor. A captured or compiled graph uses the values that are put into it later.
-TENSORS = ("lr", "alpha", "beta", "weight_decay")
+from indian_core import (
+    METHODS,
+    Coefficients,
+    adamw_coefficients,
+    authors_pull,
+    checked,
+    checked_damping,
+    coefficients,
+    constant_scale,
+    sgd_coefficients,
+)
+from indian_torch.step.settings import Settings
+from indian_torch.values import is_unreadable, known
 
 Group = dict[str, Any]
 
+# The numbers that may be tensors. A captured or compiled graph uses the values that are put into
+# them later.
+TENSORS = ("lr", "alpha", "beta", "weight_decay")
+_BETAS = ("beta_1", "beta_2")
+# Arguments of torch's optimizers and of the methods here, each of which only some methods have.
+_NUMBERS = {"betas", "momentum", "nesterov", "dampening", "amsgrad"} | {
+    name for method in METHODS.values() for name in method.numbers if name not in _BETAS
+}
+# Torch's variants that do not exist here. Trainers pass them at their defaults.
+_ABSENT = ("dampening", "amsgrad")
 
-class Fields:
-    """The fields of a method's parameter groups.
+
+def check(method: str, group: Group, defaults: Group) -> None:
+    """Raise if a group is invalid. This changes nothing.
 
     Args:
         method: The method, a key of `indian_core.METHODS`.
-        **options: The method's own options, with their defaults.
+        group: The parameter group, with the defaults filled in.
+        defaults: The method's arguments with their defaults.
+
+    Raises:
+        TypeError: If a number is not one, an option is not a bool, or ``momentum_dtype`` is not a
+            real dtype.
+        ValueError: If a number is missing, is out of its range, is a tensor that does not have one
+            element, or is one of another method.
+        RuntimeError: If two options exclude each other.
     """
+    _check_options(group, defaults)
+    numbers(method, group, defaults)
 
-    def __init__(self, method: str, **options: Any) -> None:
-        self.method = method
-        self.hyperparameters = tuple(METHODS[method].numbers)
-        self.options = OPTIONS | options
-        self.names = (*self.hyperparameters, *self.options)
-        # What a group of an older version, or of a subclass, may lack.
-        self.later = {"reference_lr": None} | self.options
 
-    def checked(self, group: Group) -> Group:
-        """Return a group with its hyperparameters as floats, or raise if the group is invalid.
+def numbers(method: str, group: Group, defaults: Group, *, read: bool = True) -> Group:
+    """Return a group's numbers by the names of the core's table, as floats, or raise.
 
-        Tensors stay the user's tensors. ``initial_speed=None`` stays None, because it means the β
-        that the group has at a parameter's first step.
+    Args:
+        method: The method.
+        group: The parameter group.
+        defaults: The method's arguments with their defaults.
+        read: Whether to read tensors on any device. Reading one that is not on the CPU waits for
+            the device, as in torch's SGD. Tensors that cannot or must not be read are not in the
+            result.
 
-        Args:
-            group: The parameter group, with the defaults filled in.
-
-        Raises:
-            TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real
-                dtype.
-            ValueError: If a hyperparameter is missing, is out of its range, or is a tensor that
-                does not have one element.
-            RuntimeError: If two options exclude each other.
-        """
-        self._check_options(group)
-        given = {name: group[name] for name in TENSORS if isinstance(group.get(name), Tensor)}
-        return group | self.values(group) | given
-
-    def refuse_others(self, group: Group) -> None:
-        """Raise TypeError if a group has an argument of another optimizer, which has no effect."""
-        refuse_arguments(self.method, [n for n in HINTS if n in group and n not in self.names])
-
-    def values(self, group: Group, read: bool = True) -> dict[str, Any]:
-        """Return the hyperparameters of a group as floats, or raise.
-
-        Args:
-            group: The parameter group.
-            read: Whether to read tensors on any device. Reading one that is not on the CPU waits
-                for the device, as in torch's SGD. Tensors that cannot or must not be read are not
-                in the result.
-
-        The errors are those of `checked`.
-        """
-        missing = [name for name in self.hyperparameters if name not in group]
-        if missing:
-            raise ValueError(
-                f"parameter group has no {missing[0]}: it is not one of {self.method}'s"
-            )
-        values = {name: group[name] for name in self.hyperparameters}
-        for name in TENSORS:
-            value = values[name]
-            if not isinstance(value, Tensor):
-                continue
+    The errors are those of `check`.
+    """
+    _check_keys(method, group, defaults)
+    given = dict(zip(_BETAS, _pair(group["betas"]), strict=True)) if "betas" in defaults else {}
+    values: Group = {}
+    for name, bounds in METHODS[method].numbers.items():
+        if name == "reference_lr":
+            continue
+        value = given[name] if name in given else group[name]
+        if name in TENSORS and isinstance(value, Tensor):
             if value.numel() != 1:
                 raise ValueError(f"Tensor {name} must be 1-element")
-            values[name] = known(value) if is_unreadable(value) or not read else value.item()
-            if values[name] is None:
-                del values[name]
-        # (None stays None instead of becoming β, because the group's β may change later.)
-        given = {name: value for name, value in values.items() if self._is_given(name, value)}
-        return values | checked_hyperparameters(**given)
-
-    def _is_given(self, name: str, value: Any) -> bool:
-        return value is not None or METHODS[self.method].numbers[name].default is not None
-
-    def step(self, group: Group) -> Step:
-        """Return the hyperparameters of a group's next step. The user may have changed the group.
-
-        Tensors become numbers, unless the host must not read them (``capturable``,
-        ``differentiable``, torch.compile) or cannot (meta and fake tensors). The errors are those
-        of `checked`.
-        """
-        self._check_options(group)
-        tensors = {name: group[name] for name in TENSORS if isinstance(group.get(name), Tensor)}
-        stay = bool(tensors) and bool(
-            torch.compiler.is_compiling()
-            or group["capturable"]
-            or group["differentiable"]
-            or any(map(is_unreadable, tensors.values()))
-        )
-        values = self.values(group, read=not stay)
-        if stay:
-            values |= {name: tensor.reshape(()) for name, tensor in tensors.items()}
-        options = {name: group[name] for name in self.options if name in Step._fields}
-        return Step(**values, **options, sign=-1.0 if group["maximize"] else 1.0)
-
-    def _check_options(self, group: Group) -> None:
-        dtype = group["momentum_dtype"]
-        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-            raise TypeError(f"Invalid momentum_dtype: {dtype!r} (it must be a real torch.dtype)")
-        for name, default in self.options.items():
-            if name != "momentum_dtype" and not isinstance(
-                group[name], (bool, int, np.bool_, type(default))
-            ):
-                raise TypeError(f"Invalid {name}: {group[name]!r} (it must be a bool)")
-        if group["fused"] and group["foreach"]:
-            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-        for option in ("fused", "foreach"):
-            if group[option] and group["differentiable"]:
-                raise RuntimeError(f"`{option}` does not support `differentiable`")
+            value = known(value) if is_unreadable(value) or not read else value.item()
+            if value is None:
+                continue
+        optional = value is None and bounds.default is None and defaults.get(name) is None
+        argument = f"betas[{_BETAS.index(name)}]" if name in given else name
+        values[name] = None if optional else checked(argument, value)
+    if "damping" in values:
+        momentum = values["momentum"] if "momentum" in values else values["beta_1"]
+        nesterov = bool(group.get("nesterov"))
+        values["damping"] = checked_damping(values["damping"], momentum, nesterov=nesterov)
+        if values["damping"] is not None and momentum == 1:
+            raise ValueError(f"Invalid damping: {values['damping']} (the momentum must be < 1)")
+    return values
 
 
-def units_of(group: Group) -> Any:
-    """Return the `momentum_units` of w at a group's present lr."""
-    return momentum_units(scalar_of(group, "lr"), group["reference_lr"])
+def normalize(method: str, group: Group, defaults: Group) -> None:
+    """Replace the numbers of a checked group by floats, and add the scale of its buffers.
+
+    Tensors stay the user's tensors. ``initial_speed=None`` stays None, because it means the β that
+    the group has at a parameter's first step.
+    """
+    values = numbers(method, group, defaults)
+    for name, value in values.items():
+        if name not in _BETAS and not isinstance(group[name], Tensor):
+            group[name] = value
+    if "betas" in defaults:
+        group["betas"] = tuple(values[name] for name in _BETAS)
+    if METHODS[method].law == "momentum":
+        group.setdefault("buffer_scale", wanted_scale(values, group))
+
+
+def settings(method: str, group: Group, defaults: Group) -> Settings:
+    """Return the settings of a group's next step. The user may have changed the group.
+
+    Tensors become numbers, unless the host must not read them (``capturable``, ``differentiable``,
+    torch.compile) or cannot (meta and fake tensors). The errors are those of `check`.
+    """
+    _check_options(group, defaults)
+    tensors = {name: group[name] for name in TENSORS if isinstance(group.get(name), Tensor)}
+    stay = bool(tensors) and bool(
+        torch.compiler.is_compiling()
+        or group["capturable"]
+        or group["differentiable"]
+        or any(map(is_unreadable, tensors.values()))
+    )
+    values = numbers(method, group, defaults, read=not stay)
+    if stay:
+        values |= {name: tensor.reshape(()) for name, tensor in tensors.items()}
+    lr, sign = values["lr"], -1.0 if group["maximize"] else 1.0
+    scaled = METHODS[method].scaled
+    decay = values["weight_decay"] if _may_be_nonzero(values["weight_decay"]) else None
+    decoupled = group.get("decoupled_weight_decay", scaled)
+    shrinkage = None if decay is None or not decoupled else lr * decay
+    pull = scale = wanted = None
+    rests = False
+    if METHODS[method].law == "paper":
+        alpha, beta, speed = values["alpha"], values["beta"], values.get("initial_speed")
+        linear = first = _signed(coefficients(lr, alpha, beta), sign)
+        if speed is not None:
+            first = _signed(coefficients(lr, alpha, beta, speed, True), sign)
+        elif not (isinstance(alpha, Tensor) or isinstance(beta, Tensor)):
+            rests = abs(1 - alpha * beta) <= 2.0**-51
+        if decay is not None and group.get("authors_weight_decay") and not rests:
+            pull = authors_pull(lr, alpha, beta, decay)
+    else:
+        linear = first = _signed(_momentum_law(values, group, lr), sign)
+        scale, wanted = group.get("buffer_scale", 1.0), wanted_scale(values, group)
+    return Settings(
+        linear=linear,
+        first=first,
+        lr=lr,
+        buffer_scale=scale,
+        wanted_scale=wanted,
+        keeps_momentum=values.get("momentum") != 0,
+        stays_at_rest=rests,
+        shrinkage=shrinkage,
+        # The gradient v that is minimized is ±g + λθ = ±(g ± λθ), with its sign in `linear`.
+        l2=None if decay is None or decoupled else sign * decay,
+        pull=pull,
+        sigma=values.get("sigma", values.get("beta_2")),
+        eps=values.get("eps", 0.0),
+        on_host=not (stay or group["capturable"] or group["differentiable"]),
+        foreach=group["foreach"],
+        fused=group["fused"],
+        capturable=group["capturable"],
+        differentiable=group["differentiable"],
+        stochastic_rounding=group["stochastic_rounding"],
+    )
+
+
+def wanted_scale(values: Group, group: Group) -> float:
+    """Return the scale of a group's buffers at which the fused kernel makes any step in one call.
+
+    It depends on the momentum and the damping, and is 1 without a damping.
+
+    Args:
+        values: The group's `numbers`.
+        group: The group, of a method of the momentum law.
+    """
+    if values["damping"] is None or values.get("momentum") == 0:
+        return 1.0
+    return constant_scale(_momentum_law(values, group, 1.0))
 
 
 def scalar_of(group: Group, name: str) -> Any:
@@ -157,23 +193,59 @@ def scalar_of(group: Group, name: str) -> Any:
     return value.detach().reshape(()) if isinstance(value, Tensor) else value
 
 
-class StepReader:
-    """`Fields.step`, without a second check of values that are the objects of the last step."""
+def _momentum_law(values: Group, group: Group, lr: Any) -> Coefficients:
+    if "beta_1" in values:
+        return adamw_coefficients(lr, values["beta_1"], values["damping"])
+    return sgd_coefficients(lr, values["momentum"], bool(group["nesterov"]), values["damping"])
 
-    def __init__(self, fields: Fields) -> None:
-        self._fields = fields
-        self._all_but_lr = operator.itemgetter(*fields.names[1:])
-        self._seen: tuple[Any, ...] = ()
-        self._rest: tuple[Any, ...]
 
-    def __call__(self, group: Group) -> Step:
-        """Return the same as `Fields.step`."""
-        lr, seen = group["lr"], self._all_but_lr(group)
-        is_float = type(lr) is float and 0 <= lr < math.inf
-        if is_float and self._seen and all(map(operator.is_, seen, self._seen)):
-            return Step(lr, *self._rest)
-        step = self._fields.step(group)
-        numbers = seen[: len(self._fields.hyperparameters) - 1]
-        stays = is_float and _IMMUTABLE.issuperset(map(type, numbers))
-        self._seen, self._rest = (seen, step[1:]) if stays else ((), ())
+def _signed(step: Coefficients, sign: float) -> Coefficients:
+    """Return the coefficients in terms of the user's gradient, whose sign ``maximize`` changes."""
+    if sign == 1:
         return step
+    return step._replace(
+        theta_gradient=sign * step.theta_gradient, momentum_gradient=sign * step.momentum_gradient
+    )
+
+
+def _pair(betas: Any) -> tuple[Any, Any]:
+    """Return two numbers of a tuple, list, array or tensor."""
+    try:
+        first, second = betas.tolist() if hasattr(betas, "tolist") else betas
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Invalid betas: {betas!r} (they must be two numbers)") from error
+    return tuple(b.item() if isinstance(b, Tensor) else b for b in (first, second))  # type: ignore[return-value]
+
+
+def _check_keys(method: str, group: Group, defaults: Group) -> None:
+    for name in _NUMBERS & group.keys():
+        if name not in defaults:
+            raise ValueError(f"parameter group has {name!r}, which {method} does not use")
+    for name in defaults:
+        if name not in group:
+            raise ValueError(f"parameter group has no {name!r}, which {method} needs")
+    for name in _ABSENT:
+        if group.get(name):
+            raise ValueError(f"Invalid {name}: {group[name]!r} ({method} has no such variant)")
+    if not 0 < group.get("buffer_scale", 1.0) < math.inf:
+        raise ValueError(f"Invalid buffer_scale: {group['buffer_scale']!r} (it must be > 0)")
+
+
+def _check_options(group: Group, defaults: Group) -> None:
+    for name, default in defaults.items():
+        kinds = (bool, int, np.bool_, type(default))
+        is_option = isinstance(default, bool) or name in ("foreach", "fused")
+        if is_option and not isinstance(group.get(name, default), kinds):
+            raise TypeError(f"Invalid {name}: {group[name]!r} (it must be a bool)")
+    dtype = group["momentum_dtype"]
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"Invalid momentum_dtype: {dtype!r} (it must be a real torch.dtype)")
+    if group["fused"] and group["foreach"]:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    for option in ("fused", "foreach"):
+        if group[option] and group["differentiable"]:
+            raise RuntimeError(f"`{option}` does not support `differentiable`")
+
+
+def _may_be_nonzero(value: float | Tensor) -> bool:
+    return isinstance(value, Tensor) or value != 0

@@ -2,19 +2,14 @@ r"""INNAprop as a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-import indian_core
-from indian_torch.base import InertialOptimizer
-from indian_torch.groups import Fields, Group
+from indian_torch.psi import PaperOptimizer
 
 
-class INNAprop(InertialOptimizer):
+class INNAprop(PaperOptimizer):
     r"""INNAprop: INDIAN's step, from rest, on the gradient divided by its root mean square.
 
     With θ the parameters, v_t a minibatch gradient, V a running mean of its squares, and w a
@@ -28,12 +23,13 @@ class INNAprop(InertialOptimizer):
 
     This is the published recursion in other variables; its ψ is (1 − αβ) θ + β w (`psi`). Each u
     moves θ by γβ u in its own step, and by γ/α u in total, over 1/(αγ) steps. Users of AdamW should
-    begin with `from_adam`, which takes AdamW's own arguments.
+    begin with `DampedAdamW`, which makes the same steps in AdamW's own numbers.
 
     The state of a parameter is ``momentum_buffer``, which holds ``scale`` times w, ``exp_avg_sq``,
-    which is V, and the numbers ``scale`` and ``step``, the t of this parameter. A parameter whose
-    gradient is None is skipped. A parameter whose gradient is zero is not skipped: w keeps moving
-    it, and takes 10,000 steps to fade with the authors' α = 0.1 and γ = 0.001.
+    which is V, the tensor ``step``, which is this parameter's t as in torch's Adam, and the number
+    ``scale``, a Python float; see `INDIAN`. A parameter whose gradient is None is skipped. A
+    parameter whose gradient is zero is not skipped: w keeps moving it, and takes 10,000 steps to
+    fade with the authors' α = 0.1 and γ = 0.001.
 
     A step is all or nothing, as in `INDIAN`. Complex parameters are treated as pairs of real
     numbers, as in torch's Adam. Sparse gradients raise an error.
@@ -50,8 +46,6 @@ class INNAprop(InertialOptimizer):
         authors_weight_decay: Whether to use the weight decay of the authors' code. It changes θ but
             not ψ, and so also makes w ← w + (1/β − α) γλθ. In the long run it is about 1/(αβ) times
             as strong, and θ may swing through zero. It is for replicating the authors' runs.
-        reference_lr: The lr at which α and β have the given values, if they are to follow lr; see
-            `INDIAN`.
         maximize: Whether to maximize the loss instead of minimizing it.
         foreach: Whether to use the implementation over lists of tensors. False means the for-loop.
             A float lr under torch.compile always uses the for-loop.
@@ -63,20 +57,18 @@ class INNAprop(InertialOptimizer):
             the parameter's own dtype for all others. V has the same dtype, but at least float32.
         stochastic_rounding: Whether to round 16-bit parameters up or down at random, so that the
             mean is exact; see `INDIAN`.
-        **unknown: Must be empty; there are no other arguments.
 
     Raises:
         ValueError: If a hyperparameter is out of its range, infinite or NaN, or is a tensor that
             does not have one element.
-        TypeError: If a hyperparameter is not a number, ``momentum_dtype`` is not a real dtype, or
-            INNAprop has no such argument.
+        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
         RuntimeError: If two options exclude each other.
 
     Examples:
         >>> import torch
         >>> from indian_torch import INNAprop
         >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
-        >>> optimizer = INNAprop.from_adam([weight], lr=0.1)
+        >>> optimizer = INNAprop([weight], lr=0.1)
         >>> for _ in range(200):
         ...     optimizer.zero_grad()
         ...     loss = (weight**2).sum()
@@ -90,9 +82,7 @@ class INNAprop(InertialOptimizer):
         scaling for deep learning*, arXiv:2410.05871, 2024.
     """
 
-    fields = Fields("INNAprop", authors_weight_decay=False)
-    buffers = ("momentum_buffer", "exp_avg_sq")
-    numbers = ("scale", "step")
+    method = "INNAprop"
 
     def __init__(
         self,
@@ -105,7 +95,6 @@ class INNAprop(InertialOptimizer):
         weight_decay: float | Tensor = 0.01,
         authors_weight_decay: bool = False,
         *,
-        reference_lr: float | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -113,69 +102,5 @@ class INNAprop(InertialOptimizer):
         fused: bool | None = None,
         momentum_dtype: torch.dtype | None = None,
         stochastic_rounding: bool = False,
-        **unknown: Any,
     ) -> None:
-        indian_core.refuse_arguments("INNAprop", unknown)
         super().__init__(params, locals())
-
-    @classmethod
-    def from_adam(
-        cls,
-        params: ParamsT,
-        lr: float | Tensor = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
-        damping: float | None = None,
-        keep_momentum: bool = True,
-        **options: Any,
-    ) -> INNAprop:
-        r"""Return the INNAprop to use instead of this `torch.optim.AdamW`.
-
-        It takes AdamW's own arguments: its ``lr`` is AdamW's learning rate η, for any scheduler,
-        its momentum m is β1, and its weight decay is ηλ per step. The two runs differ, because Adam
-        scales the gradient after the momentum and INNAprop before it. Only with d = 1 is the run
-        one of AdamW, with betas (0, β2).
-
-        m and d stay constant along a schedule of lr. Without ``keep_momentum`` the ``lr`` is
-        γ = √(η (1 − m)), with α = √((1 − m)/η), β = d/α and the weight decay λη/γ. That is the same
-        run while η is constant. A schedule's factors on γ scale η = γ/α alike, but the memory,
-        1/(αγ) steps, grows as γ falls.
-
-        Args:
-            params: As in `INNAprop`. Groups may also have AdamW's ``lr``, ``betas``, ``eps`` and
-                ``weight_decay``, and a ``damping``, of their own.
-            lr: AdamW's learning rate η: ≥ 0, or > 0 without ``keep_momentum``.
-            betas: AdamW's (β1, β2). β2 becomes σ.
-            eps: AdamW's ε.
-            weight_decay: AdamW's λ.
-            damping: d = αβ, the share of the newest gradient in a step, from 1 − m (heavy ball) to
-                1 (no momentum). None, the default, means 1 − m² (Nesterov).
-            keep_momentum: Whether m and d stay constant along a schedule of lr.
-            **options: Further arguments of `INNAprop`. An ``alpha``, ``beta`` or ``sigma``, here or
-                in a group, replaces the value derived from AdamW. AdamW's ``amsgrad`` must be
-                False.
-
-        Raises:
-            ValueError: If AdamW's arguments are invalid, or its ``amsgrad`` is true.
-            TypeError: If an argument is not a number, or ``params`` is a tensor.
-
-        Examples:
-            >>> import torch
-            >>> from indian_torch import INNAprop
-            >>> weight = torch.nn.Parameter(torch.ones(3))
-            >>> optimizer = INNAprop.from_adam([weight], lr=0.125, betas=(0.75, 0.5), damping=0.5)
-            >>> group = optimizer.param_groups[0]
-            >>> group["lr"], group["alpha"], group["beta"], group["sigma"]
-            (0.125, 1.0, 0.5, 0.5)
-        """
-        adam: dict[str, Any] = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        adam |= {"damping": damping, "keep_momentum": keep_momentum}
-        adam |= {"amsgrad": options.pop("amsgrad", False)}
-        return cls._translated(params, functools.partial(_of_adam, adam, options))
-
-
-def _of_adam(adam: Group, options: Group, group: Group) -> Group:
-    """Return INNAprop's group for a group of AdamW's."""
-    arguments = {name: group.pop(name, value) for name, value in adam.items()}
-    return indian_core.translated(indian_core.from_adam, **arguments) | options | group

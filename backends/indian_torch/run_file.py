@@ -17,14 +17,17 @@ from torch import Tensor, nn
 from indian_core.runs.file import Array, Parameter, Run, load, save
 from indian_core.runs.layouts import Entry, Table
 from indian_core.runs.target import Place, received
-from indian_torch.base import InertialOptimizer
+from indian_torch import groups
+from indian_torch.base import LinearOptimizer
+from indian_torch.groups import Group
+from indian_torch.step.layout import BUFFERS
 from indian_torch.step.precision import SIXTEEN_BITS, buffer_dtype_of
-from indian_torch.step.scalars import is_unreadable
+from indian_torch.values import is_unreadable
 
 Named = nn.Module | Iterable[tuple[str, Tensor]]
 
 # Options of a group that change the meaning of its numbers.
-_MEANING = ("decoupled_weight_decay", "authors_weight_decay", "maximize")
+_MEANING = ("nesterov", "decoupled_weight_decay", "authors_weight_decay", "maximize")
 _KERNELS: tuple[tuple[Any, str], ...] = (
     (nn.Linear, "dense kernel"),
     (nn.Conv1d, "convolution 1d"),
@@ -40,7 +43,7 @@ _KERNELS: tuple[tuple[Any, str], ...] = (
 def save_run(
     path: str | os.PathLike[str],
     params: Named,
-    optimizer: InertialOptimizer,
+    optimizer: LinearOptimizer,
     step: int | None = None,
 ) -> None:
     """Write the parameters that an optimizer trains, and its state, to a file.
@@ -51,15 +54,15 @@ def save_run(
     Args:
         path: The path of the file.
         params: The model, or its named parameters.
-        optimizer: An `INDIAN` or `INNAprop`.
-        step: The number of steps made. It is required for INDIAN, which does not count its steps.
-            For INNAprop, None, the default, means the largest number of gradients that V holds for
-            any parameter.
+        optimizer: An optimizer of this package.
+        step: The number of steps made. It is required for `INDIAN` and `DampedSGD`, which do not
+            count their steps. For the others, None, the default, means the largest number of
+            gradients that V holds for any parameter.
 
     Raises:
-        ValueError: If a parameter of the optimizer has no name, or cannot be read here, or INDIAN's
-            step is missing. Nothing has been written then.
-        TypeError: If the optimizer is not an `INDIAN` or `INNAprop`.
+        ValueError: If a parameter of the optimizer has no name, or cannot be read here, or the step
+            is missing. Nothing has been written then.
+        TypeError: If the optimizer is not one of this package.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -78,17 +81,19 @@ def save_run(
         name: _parameter(param, optimizer, number) for name, (param, number) in members.items()
     }
     if step is None:
-        if "step" not in optimizer.numbers:
-            raise ValueError("Invalid step: None (INDIAN does not count its steps: say how many)")
+        if "step" not in optimizer.entries:
+            raise ValueError(
+                f"Invalid step: None ({optimizer.method} does not count its steps: say how many)"
+            )
         step = max(parameter.steps for parameter in parameters.values())
-    groups = tuple(_hyperparameters(optimizer, group) for group in optimizer.param_groups)
-    save(path, Run(optimizer.fields.method, groups, parameters, step))
+    numbers = tuple(_hyperparameters(optimizer, group) for group in optimizer.param_groups)
+    save(path, Run(optimizer.method, numbers, parameters, step))
 
 
 def load_run(
     path: str | os.PathLike[str],
     params: Named,
-    optimizer: InertialOptimizer,
+    optimizer: LinearOptimizer,
     table: Table | None = None,
     *,
     allow_rounding: bool = False,
@@ -102,7 +107,7 @@ def load_run(
     Args:
         path: The path of the file.
         params: The model, or its named parameters.
-        optimizer: An `INDIAN` or `INNAprop` of these parameters.
+        optimizer: An optimizer of these parameters, of the run's method.
         table: For each parameter, by its name here, where it is in the file (see
             `indian_core.runs.layouts.paired`). None, the default, means that the names are the
             same.
@@ -113,7 +118,7 @@ def load_run(
 
     Raises:
         ValueError: If the file is damaged, or its run cannot be resumed here.
-        TypeError: If the optimizer is not an `INDIAN` or `INNAprop`.
+        TypeError: If the optimizer is not one of this package.
         FileNotFoundError: If the file does not exist.
         ImportError: If safetensors is missing.
 
@@ -134,9 +139,7 @@ def load_run(
         name: _place(param, optimizer, optimizer.param_groups[number])
         for name, (param, number) in members.items()
     }
-    run = received(
-        load(path), optimizer.fields.method, places, table, allow_rounding=allow_rounding
-    )
+    run = received(load(path), optimizer.method, places, table, allow_rounding=allow_rounding)
     for name, (param, number) in members.items():
         _put(run.parameters[name], param, optimizer, optimizer.param_groups[number])
     return run.step
@@ -174,25 +177,25 @@ def layout(model: nn.Module) -> list[Entry]:
     return entries
 
 
-def _members(params: Named, optimizer: InertialOptimizer) -> dict[str, tuple[Tensor, int]]:
+def _members(params: Named, optimizer: LinearOptimizer) -> dict[str, tuple[Tensor, int]]:
     """Return each parameter of the optimizer by its name, with the number of its group, or raise.
 
     The order is that of `params`.
     """
-    if not isinstance(optimizer, InertialOptimizer):
+    if not isinstance(optimizer, LinearOptimizer):
         name = type(optimizer).__name__
-        raise TypeError(f"optimizer should be an INDIAN or INNAprop, not {name}")
+        raise TypeError(f"optimizer should be one of this package, not {name}")
     pairs = list(params.named_parameters() if isinstance(params, nn.Module) else params)
     if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in pairs):
         raise TypeError("params should be a model or its named_parameters()")
-    groups = {
+    left = {
         param: number
         for number, group in enumerate(optimizer.param_groups)
         for param in group["params"]
     }
-    members = {name: (param, groups.pop(param)) for name, param in pairs if param in groups}
-    if groups:
-        shapes = [tuple(param.shape) for param in groups]
+    members = {name: (param, left.pop(param)) for name, param in pairs if param in left}
+    if left:
+        shapes = [tuple(param.shape) for param in left]
         raise ValueError(f"Invalid params: the optimizer's of shapes {shapes} are not among them")
     for name, (param, _) in members.items():
         if hasattr(param, "placements"):
@@ -202,21 +205,24 @@ def _members(params: Named, optimizer: InertialOptimizer) -> dict[str, tuple[Ten
     return members
 
 
-def _hyperparameters(optimizer: InertialOptimizer, group: dict[str, Any]) -> dict[str, Any]:
-    return optimizer.fields.values(group) | {
+def _hyperparameters(optimizer: LinearOptimizer, group: Group) -> dict[str, Any]:
+    return groups.numbers(optimizer.method, group, optimizer.arguments) | {
         name: bool(group[name]) for name in _MEANING if name in group
     }
 
 
-def _parameter(param: Tensor, optimizer: InertialOptimizer, group: int) -> Parameter:
+def _parameter(param: Tensor, optimizer: LinearOptimizer, number: int) -> Parameter:
     """Return a parameter and its state in the form in which a file holds them."""
     theta = _array(param)
     state = optimizer.state.get(param, {})
     buffers = {
         name: _array(state[name]) if name in state else np.zeros_like(theta)
-        for name in optimizer.buffers
+        for name in _buffers(optimizer)
     }
-    scale = float(state.get("scale", 0))
+    scale = state.get("scale", 0)
+    if "scale" not in optimizer.entries and state:
+        scale = optimizer.param_groups[number]["buffer_scale"]
+    scale = float(scale)
     return Parameter(
         theta,
         buffers["momentum_buffer"],
@@ -224,15 +230,15 @@ def _parameter(param: Tensor, optimizer: InertialOptimizer, group: int) -> Param
         buffers.get("exp_avg_sq"),
         int(state.get("step", 0)),
         scale != 0,
-        group,
+        number,
         _name(param.dtype),
     )
 
 
-def _place(param: Tensor, optimizer: InertialOptimizer, group: dict[str, Any]) -> Place:
+def _place(param: Tensor, optimizer: LinearOptimizer, group: Group) -> Place:
     dtypes = {
         name: _name(buffer_dtype_of(name, param, group["momentum_dtype"]))
-        for name in optimizer.buffers
+        for name in _buffers(optimizer)
     }
     return Place(
         tuple(param.shape),
@@ -244,23 +250,29 @@ def _place(param: Tensor, optimizer: InertialOptimizer, group: dict[str, Any]) -
 
 
 @torch.no_grad()
-def _put(
-    parameter: Parameter, param: Tensor, optimizer: InertialOptimizer, group: dict[str, Any]
-) -> None:
+def _put(parameter: Parameter, param: Tensor, optimizer: LinearOptimizer, group: Group) -> None:
     """Set a parameter and its state to the values from the file."""
     param.copy_(_tensor(parameter.theta))
     state = optimizer.state[param]
-    for name in optimizer.state_keys:
+    for name in optimizer.entries:
         state.pop(name, None)
     if not parameter.begun and not parameter.steps:
         return
     values = {"momentum_buffer": parameter.momentum, "exp_avg_sq": parameter.squares}
-    for name in optimizer.buffers:
+    if "scale" not in optimizer.entries and parameter.scale != group["buffer_scale"]:
+        values["momentum_buffer"] = parameter.w * group["buffer_scale"]
+    for name in _buffers(optimizer):
         dtype = buffer_dtype_of(name, param, group["momentum_dtype"])
         state[name] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
         state[name].copy_(_tensor(values[name]))
-    numbers = {"scale": parameter.scale if parameter.begun else 0.0, "step": parameter.steps}
-    state.update({name: float(numbers[name]) for name in optimizer.numbers})
+    if "scale" in optimizer.entries:
+        state["scale"] = parameter.scale if parameter.begun else 0.0
+    if "step" in optimizer.entries:
+        state["step"] = torch.tensor(float(parameter.steps))
+
+
+def _buffers(optimizer: LinearOptimizer) -> list[str]:
+    return [name for name in BUFFERS if name in optimizer.entries]
 
 
 def _name(dtype: torch.dtype) -> str:

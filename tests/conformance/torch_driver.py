@@ -7,13 +7,13 @@ import io
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from indian_core.testing import Arrays, Problem, Settings, scheduled
-from indian_torch import INDIAN, INNAprop, suggest_lr
+from indian_core.testing import Arrays, Problem, Settings
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop, suggest_lr
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "for-loop": {"foreach": False},
@@ -39,10 +39,26 @@ def _as_arrays(tensors: Sequence[torch.Tensor]) -> Arrays:
     return [tensor.detach().to(torch.float64).numpy().copy() for tensor in tensors]
 
 
+def _in_torch(numbers: Mapping[str, Any], betas: Any = (0.9, 0.999)) -> dict[str, Any]:
+    """Return hyperparameters by their names in PyTorch."""
+    named = dict(numbers)
+    given = [named.pop(name, None) for name in ("beta_1", "beta_2")]
+    if given != [None, None]:
+        named["betas"] = tuple(
+            old if new is None else new for new, old in zip(given, betas, strict=True)
+        )
+    return named
+
+
 class TorchDriver:
     """One run of `indian_torch`; γ_k is set as an LR scheduler sets it."""
 
-    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": INDIAN, "INNAprop": INNAprop}
+    methods: ClassVar[Mapping[str, Any]] = {
+        "INDIAN": INDIAN,
+        "INNAprop": INNAprop,
+        "DampedSGD": DampedSGD,
+        "DampedAdamW": DampedAdamW,
+    }
     variants: ClassVar[tuple[str, ...]] = tuple(_OPTIONS)
     slow_variants: ClassVar[tuple[str, ...]] = ("compiled",)
 
@@ -50,7 +66,7 @@ class TorchDriver:
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
     ) -> None:
         self._dtype = getattr(torch, dtype)
-        self._lrs: Sequence[float] | None = settings.lrs
+        self._settings = settings
         self._k = 0
         self._params = [
             torch.nn.Parameter(torch.tensor(array, dtype=self._dtype)) for array in theta_0
@@ -60,26 +76,13 @@ class TorchDriver:
         if variant == "compiled":
             lr = torch.tensor(lr, dtype=torch.float64)
         self._optimizer = self.methods[settings.method](
-            self._params, lr=lr, **settings.hyperparameters, **_OPTIONS[variant]
+            self._params, lr=lr, **_in_torch(settings.hyperparameters), **_OPTIONS[variant]
         )
         self._step: Callable[[], Any] = self._optimizer.step
         if variant == "compiled":
             # A run's programs only: past a number of them, Dynamo would go on without compiling.
             torch.compiler.reset()
             self._step = torch.compile(self._optimizer.step, backend=_inductor())
-
-    @classmethod
-    def translated(
-        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
-    ) -> Self:
-        owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
-        run = cls.__new__(cls)
-        given, lrs = scheduled(arguments)
-        run._dtype, run._lrs, run._k = torch.float64, lrs, 0
-        run._params = [torch.nn.Parameter(torch.tensor(array)) for array in theta_0]
-        run._optimizer = getattr(owner, name)(run._params, **given)
-        run._step = run._optimizer.step
-        return run
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
@@ -102,10 +105,11 @@ class TorchDriver:
 
     def _advance(self) -> None:
         (group,) = self._optimizer.param_groups
-        if self._lrs is not None and isinstance(group["lr"], torch.Tensor):
-            group["lr"].fill_(self._lrs[self._k])
-        elif self._lrs is not None:
-            group["lr"] = self._lrs[self._k]
+        group.update(_in_torch(self._settings.edits.get(self._k, {}), group.get("betas")))
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(self._settings.lrs[self._k])
+        else:
+            group["lr"] = self._settings.lrs[self._k]
         self._step()
         self._k += 1
 
@@ -116,6 +120,14 @@ class TorchDriver:
         with torch.no_grad():
             for param, array in zip(self._params, theta, strict=True):
                 param.copy_(torch.tensor(array, dtype=self._dtype))
+
+    def momentum(self) -> Arrays:
+        (group,) = self._optimizer.param_groups
+        states = [self._optimizer.state[param] for param in self._params]
+        return [
+            momentum / group["buffer_scale"]
+            for momentum in _as_arrays([state["momentum_buffer"] for state in states])
+        ]
 
     def psi(self) -> Arrays:
         return _as_arrays([self._optimizer.psi(param) for param in self._params])

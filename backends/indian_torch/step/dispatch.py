@@ -1,65 +1,51 @@
 r"""The choice between the three implementations of the step.
 
-All three use the same state per parameter, a buffer and its scale with buffer = scale · w, where w
-is the momentum of `indian_core.linear_step`. The for-loop and the foreach implementation leave the
-scale unchanged (it is 1 after a first step). The fused implementation changes it, so that PyTorch's
-SGD kernel can make the whole step.
+All three work on the same state, a buffer that holds its scale times the momentum. The for-loop and
+the foreach implementation leave the scale unchanged. By the paper's law the fused implementation
+changes it, so that PyTorch's SGD kernel can make the whole step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from indian_torch import _private
-from indian_torch.step.for_loop import _single_tensor_indian
-from indian_torch.step.foreach import _multi_tensor_indian
-from indian_torch.step.fused import Call, fused_calls, make_fused_call, raise_versions
-from indian_torch.step.part import Part
+from indian_torch.step.for_loop import single_tensor_step
+from indian_torch.step.foreach import multi_tensor_step
+from indian_torch.step.fused import call_of, fused_step, raise_versions
+from indian_torch.step.settings import Settings
+from indian_torch.step.tensors import Tensors
 
 
-def make(parts: Sequence[Part]) -> None:
-    """Make a step of all parameter groups, in place. Their gradients must be safe to read."""
-    for part in parts:
-        part.take_complex_as_pairs()
-        if part.step.drags:
-            part.scales = [s if isinstance(s, Tensor) else s or 1.0 for s in part.scales]
-    for part, calls in [(part, _kernel_calls(part)) for part in parts]:
-        for indices, call in calls:
-            make_fused_call(part, indices, call)
-        if sum(len(indices) for indices, _ in calls) < len(part.params):
-            taken = {i for indices, _ in calls for i in indices}
-            _make(part.subset([i for i in range(len(part.params)) if i not in taken]))
-        if part.params is not part.owners:
-            raise_versions([param for param in part.owners if hasattr(param, "placements")])
+def make(tensors: Tensors, settings: Settings) -> None:
+    """Make the step of a parameter group, in place."""
+    if settings.sigma is not None:
+        tensors.take_complex_as_pairs()
+        tensors.count_gradients(settings.on_host or not settings.capturable)
+    if settings.pull is not None and tensors.scales is not None:
+        # No buffer stays zero, so no scale may stay 0.
+        tensors.scales = [s if isinstance(s, Tensor) else s or 1.0 for s in tensors.scales]
+    for bucket in tensors.buckets():
+        call = call_of(bucket, settings)
+        if call is not None:
+            fused_step(bucket, settings, call)
+        elif _is_foreach(bucket, settings):
+            multi_tensor_step(bucket, settings)
+        else:
+            single_tensor_step(bucket, settings)
+    if tensors.params is not tensors.owners:
+        raise_versions([param for param in tensors.owners if hasattr(param, "placements")])
 
 
-def _kernel_calls(part: Part) -> list[Call]:
-    """Return the calls of the fused kernels for the parameters that the kernels can step."""
-    step, layout = part.step, part.layout
-    if not (step.fused or step.automatic) or not part.on_host or not _private.has_foreach:
-        return []
-    if layout is None or layout.sparse or step.is_idle:
-        return []
-    return fused_calls(part)
-
-
-def _make(part: Part) -> None:
-    """Make the step with the for-loop or the foreach implementation."""
-    step, layout = part.step, part.layout
-    compiling = layout is None
-    foreach = step.foreach or step.fused
-    if step.automatic:
-        _, foreach = _private.default_to_fused_or_foreach(part.params, step.differentiable)
-        foreach = foreach or (compiling and not step.differentiable)
-    if (
-        # Inductor (2.13) bakes a float into foreach operations and, from the third value of a
-        # schedule on, reuses the graph of an earlier value. It compiles the for-loop correctly.
-        (compiling and not isinstance(step.lr, Tensor))
-        or (layout is not None and (layout.sparse or layout.lazy_param))
-        or not _private.has_foreach
-    ):
-        foreach = False
-    (_multi_tensor_indian if foreach else _single_tensor_indian)(part)
-    part.keep()
+def _is_foreach(bucket: Tensors, settings: Settings) -> bool:
+    """Return whether the foreach implementation makes a step that the kernel does not make."""
+    assert bucket.kind is not None
+    compiling = bucket.states is None
+    foreach = settings.foreach or settings.fused
+    if settings.automatic:
+        _, foreach = _private.default_to_fused_or_foreach(bucket.params, settings.differentiable)
+        foreach = foreach or (compiling and not settings.differentiable)
+    # Inductor (2.13) bakes a float into foreach operations and, from the third value of a schedule
+    # on, reuses the graph of an earlier value. It compiles the for-loop correctly.
+    stale = compiling and not isinstance(settings.lr, Tensor)
+    return bool(foreach) and _private.has_foreach and bucket.kind.fits_foreach and not stale

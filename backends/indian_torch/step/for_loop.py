@@ -9,86 +9,87 @@ from torch import Tensor
 
 from indian_core import Coefficients
 from indian_torch.step import rms
-from indian_torch.step.part import Part
 from indian_torch.step.precision import add_rounded, working_dtype
-from indian_torch.step.scalars import Scale, Step
+from indian_torch.step.settings import Settings
+from indian_torch.step.tensors import Tensors
 
 
-def _single_tensor_indian(part: Part) -> None:
-    step = part.step
+def single_tensor_step(tensors: Tensors, settings: Settings) -> None:
+    """Make the step of one bucket of a group's tensors."""
+    buffers = tensors.momentum_buffers
+    scales = tensors.scale(settings)
 
-    def write(i: int, update: Tensor, new_buffer: Tensor, new_scale: Any) -> None:
-        buffer, scale = part.momentum_buffers[i], part.scales[i]
-        add_rounded(part.params[i], update, step.stochastic_rounding)
-        if step.differentiable:
-            part.momentum_buffers[i] = new_buffer.to(buffer.dtype)  # autograd needs the old one
+    def write(i: int, update: Tensor, new_buffer: Tensor | None) -> None:
+        add_rounded(tensors.params[i], update, settings.stochastic_rounding)
+        if buffers is None or new_buffer is None:
+            return
+        if settings.differentiable:
+            buffers[i] = new_buffer.to(buffers[i].dtype)  # autograd needs the old one
         else:
-            buffer.copy_(new_buffer)
+            buffers[i].copy_(new_buffer)
+
+    results: list[tuple[int, Tensor, Tensor | None]] = []
+    new_scale: Any = None
+    for i, param in enumerate(tensors.params):
+        buffer = None if buffers is None else buffers[i]
+        dtype = working_dtype(param.dtype if buffer is None else buffer.dtype)
+        grad = tensors.grads[i].to(dtype)
+        if settings.l2 is not None:
+            grad = grad + settings.l2 * param.to(dtype)
+        scale = scales[i] if isinstance(scales, list) else scales
+        c, new_scale = settings.on_buffer(scale, dtype)
+        if tensors.exp_avg_sqs is not None and tensors.counts is not None:
+            by = rms.factor(tensors.counts[i], settings, dtype)
+            squares = tensors.exp_avg_sqs[i]
+            grad, tensors.exp_avg_sqs[i] = rms.quotient(grad, squares, by, settings)
+            c = rms.scaled(c, by)
         if isinstance(scale, Tensor):
             scale.copy_(new_scale)
-        else:
-            part.scales[i] = new_scale
 
-    results: list[tuple[int, Tensor, Tensor, Any]] = []
-    by_scale: dict[Any, tuple[Coefficients, Scale]] = {}  # most parameters have the same scale
-    for i, (param, buffer) in enumerate(zip(part.params, part.momentum_buffers, strict=True)):
-        dtype = working_dtype(buffer.dtype)
-        grad = part.grads[i].to(dtype)
-        if step.couples:
-            grad = grad + step.l2 * param.to(dtype)
-        scale = part.scales[i]
-        if isinstance(scale, Tensor):
-            c, new_scale = step.on_buffer(scale, dtype)
-        else:
-            if scale not in by_scale:
-                by_scale[scale] = step.on_buffer(scale, dtype)
-            c, new_scale = by_scale[scale]
-        if part.exp_avg_sqs is not None:
-            grad, c = _scale(part, i, grad, c, step)
-
-        if part.on_host and param.dtype == buffer.dtype == dtype:
-            _in_place(param, grad, buffer, c, step, step.drag(scale))
-            part.scales[i] = new_scale
+        dtypes = {param.dtype, param.dtype if buffer is None else buffer.dtype, dtype}
+        if settings.on_host and tensors.states is not None and len(dtypes) == 1:
+            _in_place(param, grad, buffer, c, settings, scale)
             continue
 
         # Scalars may be tensors here, which `alpha` does not accept (and torch.compile would keep
         # the `alpha` of an earlier step). 16-bit tensors are rounded once, at the end.
-        momentum = buffer.to(dtype)
         # Autograd saves the factor of the product with a Tensor lr, and param is about to change.
-        before = param.clone() if step.differentiable and step.shrinks else param
-        if step.drags:
-            momentum = momentum + before.to(dtype) * step.drag(scale)
-        update = momentum * c.theta_momentum + grad * c.theta_gradient
-        if step.shrinks:
-            update = update - step.shrinkage * before.to(dtype)
-        new_buffer = momentum * c.momentum_momentum + grad * c.momentum_gradient
-        results.append((i, update, new_buffer, new_scale))
+        before = param.clone() if settings.differentiable else param
+        update, new_buffer = grad * c.theta_gradient, None
+        if buffer is not None:
+            momentum = buffer.to(dtype)
+            if settings.pull is not None:
+                momentum = momentum + before.to(dtype) * settings.pull_on_buffer(scale)
+            update = momentum * c.theta_momentum + update
+            new_buffer = momentum * c.momentum_momentum + grad * c.momentum_gradient
+        if settings.shrinkage is not None:
+            update = update - settings.shrinkage * before.to(dtype)
+        results.append((i, update, new_buffer))
         # In a compiled step a gradient may lie in the memory of a later parameter. The compiler
         # handles that if all gradients are read before the first parameter is written.
         if not torch.compiler.is_compiling():
             write(*results.pop())
     for result in results:
         write(*result)
+    if not isinstance(scales, list):
+        tensors.keep_scale(new_scale)
+    if settings.differentiable:
+        tensors.keep_buffers()
 
 
 def _in_place(
-    param: Tensor, grad: Tensor, buffer: Tensor, c: Coefficients, step: Step, drag: Any
+    param: Tensor,
+    grad: Tensor,
+    buffer: Tensor | None,
+    c: Coefficients,
+    settings: Settings,
+    scale: Any,
 ) -> None:
-    if step.drags:
-        buffer.add_(param, alpha=drag)
-    if step.shrinks:
-        param.mul_(1 - step.shrinkage)
-    param.add_(buffer, alpha=c.theta_momentum).add_(grad, alpha=c.theta_gradient)
-    buffer.mul_(c.momentum_momentum).add_(grad, alpha=c.momentum_gradient)
-
-
-def _scale(
-    part: Part, i: int, grad: Tensor, c: Coefficients, step: Step
-) -> tuple[Tensor, Coefficients]:
-    """Return a scaled gradient and its coefficients. V and its count are updated."""
-    assert part.exp_avg_sqs is not None
-    assert part.counts is not None
-    part.counts[i] += 1  # a tensor in place
-    by = rms.factor(part.counts[i], step, grad.dtype)
-    grad, part.exp_avg_sqs[i] = rms.quotient(grad, part.exp_avg_sqs[i], by, step)
-    return grad, rms.scaled(c, by)
+    if settings.pull is not None and buffer is not None:
+        buffer.add_(param, alpha=settings.pull_on_buffer(scale))
+    if settings.shrinkage is not None:
+        param.mul_(1 - settings.shrinkage)
+    if buffer is not None:
+        param.add_(buffer, alpha=c.theta_momentum)
+        buffer.mul_(c.momentum_momentum).add_(grad, alpha=c.momentum_gradient)
+    param.add_(grad, alpha=c.theta_gradient)

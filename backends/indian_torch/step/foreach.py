@@ -2,7 +2,6 @@ r"""The foreach implementation: a few operations on lists of tensors, for any dt
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 import torch
@@ -10,91 +9,73 @@ from torch import Tensor
 
 from indian_core import Coefficients
 from indian_torch.step import rms
-from indian_torch.step.part import Part
 from indian_torch.step.precision import SIXTEEN_BITS, add_rounded, working_dtype
-from indian_torch.step.scalars import Step
+from indian_torch.step.settings import Settings
+from indian_torch.step.tensors import Tensors
 
 
-def _multi_tensor_indian(part: Part) -> None:
-    if part.step.differentiable:
+def multi_tensor_step(tensors: Tensors, settings: Settings) -> None:
+    """Make the step of one bucket of a group's tensors."""
+    if settings.differentiable:
         raise RuntimeError("`foreach` does not support `differentiable`")
-    buckets = defaultdict(list)
-    counts: list[Any] = part.counts or [None] * len(part.params)
-    for i, (param, buffer) in enumerate(zip(part.params, part.momentum_buffers, strict=True)):
-        numbers = [None if isinstance(n, Tensor) else n for n in (part.scales[i], counts[i])]
-        buckets[param.device, param.dtype, buffer.dtype, *numbers].append(i)
-    for indices in buckets.values():
-        bucket = part.subset(indices)
-        _step_on_alike(bucket)
-        for i, scale in zip(indices, bucket.scales, strict=True):
-            part.scales[i] = scale
-        if part.counts is not None and bucket.counts is not None:
-            for i, count in zip(indices, bucket.counts, strict=True):
-                part.counts[i] = count
+    params, buffers = tensors.params, tensors.momentum_buffers
+    device, dtype = params[0].device, params[0].dtype
+    wide_dtype = working_dtype(dtype if buffers is None else buffers[0].dtype)
+    if not settings.on_host:
+        settings = settings.to(device)  # foreach operations need their scalars there
+    grads: Any = [grad.to(wide_dtype) for grad in tensors.grads]
+    if isinstance(settings.l2, Tensor):
+        wide = [param.to(wide_dtype) for param in params]
+        grads = torch._foreach_add(grads, torch._foreach_mul(wide, settings.l2))
+    elif settings.l2 is not None:
+        grads = torch._foreach_add(grads, params, alpha=settings.l2)
 
-
-def _step_on_alike(part: Part) -> None:
-    """Make the step of parameters with the same device, dtypes, scale and count."""
-    step, params, buffers = part.step, part.params, part.momentum_buffers
-    device, dtype, buffer_dtype = params[0].device, params[0].dtype, buffers[0].dtype
-    wide_dtype = working_dtype(buffer_dtype)
-    grads: Any = [grad.to(wide_dtype) for grad in part.grads]
-    if step.couples and isinstance(step.l2, Tensor):
-        pulls = [param.to(wide_dtype) for param in params]
-        grads = torch._foreach_add(grads, torch._foreach_mul(pulls, step.l2.to(device)))
-    elif step.couples:
-        grads = torch._foreach_add(grads, params, alpha=step.l2)
-
-    scale = part.scales[0]
-    if isinstance(scale, Tensor):
-        # foreach operations need their scalars on the device.
-        there: dict[str, Any] = {name: t.to(device) for name, t in step.tensors.items()}
-        step = step._replace(**there)
-        c, new_scale = step.on_buffer(torch.stack(part.scales), wide_dtype)
-        torch._foreach_copy_(part.scales, list(new_scale.unbind()))
+    scale = tensors.scale(settings)
+    if isinstance(scale, list):
+        c, new_scale = settings.on_buffer(torch.stack(scale), wide_dtype)
+        torch._foreach_copy_(scale, list(new_scale.unbind()))
+        scale = scale[0]
     else:
-        c, new_scale = step.on_buffer(scale, wide_dtype)
-        part.scales = [new_scale] * len(params)
+        c, new_scale = settings.on_buffer(scale, wide_dtype)
+        tensors.keep_scale(new_scale)
     denominators = None
-    if part.exp_avg_sqs is not None:
-        by = rms.factor(_counted(part), step, wide_dtype)
-        denominators = rms.denominators(grads, part.exp_avg_sqs, by, step)
+    if tensors.exp_avg_sqs is not None and tensors.counts is not None:
+        count = tensors.counts[0]
+        if isinstance(count, Tensor):
+            count = torch.stack(tensors.counts).to(device)
+        by = rms.factor(count, settings, wide_dtype)
+        denominators = rms.denominators(grads, tensors.exp_avg_sqs, by, settings)
         c = rms.scaled(c, by)
 
-    if part.on_host and dtype == buffer_dtype == wide_dtype:
-        if step.drags:
-            torch._foreach_add_(buffers, params, alpha=step.drag(scale))
-        _in_place(params, grads, denominators, buffers, c, step)
-    else:
-        if denominators is not None:
-            grads = torch._foreach_div(grads, denominators)
-        wide: Any = [buffer.to(wide_dtype) for buffer in buffers]
-        if step.drags:
-            drags = torch._foreach_mul([p.to(wide_dtype) for p in params], step.drag(scale))
-            wide = torch._foreach_add(wide, drags)
-        _rounding_once(params, grads, wide, c, step)
-        if wide[0] is not buffers[0]:
-            torch._foreach_copy_(buffers, wide)
-
-
-def _counted(part: Part) -> Any:
-    """Return t, including this gradient: one number for all parameters, or a vector."""
-    assert part.counts is not None
-    if isinstance(part.counts[0], Tensor):
-        torch._foreach_add_(part.counts, 1)
-        return torch.stack(part.counts)
-    count = part.counts[0] + 1
-    part.counts = [count] * len(part.params)
-    return count
+    if (
+        settings.on_host
+        and tensors.states is not None
+        and dtype == wide_dtype
+        and (buffers is None or buffers[0].dtype == dtype)
+        and not isinstance(c.theta_gradient, Tensor)
+    ):
+        _in_place(params, grads, denominators, buffers, c, settings, scale)
+        return
+    if denominators is not None:
+        grads = torch._foreach_div(grads, denominators)
+    momenta: Any = None if buffers is None else [buffer.to(wide_dtype) for buffer in buffers]
+    if settings.pull is not None and momenta is not None:
+        wide = [param.to(wide_dtype) for param in params]
+        pulls = torch._foreach_mul(wide, settings.pull_on_buffer(scale))
+        momenta = torch._foreach_add(momenta, pulls)
+    _rounding_once(params, grads, momenta, c, settings)
+    if buffers is not None and momenta[0] is not buffers[0]:
+        torch._foreach_copy_(buffers, momenta)
 
 
 def _in_place(
     params: list[Tensor],
     grads: list[Tensor],
     denominators: list[Tensor] | None,
-    buffers: list[Tensor],
+    buffers: list[Tensor] | None,
     c: Coefficients,
-    step: Step,
+    settings: Settings,
+    scale: Any,
 ) -> None:
     def add(tensors: list[Tensor], factor: float) -> None:
         if denominators is None:
@@ -102,30 +83,34 @@ def _in_place(
         else:
             torch._foreach_addcdiv_(tensors, grads, denominators, factor)
 
-    if step.shrinks:
-        torch._foreach_mul_(params, 1 - step.shrinkage)
-    torch._foreach_add_(params, buffers, alpha=c.theta_momentum)
+    if settings.pull is not None and buffers is not None:
+        torch._foreach_add_(buffers, params, alpha=settings.pull_on_buffer(scale))
+    if settings.shrinkage is not None:
+        torch._foreach_mul_(params, 1 - settings.shrinkage)
+    if buffers is not None:
+        torch._foreach_add_(params, buffers, alpha=c.theta_momentum)
+        torch._foreach_mul_(buffers, c.momentum_momentum)
+        add(buffers, c.momentum_gradient)
     add(params, c.theta_gradient)
-    torch._foreach_mul_(buffers, c.momentum_momentum)
-    add(buffers, c.momentum_gradient)
 
 
 def _rounding_once(
     params: list[Tensor],
     grads: list[Tensor],
-    buffers: list[Tensor],
+    momenta: list[Tensor] | None,
     c: Coefficients,
-    step: Step,
+    settings: Settings,
 ) -> None:
     """Make the step without `alpha`, rounding 16-bit tensors once at the end (see `for_loop`)."""
-    updates = torch._foreach_mul(buffers, c.theta_momentum)
-    torch._foreach_add_(updates, torch._foreach_mul(grads, _each(c.theta_gradient)))
-    if step.shrinks:
+    updates = torch._foreach_mul(grads, _each(c.theta_gradient))
+    if momenta is not None:
+        torch._foreach_add_(updates, torch._foreach_mul(momenta, _each(c.theta_momentum)))
+        torch._foreach_mul_(momenta, _each(c.momentum_momentum))
+        torch._foreach_add_(momenta, torch._foreach_mul(grads, _each(c.momentum_gradient)))
+    if settings.shrinkage is not None:
         wide = [param.to(update.dtype) for param, update in zip(params, updates, strict=True)]
-        torch._foreach_sub_(updates, torch._foreach_mul(wide, step.shrinkage))
-    torch._foreach_mul_(buffers, c.momentum_momentum)
-    torch._foreach_add_(buffers, torch._foreach_mul(grads, _each(c.momentum_gradient)))
-    if step.stochastic_rounding and params[0].dtype in SIXTEEN_BITS:
+        torch._foreach_sub_(updates, torch._foreach_mul(wide, settings.shrinkage))
+    if settings.stochastic_rounding and params[0].dtype in SIXTEEN_BITS:
         for param, update in zip(params, updates, strict=True):
             add_rounded(param, update, stochastic=True)
     else:

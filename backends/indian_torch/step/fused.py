@@ -1,17 +1,17 @@
 r"""The fused implementation: the whole step as one call of PyTorch's own fused SGD kernel.
 
-The kernel makes one pass over memory. `indian_core.as_nesterov_sgd` derives its scalars. They fit
-because the buffer holds w times a scale that may change. Some steps have no such call (αγ = 1,
-γ = 0, …). Another implementation makes those, with the same buffer and scale.
+The kernel makes one pass over memory. `indian_core.one_call` derives its scalars. They fit because
+the buffer holds the momentum times a scale. Some steps have no such call (αγ = 1, γ = 0, d = 1, …).
+Another implementation makes those, with the same buffer and scale.
 
 The kernel is private to PyTorch and does not check its arguments. So it is tested once per device
-and dtype, and it gets only tensors that it handles correctly, which `indian_torch.tensors` selects.
+and dtype, and it gets only tensors that it handles correctly, which `indian_torch.step.layout`
+selects.
 """
 
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,101 +19,86 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from indian_core import Coefficients, NesterovSGD, as_nesterov_sgd
+from indian_core import Coefficients, NesterovSGD, as_nesterov_sgd, constant_call
 from indian_torch import _private
 from indian_torch.step import pieces
-from indian_torch.step.part import Part
-from indian_torch.step.scalars import Step
+from indian_torch.step.settings import Settings
+from indian_torch.step.tensors import Tensors
 
 # Where the kernel is the default. In float64 its `1 - dampening` may lose up to three digits, and
 # users of float64 want all of them. MPS and XPU were never tested.
 _AUTOMATIC_DEVICES = ("cpu", "cuda")
 _AUTOMATIC_DTYPES = (torch.float32,)
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
-
-# The indices of the parameters, and the SGD call. None means AdamW's kernel alone, without
-# momentum.
-Call = tuple[Sequence[int], NesterovSGD | None]
+# The call that makes a step at rest, in which AdamW's kernel is all that is needed.
+WITHOUT_MOMENTUM = NesterovSGD(0.0, 0.0, 0.0, False, 1.0, 0.0)
 
 
-def fused_calls(part: Part) -> list[Call]:
-    """Return the calls of the kernels that make the step, each with the indices of its parameters.
-
-    They cover only parameters that the layout marks as supported by the kernels.
-    """
-    assert part.layout is not None
-    step, scaled = part.step, part.counts is not None
-    keys = part.scales if part.counts is None else list(zip(part.scales, part.counts, strict=True))
-    calls: list[Call] = []
-    for (device, dtype), indices in part.layout.fused.items():
-        if step.automatic and not (
-            device.type in _AUTOMATIC_DEVICES and dtype in _AUTOMATIC_DTYPES
-        ):
-            continue
-        if not _kernel_works(device, dtype) or (scaled and not pieces.kernel_works(device, dtype)):
-            continue
-        by_key: dict[Any, Sequence[int]]
-        if len(set(keys)) == 1:
-            by_key = {keys[0]: indices}
-        else:
-            lists = defaultdict(list)
-            for i in indices:
-                lists[keys[i]].append(i)
-            by_key = dict(lists)
-        for key, some in by_key.items():
-            scale = key[0] if scaled else key
-            if scaled and scale == 0 and not step.has_momentum:
-                calls.append((some, None))
-                continue
-            call = _call(step, scale, dtype)
-            # The CUDA kernel refuses a negative momentum (αγ > 1).
-            if call is not None and call.momentum > 0:
-                calls.append((some, call))
-    return calls
+def call_of(bucket: Tensors, settings: Settings) -> NesterovSGD | None:
+    """Return the kernel's call for a bucket of a group's tensors, or None."""
+    kind = bucket.kind
+    assert kind is not None
+    automatic = (
+        settings.automatic
+        and kind.device.type in _AUTOMATIC_DEVICES
+        and kind.dtype in _AUTOMATIC_DTYPES
+    )
+    if (
+        not (settings.fused or automatic)
+        or not (kind.fits_kernel and settings.on_host and _private.has_foreach)
+        or not _kernel_works(kind.device, kind.dtype)
+        or (settings.sigma is not None and not pieces.kernel_works(kind.device, kind.dtype))
+    ):
+        return None
+    if not settings.keeps_momentum:
+        return NesterovSGD(-settings.linear.theta_gradient, 0.0, 0.0, False, 1.0, 1.0)
+    scale = bucket.scale(settings)
+    if settings.buffer_scale is not None:
+        return constant_call(settings.linear, scale)
+    fresh = scale == 0
+    if fresh and settings.stays_at_rest and settings.sigma is not None:
+        return WITHOUT_MOMENTUM
+    call = _moving_call(settings.first if fresh else settings.linear, scale, kind.dtype)
+    # The CUDA kernel refuses a negative momentum (αγ > 1).
+    return call if call is not None and call.momentum > 0 else None
 
 
 @functools.lru_cache(maxsize=64)  # At constant γ every step makes the same call.
-def _call(step: Step, scale: float, dtype: torch.dtype) -> NesterovSGD | None:
-    fresh = scale == 0
-    return as_nesterov_sgd(step.on_momentum(fresh), scale or 1.0, fresh, dtype=_NUMPY[dtype])
+def _moving_call(linear: Coefficients, scale: float, dtype: torch.dtype) -> NesterovSGD | None:
+    return as_nesterov_sgd(linear, scale or 1.0, scale == 0, dtype=_NUMPY[dtype])
 
 
-def make_fused_call(part: Part, indices: Sequence[int], call: NesterovSGD | None) -> None:
-    """Make an eager step of these parameters of a group."""
-    part = part.subset(indices)
-    if part.exp_avg_sqs is None:
-        assert call is not None
-        _decay(part.params, part.momentum_buffers, part.step, call)
-        _kernel(part.params, part.grads, part.momentum_buffers, call, part.step.l2)
-        raise_versions([*part.params, *part.momentum_buffers])
-        if call.scale != part.scales[0]:
-            part.scales = [call.scale] * len(indices)
-            part.keep()
+def fused_step(bucket: Tensors, settings: Settings, call: NesterovSGD) -> None:
+    """Make an eager step of a bucket of a group's tensors by this call."""
+    params, buffers = bucket.params, bucket.momentum_buffers or []
+    if bucket.exp_avg_sqs is None:
+        _before(params, buffers, settings, call)
+        _kernel(params, bucket.grads, buffers, call, settings.l2 or 0.0)
+        raise_versions([*params, *buffers])
+        bucket.keep_scale(call.scale)
         return
-    assert part.counts is not None
-    step = part.step
-    count = torch.full((), part.counts[0] + 1, dtype=torch.float32, device=part.params[0].device)
-    for piece in pieces.pieces(part, indices):
-        if call is None:
-            pieces.adamw(piece, step, count)
-        else:
-            if step.drags:
-                pull = step.drag(part.scales[0])
-                torch._foreach_add_(piece.momentum_buffers, piece.params, alpha=pull)
-            u = pieces.scaled(piece, step, count)
-            _decay(piece.params, piece.momentum_buffers, step, call)
-            _kernel(piece.params, u, piece.momentum_buffers, call)
-    raise_versions([*part.params, *part.momentum_buffers, *part.exp_avg_sqs])
-    part.counts = [part.counts[0] + 1] * len(indices)
-    if call is not None:
-        part.scales = [call.scale] * len(indices)
-    part.keep()
+    assert bucket.counts is not None
+    count = torch.full((), bucket.counts[0], dtype=torch.float32, device=params[0].device)
+    for piece in pieces.pieces(bucket):
+        if call is WITHOUT_MOMENTUM:
+            pieces.adamw(piece, settings, count)
+            continue
+        if settings.pull is not None:
+            pull = settings.pull_on_buffer(bucket.scale(settings))
+            torch._foreach_add_(piece.momentum_buffers, piece.params, alpha=pull)
+        u = pieces.scaled(piece, settings, count)
+        _before(piece.params, piece.momentum_buffers, settings, call)
+        _kernel(piece.params, u, piece.momentum_buffers, call)
+    raise_versions([*params, *buffers, *bucket.exp_avg_sqs])
+    bucket.keep_scale(call.scale)
 
 
-def _decay(params: list[Tensor], buffers: list[Tensor], step: Step, call: NesterovSGD) -> None:
-    """Do what comes before the kernel: weight decay, and a buffer's change of scale."""
-    if step.shrinks:
-        torch._foreach_mul_(params, 1 - step.shrinkage)
+def _before(
+    params: list[Tensor], buffers: list[Tensor], settings: Settings, call: NesterovSGD
+) -> None:
+    """Do what comes before the kernel: weight decay, and a buffer's change of sign or scale."""
+    if settings.shrinkage is not None:
+        torch._foreach_mul_(params, 1 - settings.shrinkage)
     if call.factor != 1:
         torch._foreach_mul_(buffers, call.factor)
 
@@ -134,7 +119,7 @@ def _kernel(
     grads: list[Tensor],
     buffers: list[Tensor],
     call: NesterovSGD,
-    l2: float = 0.0,
+    l2: Any = 0.0,
 ) -> None:
     _private.fused_sgd(
         params,

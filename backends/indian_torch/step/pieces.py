@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from indian_torch import _private
-from indian_torch.step.part import Part
-from indian_torch.step.scalars import Step
+from indian_torch.step.settings import Settings
+from indian_torch.step.tensors import Tensors
 
 # How many numbers a piece has for each thread: 2 MiB in float32 for each of six tensors. Smaller
 # pieces need more calls, larger pieces leave the cache. A GPU needs far more numbers to be busy.
@@ -97,42 +97,45 @@ class Plan:
                 yield Piece(*piece)
 
 
-def pieces(part: Part, indices: Sequence[int]) -> Iterator[Piece]:
-    """Return the pieces of a part of a step. `indices` are its parameters in the layout."""
-    layout, first = part.layout, part.params[0]
+def pieces(bucket: Tensors) -> Iterator[Piece]:
+    """Return the pieces of a bucket of a group's tensors."""
+    layout, kind = bucket.layout, bucket.kind
     assert layout is not None
-    assert part.exp_avg_sqs is not None
-    kind = (first.device, first.dtype)
-    plan = layout.plans.get(kind)
-    if plan is None or layout.fused[kind] is not indices:
-        plan = Plan(part.params)
-        if layout.fused[kind] is indices:
+    assert kind is not None
+    assert bucket.momentum_buffers is not None
+    assert bucket.exp_avg_sqs is not None
+    whole = len(layout.kinds[kind]) == len(bucket.params)
+    plan = layout.plans.get(kind) if whole else None
+    if plan is None:
+        plan = Plan(bucket.params)
+        if whole:
             layout.plans[kind] = plan
-    return plan.pieces(part.params, part.grads, part.momentum_buffers, part.exp_avg_sqs)
+    return plan.pieces(bucket.params, bucket.grads, bucket.momentum_buffers, bucket.exp_avg_sqs)
 
 
-def scaled(piece: Piece, step: Step, count: Tensor) -> list[Tensor]:
+def scaled(piece: Piece, settings: Settings, count: Tensor) -> list[Tensor]:
     """Return u, and update V in place."""
     u = piece.scratch.u
     piece.scratch.memory.zero_()
-    _kernel(piece, u, count, lr=-1.0, beta2=step.sigma, eps=step.eps)
+    _kernel(piece, u, count, lr=-1.0, beta2=settings.sigma, eps=settings.eps)
     return u
 
 
-def adamw(piece: Piece, step: Step, count: Tensor) -> None:
+def adamw(piece: Piece, settings: Settings, count: Tensor) -> None:
     """Make the step without momentum (αβ = 1), which is a step of AdamW with β1 = 0."""
-    assert not isinstance(step.lr, Tensor)
+    # The sign of the step is that of `maximize`. At lr = 0 there is only V to update.
+    lr = -settings.linear.theta_gradient
+    decay = settings.shrinkage / lr if settings.shrinkage is not None and lr else 0.0
     # Otherwise a gradient that is not finite would stay in exp_avg.
     piece.scratch.of_exp_avgs.zero_()
     _kernel(
         piece,
         piece.params,
         count,
-        lr=step.lr * step.beta,
-        beta2=step.sigma,
-        eps=step.eps,
-        weight_decay=step.weight_decay / step.beta,
-        maximize=step.sign < 0,
+        lr=lr,
+        beta2=settings.sigma,
+        eps=settings.eps,
+        weight_decay=decay,
     )
 
 

@@ -1,4 +1,4 @@
-r"""The scaled gradient u = v/(√(V/c) + ε) of INNAprop with the bias correction c = 1 − σ^t.
+r"""The scaled gradient u = v/(√(V/c) + ε) with the bias correction c = 1 − σ^t.
 
 It is computed as √c · v/(√V + ε √c), and the factor √c goes into the coefficients of the step. The
 square does not depend on the sign of v, so ``maximize`` goes into the coefficients too.
@@ -13,47 +13,49 @@ import torch
 from torch import Tensor
 
 from indian_core import Coefficients, bias_correction
-from indian_torch.step.scalars import Step
+from indian_torch.step.settings import Settings
 
 
-def factor(count: Any, step: Step, dtype: torch.dtype) -> Any:
+def factor(count: Any, settings: Settings, dtype: torch.dtype) -> Any:
     """Return √(1 − σ^t).
 
     Args:
         count: t, which is 1 in the first step: a number, a tensor with one number, or a vector.
-        step: The step. It must have a σ.
+        settings: The settings of the step. They must have a σ.
         dtype: The dtype of the computation if `count` is a tensor.
     """
-    assert step.sigma is not None
+    assert settings.sigma is not None
     if not isinstance(count, Tensor):
-        return math.sqrt(bias_correction(step.sigma, count))
-    return bias_correction(step.sigma, count.to(dtype), torch.expm1).sqrt()
+        return math.sqrt(bias_correction(settings.sigma, count))
+    return bias_correction(settings.sigma, count.to(dtype), torch.expm1).sqrt()
 
 
-def scaled(step: Coefficients, by: Any) -> Coefficients:
+def scaled(linear: Coefficients, by: Any) -> Coefficients:
     """Return the step's coefficients for v/(√V + ε √c), with √c = `by`."""
-    return step._replace(
-        theta_gradient=step.theta_gradient * by, momentum_gradient=step.momentum_gradient * by
+    return linear._replace(
+        theta_gradient=linear.theta_gradient * by, momentum_gradient=linear.momentum_gradient * by
     )
 
 
-def quotient(grad: Tensor, squares: Tensor, by: Any, step: Step) -> tuple[Tensor, Tensor]:
+def quotient(grad: Tensor, squares: Tensor, by: Any, settings: Settings) -> tuple[Tensor, Tensor]:
     """Return v/(√V + ε √c) and the new V, in place unless autograd needs the old one."""
-    assert step.sigma is not None
-    if step.differentiable:
-        squares = squares.mul(step.sigma).addcmul(grad, grad, value=1 - step.sigma)
-        return grad / (squares.sqrt() + step.eps * by), squares
-    squares.mul_(step.sigma).addcmul_(grad, grad, value=1 - step.sigma)
-    return grad / squares.sqrt().add_(step.eps * by), squares
+    assert settings.sigma is not None
+    if settings.differentiable:
+        squares = squares.mul(settings.sigma).addcmul(grad, grad, value=1 - settings.sigma)
+        return grad / (squares.sqrt() + settings.eps * by), squares
+    squares.mul_(settings.sigma).addcmul_(grad, grad, value=1 - settings.sigma)
+    return grad / squares.sqrt().add_(settings.eps * by), squares
 
 
-def denominators(grads: list[Tensor], squares: list[Tensor], by: Any, step: Step) -> list[Tensor]:
+def denominators(
+    grads: list[Tensor], squares: list[Tensor], by: Any, settings: Settings
+) -> list[Tensor]:
     """Return √V + ε √c for lists of tensors. V is updated in place."""
-    assert step.sigma is not None
-    torch._foreach_mul_(squares, step.sigma)
-    torch._foreach_addcmul_(squares, grads, grads, 1 - step.sigma)
+    assert settings.sigma is not None
+    torch._foreach_mul_(squares, settings.sigma)
+    torch._foreach_addcmul_(squares, grads, grads, 1 - settings.sigma)
     roots: Any = torch._foreach_sqrt(squares)
-    epsilons = step.eps * by
+    epsilons = settings.eps * by
     torch._foreach_add_(
         roots, list(epsilons.unbind()) if isinstance(epsilons, Tensor) else epsilons
     )

@@ -1,0 +1,109 @@
+r"""DampedAdamW as a `torch.optim.Optimizer`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from indian_core import DAMPING
+from indian_torch.base import LinearOptimizer
+
+
+class DampedAdamW(LinearOptimizer):
+    r"""AdamW with a Newton damping: INNAprop's step in the numbers of `torch.optim.AdamW`.
+
+    With θ the parameters, g a minibatch gradient, V a running mean of its squares, d the damping,
+    and t = 1, 2, …,
+
+    $$V \leftarrow \beta_2 V + (1 - \beta_2)\, g^2, \qquad
+      u = \frac{g}{\sqrt{V/(1 - \beta_2^t)} + \varepsilon}$$
+
+    $$\theta \leftarrow (1 - lr\,\lambda)\,\theta - lr \left((1 - d)\, s + d\, u\right), \qquad
+      s \leftarrow \beta_1 s + (1 - \beta_1)\, u$$
+
+    where the last two use the old s. It takes AdamW's own arguments and learning rate. The two runs
+    differ, because Adam scales the gradient after the momentum and this method before it. At
+    d = 1 the run is that of AdamW with betas (0, β2).
+
+    The groups hold ``lr``, ``betas``, ``eps``, ``damping`` and ``weight_decay``. Each may be
+    changed at any time, so schedulers that cycle β1 work. The state of a parameter is
+    ``momentum_buffer``, which holds the group's ``buffer_scale`` times s (see `DampedSGD`),
+    ``exp_avg_sq``, which is V, and the tensor ``step``, which is t, as in torch's Adam.
+
+    A state dict of `torch.optim.AdamW` is refused, because its ``exp_avg``, an average of
+    gradients, cannot become one of scaled gradients. To go on from V and t, with a momentum of
+    zero, remove ``exp_avg`` first:
+
+        for state in state_dict["state"].values():
+            del state["exp_avg"]
+
+    A step is all or nothing, as in `DampedSGD`. Complex parameters are treated as pairs of real
+    numbers, as in torch's Adam. Sparse gradients raise an error.
+
+    Args:
+        params: Parameters, named parameters, or dicts that define parameter groups.
+        lr: AdamW's learning rate ≥ 0. lr and weight_decay are numbers or tensors with one element.
+            Such a tensor may be changed in place; a captured or compiled graph uses the new value.
+        betas: β1 and β2, each at least 0 and less than 1, as a tuple, a list, an array or a tensor.
+        eps: ε ≥ 0, added outside the root, as in torch's Adam.
+        weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − lr λ) θ.
+        amsgrad: Must be False. AdamW has it.
+        damping: d, from 1 − β1 to 1.
+        maximize: Whether to maximize the loss instead of minimizing it.
+        foreach: Whether to use the implementation over lists of tensors; see `INDIAN`.
+        capturable: Whether steps can be captured in a CUDA graph.
+        differentiable: Whether autograd goes through the step.
+        fused: Whether to use PyTorch's fused kernels where they can make the step; see `INDIAN`.
+        momentum_dtype: The dtype of s. None, the default, means float32 for 16-bit parameters and
+            the parameter's own dtype for all others. V has the same dtype, but at least float32.
+        stochastic_rounding: Whether to round 16-bit parameters up or down at random; see `INDIAN`.
+
+    Raises:
+        ValueError: If a hyperparameter is out of its range, infinite or NaN, or is a tensor that
+            does not have one element.
+        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
+        RuntimeError: If two options exclude each other.
+
+    Examples:
+        >>> import torch
+        >>> from indian_torch import DampedAdamW
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+        >>> optimizer = DampedAdamW([weight], lr=0.1)
+        >>> for _ in range(200):
+        ...     optimizer.zero_grad()
+        ...     loss = (weight**2).sum()
+        ...     loss.backward()
+        ...     optimizer.step()
+        >>> loss.item() < 0.01
+        True
+
+    Source:
+        Bolte, Boustany, Pauwels, Purica, *A second-order-like optimizer with adaptive gradient
+        scaling for deep learning*, arXiv:2410.05871, 2024. `indian_core.equivalences` has the
+        INNAprop of each DampedAdamW.
+    """
+
+    method = "DampedAdamW"
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: Any = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float | Tensor = 1e-2,
+        amsgrad: bool = False,
+        *,
+        damping: float = DAMPING,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        momentum_dtype: torch.dtype | None = None,
+        stochastic_rounding: bool = False,
+    ) -> None:
+        super().__init__(params, locals())
