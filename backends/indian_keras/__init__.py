@@ -1,7 +1,7 @@
-"""INDIAN (INNA), an inertial Newton algorithm, and INNAprop as Keras 3 optimizers.
+"""INDIAN (INNA), INNAprop, DampedSGD and DampedAdamW as Keras 3 optimizers.
 
-After this package is imported, ``compile(optimizer="indian")`` and ``"innaprop"`` also work, on
-every backend of Keras.
+After this package is imported, ``compile(optimizer="indian")``, ``"innaprop"``, ``"damped_sgd"``
+and ``"damped_adamw"`` also work, on every backend of Keras.
 """
 
 try:
@@ -13,7 +13,8 @@ except ImportError as error:
 
 from indian_core import __version__ as __version__
 from indian_keras.curvature import largest_curvature, suggest_lr
-from indian_keras.energy import EnergyLogger
+from indian_keras.damped_adamw import DampedAdamW
+from indian_keras.damped_sgd import DampedSGD
 from indian_keras.indian import INDIAN
 from indian_keras.innaprop import INNAprop
 from indian_keras.run_file import layout, load_run, save_run
@@ -24,14 +25,20 @@ INNA = INDIAN
 """`INDIAN` under its later name."""
 
 # Keras looks up a bare name among its own optimizers, in lower case, and then here.
-for _name, _method in {"INDIAN": INDIAN, "INNA": INDIAN, "INNAprop": INNAprop}.items():
-    for _spelling in (_name, _name.lower()):
-        keras.saving.get_custom_objects()[_spelling] = _method
+_NAMES = {
+    INDIAN: ("indian", "inna", "INDIAN", "INNA"),
+    INNAprop: ("innaprop", "INNAprop"),
+    DampedSGD: ("damped_sgd", "DampedSGD"),
+    DampedAdamW: ("damped_adamw", "DampedAdamW"),
+}
+for _method, _names in _NAMES.items():
+    keras.saving.get_custom_objects().update(dict.fromkeys(_names, _method))
 
 __all__ = [
     "INDIAN",
     "INNA",
-    "EnergyLogger",
+    "DampedAdamW",
+    "DampedSGD",
     "INNAprop",
     "PowerDecay",
     "largest_curvature",

@@ -1,4 +1,4 @@
-"""What the methods share: slots, the learning rate, the step, ψ, and loading."""
+"""What the methods share: slots, numbers, the step and loading."""
 
 from __future__ import annotations
 
@@ -6,73 +6,93 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
-import numpy as np
 from keras import ops
 
-from indian_core import (
-    METHODS,
-    OTHER_NAMES,
-    Coefficients,
-    checked,
-    coefficients,
-    momentum_from_psi,
-    momentum_units,
-    psi_from_momentum,
-    refuse_arguments,
-)
+from indian_core import METHODS, Coefficients, bias_correction, checked
 from indian_keras import _private
-from indian_keras.backend import slot_of, update
+from indian_keras.backend import (
+    Scaling,
+    Slots,
+    Step,
+    expm1,
+    is_distributed,
+    new_slot,
+    scalar,
+    slot_dtype,
+    uncompiled,
+    update,
+    update_in_order,
+)
 from indian_keras.checkpoints import checked_state
-from indian_keras.gradients import checked_gradients, path_of, refuse_complex
-from indian_keras.learning_rate import as_learning_rate, refuse_bad_rate
+from indian_keras.gradients import checked_gradients
+from indian_keras.schedules import as_learning_rate, is_schedule, known
 
 _private.check_hooks()
-_KERAS_NAMES = {name: theirs for theirs, name in OTHER_NAMES.items()}
+# Keras's names for the table's, where they differ.
+_KERAS_NAMES = {"lr": "learning_rate", "eps": "epsilon"}
+_OPTIONAL = ("initial_speed", "weight_decay", "damping")
+# The numbers of all methods. A method refuses to be given another one's.
+_FOREIGN = {name for method in METHODS.values() for name in method.numbers} | {"nesterov"}
+# What `update_step` goes through. Where a subclass has its own, Keras's own loop must run.
+_HOOKS = ("update_step", "assign", "assign_add", "assign_sub")
 
 
 class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
-    """A linear step on (θ, w), after Keras's clipping, accumulation and weight decay.
+    """A linear step on (θ, s), after Keras's clipping and accumulation.
 
-    A method defines its hyperparameters, in its signature and in `METHODS`, and the state that it
-    has beside w.
+    A method names its entry in `METHODS` and defines its signature. A law defines the `scalars`.
 
     Attributes:
         method: The method's name in `METHODS`.
-        momentums: The slots, w for each variable, or None if Keras overwrites the variable with its
-            gradient.
-        begun: 1 after the run's first step, or once a ψ was given. (Keras's counter cannot tell,
-            because users set it back for a warm restart.)
+        flags: The names of its arguments that are no numbers.
+        momentums: The slots s, one for each variable (None for one that Keras overwrites with its
+            gradient), or an empty list if the optimizer was built without momentum.
+        velocities: The slots V of a method that scales its gradients.
+        count: The number of gradients in V, of such a method.
+        precision: The dtype in which tensors of scalars are computed.
     """
 
     method: ClassVar[str]
-    # For a method that scales its gradients: the slots of V, and the number of gradients in them.
+    flags: ClassVar[tuple[str, ...]] = ()
     velocities: Any = None
     count: Any = None
-    authors_weight_decay = False
+    precision = "float32"
 
-    def __init__(self, *, learning_rate: Any, unknown: Mapping[str, Any], **arguments: Any) -> None:
-        refuse_arguments(self.method, unknown)
-        numbers = {name: arguments.pop(name) for name in self._numbers()}
-        weight_decay = arguments.pop("weight_decay")
+    def __init__(self, learning_rate: Any, **arguments: Any) -> None:
+        own = {name: arguments.pop(name) for name in self.names()}
         super().__init__(learning_rate=as_learning_rate(learning_rate), **arguments)
-        for name, value in {**numbers, "weight_decay": weight_decay}.items():
+        for name, value in own.items():
             setattr(self, name, value)
+        self.scalars(0.0)  # which raises if the numbers do not go together
 
     @classmethod
-    def _numbers(cls) -> list[str]:
-        """Return Keras's names for the hyperparameters that Keras itself does not handle."""
+    def names(cls) -> list[str]:
+        """Return Keras's names for the arguments that Keras itself does not handle."""
         names = [_KERAS_NAMES.get(name, name) for name in METHODS[cls.method].numbers]
-        return [name for name in names if name not in ("learning_rate", "weight_decay")]
+        return [n for n in names if n not in ("learning_rate", "weight_decay")] + list(cls.flags)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute. A hyperparameter is converted to a float, or refused."""
-        if name in self._numbers() or name == "weight_decay":
-            optional = name in ("initial_speed", "weight_decay", "reference_lr")
-            value = None if optional and value is None else checked(name, value)
+        """Set an attribute. A number of the method is converted to a float, or refused.
+
+        Raises:
+            TypeError: If the number is not real, or a flag is not True or False.
+            ValueError: If the number is out of range.
+            AttributeError: If it is a number of another method.
+        """
+        if name in self.flags:
+            if value not in (True, False):
+                raise TypeError(f"Invalid {name}: {value!r} (it must be True or False)")
+            value = bool(value)
+        elif name in self.names() or name == "weight_decay":
+            as_it_is = name == "damping" and is_schedule(value)
+            if not as_it_is and not (value is None and name in _OPTIONAL):
+                value = checked(name, value)
+        elif name in _FOREIGN and not hasattr(type(self), name):
+            raise AttributeError(f"{type(self).__name__} has no {name}")
         super().__setattr__(name, value)
 
     def build(self, variables: list[Any]) -> None:
-        """Create the slots, w for each variable.
+        """Create the slots.
 
         Args:
             variables: The model's trainable variables.
@@ -81,24 +101,23 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
             return
         super().build(variables)
         # Keras saves an optimizer's variables by index, so this order is a file format.
-        self.momentums = self._slots(variables, "momentum")
-        self.begun = self._counter("begun")
-        slots = {keras.backend.standardize_dtype(m.dtype) for m in self.momentums if m is not None}
-        self._precision = "float64" if slots & {"float64", "complex128"} else "float32"
-        self._narrowest = "float64" if slots <= {"float64", "complex128"} else "float32"
-        # Whether XLA has to be told the order of the updates: see `indian_keras.backend.on_graph`.
-        self._keep_order = (
-            keras.backend.backend() in ("jax", "tensorflow")
-            and keras.distribution.distribution() is None
-            and all(d.startswith("cpu") for d in keras.distribution.list_devices())
-        )
+        self.momentums = self._slots(variables, "momentum") if self.has_momentum() else []
+        if METHODS[self.method].scaled:
+            self.velocities = self._slots(variables, "velocity", real=True)
+            self.count = self._counter("count")
+        wide = any(slot_dtype(v) in ("float64", "complex128") for v in variables)
+        self.precision = "float64" if wide else "float32"
+
+    def has_momentum(self) -> bool:
+        """Return whether the next step has a momentum."""
+        return True
 
     def _slots(self, variables: Sequence[Any], name: str, *, real: bool = False) -> list[Any]:
         """Add a slot of zeros for each variable, of at least 32 bits, and real if requested."""
         return [
             None
             if getattr(variable, "overwrite_with_gradient", False)
-            else slot_of(self, variable, name, real=real)
+            else new_slot(self, variable, name, real=real)
             for variable in variables
         ]
 
@@ -107,7 +126,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @property
     def learning_rate(self) -> Any:
-        """γ at the current iteration. Assign a float ≥ 0, a schedule or a callable."""
+        """The learning rate at the current iteration. Assign a float ≥ 0, or a schedule."""
         return self._get_current_learning_rate()
 
     @learning_rate.setter
@@ -129,31 +148,81 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         if trainable_variables is not None:
             trainable_variables = list(trainable_variables)
         elif not self.built:
-            super().apply(grads)  # (Keras raises.)
+            super().apply(grads)  # Keras raises.
         variables = trainable_variables or self._trainable_variables
         super().apply(checked_gradients(list(grads), variables), trainable_variables)
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
         """Do nothing, because the decay is part of the step, where λ is not rounded to float32."""
-        del variables  # (AutoGraph warns about a body without a statement.)
+        del variables  # AutoGraph warns about a body without a statement.
 
+    @uncompiled  # type: ignore[untyped-decorator]
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
-        refuse_bad_rate(learning_rate)
-        update(self, grads, trainable_variables, learning_rate, super()._backend_update_step)
+        if is_distributed() or any(map(self._has_its_own, _HOOKS)):
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+        else:
+            slots = [self._slots_of(variable) for variable in trainable_variables]
+            update(self, self._step(learning_rate), grads, slots)
+        self._count_step(learning_rate)
 
+    def _has_its_own(self, name: str) -> bool:
+        """Return whether a subclass, or somebody on this instance, has replaced a method."""
+        return getattr(getattr(self, name), "__func__", None) is not getattr(Optimizer, name)
+
+    @uncompiled  # type: ignore[untyped-decorator]
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Make one step on one variable, weight decay included.
+
+        A subclass that has its own `update_step` is asked for each variable, on every backend.
+        Outside of `apply`, increase `iterations` when all variables have made their step.
 
         Args:
             gradient: v, of the variable's shape.
             variable: θ, one of the variables that the optimizer was built with.
-            learning_rate: γ, a scalar.
+            learning_rate: The learning rate, a scalar.
         """
-        from indian_keras.backend import on_graph  # noqa: PLC0415
+        update_in_order(self, self._step(learning_rate), [gradient], [self._slots_of(variable)])
 
-        on_graph.update_one(self, gradient, variable, on_graph.scalars(self, learning_rate))
+    def _slots_of(self, variable: Any) -> Slots:
+        index = self._get_variable_index(variable)
+        momentum = self.momentums[index] if self.has_momentum() else None
+        squares = None if self.velocities is None else self.velocities[index]
+        decays = bool(self.weight_decay) and _private.decays(self, variable)
+        return Slots(variable, momentum, squares, decays)
+
+    def _step(self, learning_rate: Any) -> Step:
+        """Return the scalars of the next step."""
+        lr = self._rate(learning_rate)
+        decay = pull = scaling = None
+        if self.weight_decay and not self._has_its_own("_apply_weight_decay"):
+            decay, pull = lr * self.weight_decay, self.pull(lr)
+        if self.velocities is not None:
+            t = scalar(ops.maximum(self.count, self.iterations), self.precision) + 1
+            sigma = self.sigma if "sigma" in METHODS[self.method].numbers else self.beta_2
+            scaling = Scaling(sigma, self.epsilon, t, bias_correction(sigma, t, expm1))
+        return Step(self.scalars(lr), decay, pull, scaling)
+
+    def _rate(self, learning_rate: Any) -> Any:
+        """Return a learning rate as a float or a tensor, checked if it is known."""
+        lr = scalar(learning_rate, self.precision)
+        value = known(lr)
+        return lr if value is None else scalar(checked("learning_rate", value), self.precision)
+
+    def _count_step(self, learning_rate: Any) -> None:
+        """Note that a step at this learning rate was made, before Keras increases `iterations`."""
+        del learning_rate
+        if self.count is not None:
+            self.count.assign(ops.maximum(self.count, self.iterations) + 1)
+
+    def scalars(self, lr: Any) -> Coefficients:
+        """Return the scalars of the next linear step, floats or tensors as lr is."""
+        raise NotImplementedError
+
+    def pull(self, lr: Any) -> Any:
+        """Return how many times θ is added to s with a weight decay, or None."""
+        del lr
 
     def stateless_apply(
         self,
@@ -184,108 +253,6 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         )
         return new
 
-    def _coefficients(self, learning_rate: Any, first: Any) -> Coefficients:
-        """Return the scalars of the linear step, floats if the arguments are, otherwise tensors."""
-        numbers = (self.alpha, self.beta, self.initial_speed, first, self.reference_lr)
-        return coefficients(learning_rate, *numbers)
-
-    def _units(self) -> Any:
-        """Return the units of w at the current learning rate (see `momentum_units`)."""
-        lr = 1.0 if self.reference_lr is None else float(self.learning_rate)
-        return momentum_units(lr, self.reference_lr)
-
-    def _squared_units(self) -> Any:
-        """Return the units of ‖w‖² at the current learning rate."""
-        return self._units()
-
-    def _scale_at(self, lr: float) -> float:
-        """Return the ratio of the slots to b of `indian_core.kept_momentum` at this lr."""
-        del lr
-        return 1.0
-
-    def psi(self, variable: Any) -> Any:
-        r"""Return the paper's auxiliary variable ψ = (1 − αβ) θ + β w of one variable.
-
-        Before the first step w is 0, so ψ is that of a start from rest, for any initial speed.
-
-        Args:
-            variable: θ, one of the variables that the optimizer was built with.
-
-        Returns:
-            ψ, a tensor of θ's shape and w's dtype.
-
-        Raises:
-            ValueError: If the optimizer is not built, if it was built without this variable, or if
-                Keras overwrites the variable with its gradient.
-
-        Examples:
-            >>> import keras
-            >>> from indian_keras import INDIAN
-            >>> variable = keras.Variable([2.0, 4.0])
-            >>> optimizer = INDIAN(alpha=0.5, beta=0.5)
-            >>> optimizer.build([variable])
-            >>> [float(x) for x in optimizer.psi(variable)]
-            [1.5, 3.0]
-
-        Reference:
-            arXiv:1905.12278, equation (11) and the proof of Theorem 14.
-        """
-        # As a tensor, because Keras on torch rounds a float that meets a Variable to floatx.
-        momentum = ops.convert_to_tensor(self._momentum_of(variable))
-        theta = ops.stop_gradient(ops.cast(variable, momentum.dtype))
-        return psi_from_momentum(theta, momentum, self.alpha, self.beta, self._units())
-
-    def set_psi(self, variable: Any, psi: Any) -> None:
-        r"""Set ψ of one variable, that is, w = (ψ − (1 − αβ) θ)/β with the current θ.
-
-        If ψ is set before the first step, it is ψ_0, and the initial speed no longer affects the
-        run. So set it for all variables; those left out start from rest.
-
-        Args:
-            variable: θ, one of the variables that the optimizer was built with.
-            psi: ψ, an array of θ's shape.
-
-        Raises:
-            ValueError: If the optimizer is not built, if it was built without this variable, if
-                Keras overwrites the variable with its gradient, or if ψ has another shape.
-
-        Examples:
-            >>> import keras
-            >>> from indian_keras import INDIAN
-            >>> variable = keras.Variable([2.0, 4.0])
-            >>> optimizer = INDIAN(alpha=0.5, beta=0.5)
-            >>> optimizer.build([variable])
-            >>> optimizer.set_psi(variable, [1.0, 1.0])
-            >>> [float(x) for x in optimizer.psi(variable)]
-            [1.0, 1.0]
-
-        Reference:
-            arXiv:1905.12278, equation (11) and the proof of Theorem 14.
-        """
-        momentum = self._momentum_of(variable)
-        psi = psi if hasattr(psi, "dtype") else np.asarray(psi)
-        refuse_complex("psi", psi, variable)
-        psi = ops.cast(psi, momentum.dtype)
-        if tuple(psi.shape) != tuple(variable.shape):
-            raise ValueError(
-                f"Invalid psi: its shape is {tuple(psi.shape)}, but that of the variable "
-                f"{path_of(variable)!r} is {tuple(variable.shape)}"
-            )
-        theta = ops.stop_gradient(ops.cast(variable, momentum.dtype))
-        momentum.assign(momentum_from_psi(theta, psi, self.alpha, self.beta, self._units()))
-        self.begun.assign(1)
-
-    def _momentum_of(self, variable: Any) -> Any:
-        if not self.built:
-            raise ValueError("This optimizer has no ψ yet. Call `optimizer.build(variables)` first")
-        self._check_variables_are_known([variable])
-        momentum = self.momentums[self._get_variable_index(variable)]
-        if momentum is None:
-            raise ValueError(
-                f"The variable {path_of(variable)!r} has no ψ: it is overwritten with its gradient"
-            )
-        return momentum
-
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Restore the state from a file, or leave it unchanged if the file is not this model's.
 
@@ -293,20 +260,19 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
             store: The arrays of the file, by index.
 
         Raises:
-            ValueError: If an array has another shape than its variable. (If there are more or fewer
-                arrays than variables, Keras warns and skips the optimizer, as it does for its own.)
+            ValueError: If an array has another shape than its variable. If there are more or fewer
+                arrays than variables, Keras warns and skips the optimizer, as it does for its own.
         """
         if self.built and len(store.keys()) == len(self.variables):
-            store = checked_state(store, self)
+            store = checked_state(store, self.variables, self.name)
         super().load_own_variables(store)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         config: dict[str, Any] = super().get_config()
-        return config | {name: getattr(self, name) for name in self._numbers()}
+        return config | {name: getattr(self, name) for name in self.names()}
 
     # Each method's own class defines which of these it has, and with which defaults.
-    alpha: float
-    beta: float
-    initial_speed: float | None = None
-    reference_lr: float | None = None
+    sigma: float
+    beta_2: float
+    epsilon: float

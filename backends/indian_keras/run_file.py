@@ -18,9 +18,12 @@ from indian_core.runs.file import Array, Parameter, Run, load, save
 from indian_core.runs.layouts import Entry, Table
 from indian_core.runs.target import Place, received, shared
 from indian_keras import _private
+from indian_keras.backend import slot_dtype
 from indian_keras.base import Optimizer
+from indian_keras.damped_sgd import DampedSGD
+from indian_keras.schedules import is_schedule
 
-# The kinds of kernels by the classes of layers. (A subclass has a kernel of the same kind.)
+# The kinds of kernels by the classes of layers. A subclass has a kernel of the same kind.
 _KERNELS: tuple[tuple[Any, str], ...] = (
     (keras.layers.Dense, "dense kernel"),
     (keras.layers.Conv1D, "convolution 1d"),
@@ -38,18 +41,20 @@ def save_run(path: str | os.PathLike[str], model: keras.Model) -> None:
     """Write a model's trainable variables, and its optimizer's state, to a file.
 
     The file leaves out frozen weights, the running means of batch normalization and the seeds of
-    dropout.
+    dropout. A `DampedSGD`'s momentum is divided by the present learning rate, because its slots in
+    Keras, as SGD's, hold each gradient times the learning rate of its own step. So a run that goes
+    on in another framework is the same one if the learning rate has been constant.
 
     Args:
         path: The file to write.
-        model: A built model, compiled with an `INDIAN` or `INNAprop`, with or without a
+        model: A built model, compiled with an optimizer of this package, with or without a
             `LossScaleOptimizer` around it.
 
     Raises:
         ValueError: If the state holds what a run's file cannot: a moving average of the variables,
-            gradients that are being accumulated, or variables that are overwritten with their
-            gradients. Nothing is written then.
-        TypeError: If the optimizer is neither `INDIAN` nor `INNAprop`.
+            gradients that are being accumulated, variables that are overwritten with their
+            gradients, or a `DampedSGD`'s momentum at a learning rate of 0. Nothing is written then.
+        TypeError: If the optimizer is not one of this package.
         ImportError: If safetensors is missing.
 
     Examples:
@@ -65,20 +70,19 @@ def save_run(path: str | os.PathLike[str], model: keras.Model) -> None:
         0
     """
     optimizer = _optimizer_of(model)
-    begun = bool(int(optimizer.begun.value))
+    start = getattr(optimizer, "start", None)
+    begun = start is None or int(start.value) < 0
     steps = 0 if optimizer.count is None else int(optimizer.count.value)
-    scale = optimizer._scale_at(float(optimizer.learning_rate))
-    if scale == 0:
-        raise ValueError("Invalid learning rate: 0 (Keras's momentum has no other form there)")
+    scale = _scale(optimizer, float(optimizer.learning_rate))
     groups: list[dict[str, Any]] = []
     parameters = {}
-    for name, (variable, w, squares) in _members(model, optimizer).items():
+    for name, (variable, momentum, squares) in _members(model, optimizer).items():
         group = _hyperparameters(optimizer, variable)
         if group not in groups:
             groups.append(group)
         parameters[name] = Parameter(
             _array(variable),
-            _array(w),
+            np.zeros_like(_array(variable)) if momentum is None else _array(momentum),
             scale,
             None if squares is None else _array(squares),
             steps,
@@ -104,7 +108,7 @@ def load_run(
 
     Args:
         path: The file to read.
-        model: A built model, compiled with an `INDIAN` or `INNAprop`, with or without a
+        model: A built model, compiled with an optimizer of this package, with or without a
             `LossScaleOptimizer` around it.
         table: The place in the file of each trainable variable, by the variable's path; see
             `indian_core.runs.layouts.paired`. If None, the names are the same.
@@ -116,7 +120,7 @@ def load_run(
     Raises:
         ValueError: If the file is damaged, or its run cannot continue with this model. Nothing is
             changed then.
-        TypeError: If the optimizer is neither `INDIAN` nor `INNAprop`. Nothing is changed then.
+        TypeError: If the optimizer is not one of this package. Nothing is changed then.
         FileNotFoundError: If the file does not exist.
         ImportError: If safetensors is missing.
 
@@ -142,23 +146,25 @@ def load_run(
         name: Place(
             tuple(variable.shape),
             _dtype(variable),
-            _dtype(w),
+            slot_dtype(variable),
             None if squares is None else _dtype(squares),
             _hyperparameters(optimizer, variable),
         )
-        for name, (variable, w, squares) in members.items()
+        for name, (variable, _, squares) in members.items()
     }
     run = received(load(path), optimizer.method, places, table, allow_rounding=allow_rounding)
     group, begun, steps = shared(run)
-    scale = optimizer._scale_at(group["lr"])
-    for name, (variable, w, squares) in members.items():
+    scale = _scale(optimizer, group["lr"])
+    for name, (variable, momentum, squares) in members.items():
         parameter = run.parameters[name]
         _put(variable, parameter.theta)
-        same = parameter.scale == scale
-        _put(w, parameter.momentum if same else parameter.w * scale)
+        if momentum is not None:
+            same = parameter.scale == scale
+            _put(momentum, parameter.momentum if same else parameter.w * scale)
         if squares is not None:
             _put(squares, parameter.squares)
-    optimizer.begun.assign(int(begun))
+    if getattr(optimizer, "start", None) is not None:
+        optimizer.start.assign(-1 if begun else run.step)
     if optimizer.count is not None:
         optimizer.count.assign(steps)
     optimizer._iterations.assign(run.step * (optimizer.gradient_accumulation_steps or 1))
@@ -218,8 +224,7 @@ def _optimizer_of(model: Any) -> Optimizer:
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
-            "Invalid model: its optimizer should be an INDIAN or INNAprop, not "
-            f"{type(optimizer).__name__}"
+            f"Invalid model: its optimizer is a {type(optimizer).__name__}, and none of this package"
         )
     if not model.built:
         raise ValueError("Invalid model: it is not built yet")
@@ -243,28 +248,47 @@ def _members(model: Any, optimizer: Optimizer) -> dict[str, tuple[Any, Any, Any]
             path, or if one of them is overwritten with its gradient.
     """
     variables = optimizer._trainable_variables
-    velocities = optimizer.velocities or [None] * len(variables)
-    slots = zip(variables, optimizer.momentums, velocities, strict=True)
-    members = {variable.path: (variable, w, squares) for variable, w, squares in slots}
+    none = [None] * len(variables)
+    slots = zip(
+        variables, optimizer.momentums or none, optimizer.velocities or none, strict=True
+    )
+    members = {each[0].path: each for each in slots}
     if {id(v) for v in variables} != {id(v) for v in model.trainable_variables}:
         raise ValueError("Invalid model: its trainable variables are not the optimizer's")
     if len(members) < len(variables):
         raise ValueError("Invalid model: two of its variables have the same path")
-    for name, (_, w, _) in members.items():
-        if w is None:
+    for name, (variable, _, _) in members.items():
+        if getattr(variable, "overwrite_with_gradient", False):
             raise ValueError(f"Invalid model: {name} is overwritten with its gradient")
     return members
 
 
+def _scale(optimizer: Optimizer, lr: float) -> float:
+    """Return the ratio of the slots to the file's s: −lr for SGD's slots, at this lr, otherwise 1.
+
+    Raises:
+        ValueError: If the ratio is 0.
+    """
+    if not isinstance(optimizer, DampedSGD) or not optimizer.momentums:
+        return 1.0
+    if lr == 0:
+        raise ValueError(
+            "Invalid learning rate: 0 (SGD's slots in Keras hold the momentum times the learning "
+            "rate, and a run's file holds it without)"
+        )
+    return -lr
+
+
 def _hyperparameters(optimizer: Optimizer, variable: Any) -> dict[str, Any]:
     """Return a variable's hyperparameters by their names in PyTorch."""
-    numbers = optimizer._numbers()
-    group = {OTHER_NAMES.get(name, name): getattr(optimizer, name) for name in numbers}
+    group = {OTHER_NAMES.get(name, name): getattr(optimizer, name) for name in optimizer.names()}
+    if is_schedule(group.get("damping")):
+        group["damping"] = float(optimizer.damping(optimizer._iterations))
     decays = optimizer.weight_decay and _private.decays(optimizer, variable)
     return group | {
         "lr": float(optimizer.learning_rate),
         "weight_decay": optimizer.weight_decay if decays else 0.0,
-        "authors_weight_decay": optimizer.authors_weight_decay,
+        "authors_weight_decay": getattr(optimizer, "authors_weight_decay", False),
         "decoupled_weight_decay": True,
         "maximize": False,
     }
@@ -285,6 +309,6 @@ def _put(variable: Any, array: Any) -> None:
     """Assign an array, which may be wider, to a variable."""
     dtype = _dtype(variable)
     known = "float32" if dtype == "bfloat16" else dtype  # what NumPy has
-    # (As a tensor of its own dtype, because Keras would convert it to floatx first.)
+    # As a tensor of its own dtype, because Keras would convert it to floatx first.
     value = ops.convert_to_tensor(np.asarray(array).astype(known), dtype=known)
     variable.assign(ops.cast(value, dtype))

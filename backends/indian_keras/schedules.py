@@ -1,4 +1,4 @@
-"""The paper's step sizes as a Keras schedule."""
+"""The paper's step sizes as a Keras schedule, and the checks of numbers that may be scheduled."""
 
 from __future__ import annotations
 
@@ -50,3 +50,34 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: igno
     def get_config(self) -> dict[str, float]:
         """Return the arguments of the constructor."""
         return {"initial_learning_rate": self.initial_learning_rate, "power": self.power}
+
+
+def is_schedule(value: Any) -> bool:
+    """Return whether a value is a schedule, and no number."""
+    return isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
+
+
+def as_learning_rate(learning_rate: Any) -> Any:
+    """Return a number as a float, and a schedule, a callable or a traced tensor unchanged.
+
+    Raises:
+        TypeError: If it is none of these, and not a scalar array or tensor.
+        ValueError: If it is negative, NaN or infinite.
+    """
+    if callable(learning_rate) and not isinstance(learning_rate, type):
+        return learning_rate
+    is_tensor = ops.is_tensor(learning_rate) or isinstance(learning_rate, keras.Variable)
+    if is_tensor and tuple(learning_rate.shape) == ():
+        value = known(ops.stop_gradient(ops.convert_to_tensor(learning_rate)))
+        return learning_rate if value is None else checked("learning_rate", value)
+    return checked("learning_rate", learning_rate)
+
+
+def known(value: Any) -> float | None:
+    """Return a scalar's value, or None while a program is being traced."""
+    try:
+        number = float(value)
+    except (TypeError, AttributeError, NotImplementedError):
+        return None
+    # Inside a tf.function, AutoGraph makes `float` return a tensor.
+    return number if isinstance(number, float) else None

@@ -9,19 +9,18 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from indian_core import OTHER_NAMES
-from indian_core.testing import Arrays, Problem, Settings, scheduled
-from indian_keras import INDIAN, INNAprop, suggest_lr
+from indian_core.testing import Arrays, Problem, Settings
+from indian_keras import INDIAN, DampedAdamW, DampedSGD, INNAprop, suggest_lr
 from indian_keras.energy import energy
 
 # Keras's names of hyperparameters, where they are not PyTorch's.
-_NAMES = {name: theirs for theirs, name in OTHER_NAMES.items()}
+_NAMES = {"lr": "learning_rate", "eps": "epsilon"}
 BACKEND = keras.backend.backend()
 
 
@@ -54,7 +53,7 @@ class _Parameters(keras.Model):  # type: ignore[misc]
         self.built = True
 
 
-def _tensorflow_step(optimizer: INDIAN, variables: list[Any], jit: bool) -> Callable[..., None]:
+def _tensorflow_step(optimizer: Any, variables: list[Any], jit: bool) -> Callable[..., None]:
     import tensorflow as tf
 
     @tf.function(jit_compile=jit)
@@ -64,7 +63,7 @@ def _tensorflow_step(optimizer: INDIAN, variables: list[Any], jit: bool) -> Call
     return step
 
 
-def _jax_step(optimizer: INDIAN, variables: list[Any]) -> Callable[..., None]:
+def _jax_step(optimizer: Any, variables: list[Any]) -> Callable[..., None]:
     import jax
 
     # As Keras's own trainer does: one program for the whole step, its buffers donated.
@@ -147,7 +146,12 @@ def _gradients(problem: Problem, k: int, variables: list[Any]) -> list[Any]:
 class KerasDriver:
     """One run of indian_keras on the backend of this process."""
 
-    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": INDIAN, "INNAprop": INNAprop}
+    methods: ClassVar[Mapping[str, Any]] = {
+        "INDIAN": INDIAN,
+        "INNAprop": INNAprop,
+        "DampedSGD": DampedSGD,
+        "DampedAdamW": DampedAdamW,
+    }
     sgd_as_keras: ClassVar[bool] = True
     # Each run of these compiles a program of its own.
     slow_variants: ClassVar[tuple[str, ...]] = ("compiled", "jit")
@@ -161,48 +165,26 @@ class KerasDriver:
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
     ) -> None:
         with _floatx(dtype):
-            optimizer = self.methods[settings.method](
+            self.optimizer = self.methods[settings.method](
                 learning_rate=settings.lrs[0],
                 **{_NAMES.get(key, key): value for key, value in settings.hyperparameters.items()},
             )
-        self._start(optimizer, theta_0, settings.lrs, variant, dtype)
-
-    def _start(
-        self,
-        optimizer: Any,
-        theta_0: Sequence[np.ndarray],
-        lrs: Sequence[float] | None,
-        variant: str,
-        dtype: str,
-    ) -> None:
-        self.optimizer = optimizer
-        self.lrs = lrs
+        self.settings = settings
+        self.variant = variant
         self.dtype = dtype
         self.model = _Parameters(theta_0, dtype)
         self.model.compile(optimizer=self.optimizer)
         self.optimizer.build(self.model.theta)
+        self._compile()
+
+    def _compile(self) -> None:
         self._apply: Callable[..., None]
-        if variant == "eager":
+        if self.variant == "eager":
             self._apply = lambda gradients: self.optimizer.apply(gradients, self.model.theta)
         elif BACKEND == "tensorflow":
-            self._apply = _tensorflow_step(self.optimizer, self.model.theta, variant == "jit")
+            self._apply = _tensorflow_step(self.optimizer, self.model.theta, self.variant == "jit")
         else:
             self._apply = _jax_step(self.optimizer, self.model.theta)
-
-    @classmethod
-    def translated(
-        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
-    ) -> Self:
-        given, lrs = scheduled(arguments)
-        named = {_NAMES.get(key, key): value for key, value in given.items()}
-        if "betas" in named:
-            named["beta_1"], named["beta_2"] = named.pop("betas")
-        owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
-        run = cls.__new__(cls)
-        with _floatx("float64"):
-            optimizer = getattr(owner, name)(**named)
-        run._start(optimizer, theta_0, lrs, "eager", "float64")
-        return run
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
@@ -216,9 +198,16 @@ class KerasDriver:
             )
 
     def _step(self, gradients: list[Any]) -> None:
-        if self.lrs is not None:
-            self.optimizer.learning_rate = self.lrs[int(self.optimizer.iterations)]
+        k = int(self.optimizer.iterations)
+        self.optimizer.learning_rate = self.settings.lrs[k]
+        self._edit(self.settings.edits.get(k, {}))
         self._apply(gradients)
+
+    def _edit(self, numbers: Mapping[str, Any]) -> None:
+        for name, value in numbers.items():
+            setattr(self.optimizer, _NAMES.get(name, name), value)
+        if numbers:  # A program keeps the numbers it was compiled with.
+            self._compile()
 
     def step(self, gradients: Sequence[np.ndarray]) -> Arrays:
         native = [ops.convert_to_tensor(g.astype(self.dtype)) for g in gradients]
@@ -234,6 +223,11 @@ class KerasDriver:
     def set_theta(self, theta: Sequence[np.ndarray]) -> None:
         for variable, value in zip(self.model.theta, theta, strict=True):
             variable.assign(value.astype(self.dtype))
+
+    def momentum(self) -> Arrays:
+        # SGD's slot is minus the momentum, AdamW's is the momentum.
+        sign = -1.0 if isinstance(self.optimizer, DampedSGD) else 1.0
+        return [sign * _array(s).astype(np.float64) for s in self.optimizer.momentums]
 
     def psi(self) -> Arrays:
         return [_array(self.optimizer.psi(v)).astype(np.float64) for v in self.model.theta]
@@ -257,3 +251,7 @@ class KerasDriver:
             path = Path(folder) / "run.weights.h5"
             path.write_bytes(checkpoint)
             self.model.load_weights(path)
+        # A file of weights holds no hyperparameters, as with Keras's own optimizers.
+        for k, numbers in self.settings.edits.items():
+            if k < int(self.optimizer.iterations):
+                self._edit(numbers)

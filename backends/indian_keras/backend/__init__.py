@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import keras
 
-from indian_keras.backend.slots import slot_of
+from indian_keras.backend.new_slot import new_slot, slot_dtype
+from indian_keras.backend.on_graph import is_distributed, update_in_order
+from indian_keras.backend.step import Scaling, Slots, Step
 
 if keras.backend.backend() == "torch":
-    from indian_keras.backend.on_torch import update
+    from indian_keras.backend.on_torch import expm1, scalar, uncompiled, update
 else:
-    from indian_keras.backend.on_graph import update
+    from indian_keras.backend.on_graph import expm1, scalar, uncompiled
+    from indian_keras.backend.on_graph import update_in_order as update
 
-__all__ = ["slot_of", "update"]
+__all__ = [
+    "Scaling",
+    "Slots",
+    "Step",
+    "expm1",
+    "is_distributed",
+    "new_slot",
+    "scalar",
+    "slot_dtype",
+    "uncompiled",
+    "update",
+    "update_in_order",
+]

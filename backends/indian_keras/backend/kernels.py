@@ -6,10 +6,10 @@ multi-tensor operation makes up for the fourth, on tensors that the kernel has j
 processor's cache. The scaled gradient is a call of the fused Adam kernel without momentum, on zeros
 instead of parameters.
 
-(With a buffer that holds σ w for a moving scale σ, as in indian_torch, the one call would always be
+With a buffer that holds σ w for a moving scale σ, as in indian_torch, the one call would always be
 enough. But Keras's file holds only w, and the rounded w = buffer/σ does not give back the buffer,
 so a resumed run would not equal the unbroken one bit for bit. Here the slots hold w itself after
-every step.)
+every step.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from indian_core import (
     heavy_ball,
 )
 from indian_keras._private import fused_adam, fused_sgd
+from indian_keras.backend.step import Scaling
 
 Tensors = list[torch.Tensor]
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
@@ -39,15 +40,6 @@ _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 # How many numbers of θ are processed at once on the CPU. With w and v they take 3 MB in float32,
 # which fits in the last cache before memory.
 _GROUP = 2**18
-
-
-class Scaling(NamedTuple):
-    """How gradients are scaled: σ, ε, t and 1 − σ^t."""
-
-    sigma: float
-    eps: float
-    t: int
-    correction: float
 
 
 def fusible(theta: Tensors, v: Tensors, w: Tensors, squares: Tensors | None = None) -> bool:
@@ -72,7 +64,7 @@ def fusible(theta: Tensors, v: Tensors, w: Tensors, squares: Tensors | None = No
 
 def is_exact(step: Coefficients, dtype: torch.dtype) -> bool:
     """Return whether the kernel's scalars hold all digits that the dtype has."""
-    # (And CUDA's kernel refuses a negative momentum, which αγ > 1 makes.)
+    # And CUDA's kernel refuses a negative momentum, which αγ > 1 makes.
     if step.momentum_momentum < SMALLEST_DECAY:
         return False
     # The kernel takes D as 1 − D, in double precision, where a small D loses digits.
@@ -141,9 +133,10 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, w: Tensors) -> 
         return
     # For R > 0 the buffer would have to be negated first, which costs more than adding R v.
     nesterov = None
-    # (Where C rounds to 1, σ w and 1/σ would each round all of w at every step.)
+    # Where C rounds to 1, σ w and 1/σ would each round all of w at every step. And Keras's slot of
+    # SGD, of the opposite sign, has no such call.
     dtype = _NUMPY[w[0].dtype]
-    if gradient_share < 0 and dtype(step.momentum_momentum) != 1:
+    if gradient_share < 0 > step.theta_momentum and dtype(step.momentum_momentum) != 1:
         nesterov = as_nesterov_sgd(step, scale=1.0, dtype=dtype)
     for some_theta, some_w, some_v in _groups(theta, w, v):
         if nesterov is not None:

@@ -6,102 +6,65 @@ it on the tensors of all variables together, in place.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from indian_core import Coefficients, dragged, is_step
 from indian_keras import _private
 from indian_keras.backend import kernels, memory
-from indian_keras.backend.kernels import Scaling, Tensors
+from indian_keras.backend.kernels import Tensors
+from indian_keras.backend.step import Slots, Step
+
+expm1 = math.expm1
 
 
-class Decay(NamedTuple):
-    """The weight decay of a step.
+def scalar(value: Any, dtype: str) -> float:
+    """Return a number as a float."""
+    del dtype
+    return float(value)
 
-    Attributes:
-        rate: γλ.
-        pull: The multiple of θ that is added to w: (1/β − α) γλ in the authors' decay, else 0.
-        of: Which tensors decay.
+
+def uncompiled(function: Any) -> Any:
+    """Return a function that torch.compile leaves out of its graphs, and autograd too.
+
+    Inductor has no rule for the kernels, and would compile every step of a schedule anew, because
+    the scalars are floats.
     """
-
-    rate: float
-    pull: float
-    of: Sequence[bool]
-
-    def __call__(self, theta: Tensors, w: Tensors) -> None:
-        """Make the decay."""
-        theta, w = (list(compress(tensors, self.of)) for tensors in (theta, w))
-        if theta and self.pull:
-            torch._foreach_add_(w, theta, alpha=self.pull)
-        if theta:
-            torch._foreach_mul_(theta, 1 - self.rate)
+    return torch.compiler.disable(torch.no_grad()(function))
 
 
-# Not compiled: Inductor has no rule for the kernels, and would compile every step of a schedule
-# anew, because the scalars are floats.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-@torch.no_grad()
 def update(
-    optimizer: Any,
-    gradients: Sequence[torch.Tensor],
-    variables: Sequence[Any],
-    learning_rate: Any,
-    _by_keras: Callable[..., None],
+    optimizer: Any, step: Step, gradients: Sequence[torch.Tensor], slots: Sequence[Slots]
 ) -> None:
     """Make one step on all variables, without changing the gradients.
 
     Args:
-        optimizer: The optimizer, which is built.
+        optimizer: The optimizer, which is not used here.
+        step: The scalars of the step.
         gradients: v, as tensors of θ's shapes.
-        variables: θ, as Keras variables.
-        learning_rate: γ, a scalar.
+        slots: θ, as Keras variables, and the slots of each.
     """
-    lr = float(learning_rate)
-    # With γ = 0 nothing moves, so such a step does not count as the first.
-    first = is_step(lr, optimizer.reference_lr) and not int(optimizer.begun)
-    step = optimizer._coefficients(lr, first)
-    largest = torch.finfo(getattr(torch, optimizer._narrowest)).max
-    if any(abs(scalar) > largest for scalar in step):
-        at = "" if optimizer.reference_lr is None else f" at reference_lr {optimizer.reference_lr}"
-        raise ValueError(
-            f"Invalid learning rate, alpha or beta: {lr}, {optimizer.alpha}, {optimizer.beta}{at} "
-            f"(the numbers of the step are beyond {optimizer._narrowest})"
-        )
-    indices = [optimizer._get_variable_index(variable) for variable in variables]
+    del optimizer
+    variables, momentums, velocities, decays = zip(*slots, strict=True)
     theta = _private.values(variables)
-    slots = [_private.values([optimizer.momentums[i] for i in indices])]
-    scaling = None
-    if optimizer.count is not None:
-        slots.append(_private.values([optimizer.velocities[i] for i in indices]))
-        t = int(optimizer.count) + 1
-        scaling = Scaling(optimizer.sigma, optimizer.epsilon, t, optimizer._correction(t))
-    gradients = memory.in_own_memory(gradients, [*theta, *(w for slot in slots for w in slot)])
-    decay = None
-    if optimizer.weight_decay:
-        decaying = [_private.decays(optimizer, variable) for variable in variables]
-        pull = 0.0
-        if optimizer.authors_weight_decay:
-            numbers = (optimizer.alpha, optimizer.beta, optimizer.weight_decay)
-            pull = dragged(lr, *numbers, optimizer.reference_lr)
-        decay = Decay(lr * optimizer.weight_decay, pull, decaying)
-    make(step, theta, gradients, *slots, decay=decay, scaling=scaling)
-    if first:
-        optimizer.begun.assign(1)
-    if optimizer.count is not None:
-        optimizer.count.assign(t)
+    momentum, squares = (
+        None if each[0] is None else _private.values(each) for each in (momentums, velocities)
+    )
+    gradients = memory.in_own_memory(gradients, [*theta, *(momentum or ()), *(squares or ())])
+    make(step, theta, gradients, momentum, squares, decays)
 
 
 def make(
-    step: Coefficients,
+    step: Step,
     theta: Tensors,
     gradients: Tensors,
-    *slots: Tensors,
-    decay: Decay | None = None,
-    scaling: Scaling | None = None,
+    momentum: Tensors | None,
+    squares: Tensors | None = None,
+    decays: Sequence[bool] = (),
 ) -> None:
     """Make one step on tensors, in place.
 
@@ -109,31 +72,56 @@ def make(
         step: The scalars of the step, as floats.
         theta: θ.
         gradients: v, of θ's shapes, contiguous, and not in memory that the step changes.
-        *slots: w, float32 or float64, and V if the gradients are scaled.
-        decay: The weight decay before the step.
-        scaling: How to scale the gradients.
+        momentum: s, float32 or float64, or None for a step without momentum.
+        squares: V, if the gradients are scaled.
+        decays: Which tensors decay.
+
+    Raises:
+        ValueError: If a scalar is beyond the range of a tensor's dtype. Nothing is changed then.
     """
-    w = slots[0]
-    # For 16-bit parameters, add in w's precision, and round once.
-    wide = [t if t.dtype == m.dtype else t.to(m.dtype) for t, m in zip(theta, w, strict=True)]
-    gradients = [
-        v if v.dtype == m.dtype else v.to(m.dtype) for v, m in zip(gradients, w, strict=True)
-    ]
-    if decay is not None:
-        decay(wide, w)
-    everything = (wide, gradients, *slots)
-    if kernels.fusible(*everything):  # nearly always, so one check for all
-        kinds: dict[Any, tuple[Tensors, ...]] = {(w[0].device, w[0].dtype): everything}
+    # For 16-bit parameters, add in the slots' precision, and round once.
+    wide = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in theta]
+    _check_range(step, wide)
+    v = [v if v.dtype == t.dtype else v.to(t.dtype) for v, t in zip(gradients, wide, strict=True)]
+    if step.decay is not None:
+        _decay(step, list(compress(wide, decays)), list(compress(momentum or (), decays)))
+    if momentum is None:
+        torch._foreach_add_(wide, v, alpha=step.linear.theta_gradient)
     else:
-        kinds = defaultdict(lambda: tuple([] for _ in everything))
-        for tensors in zip(*everything, strict=True):
+        _linear_step(step, [wide, v, momentum, *([] if squares is None else [squares])])
+    for parameter, new in zip(theta, wide, strict=True):
+        if new is not parameter:
+            parameter.copy_(new)
+
+
+def _check_range(step: Step, tensors: Tensors) -> None:
+    largest = min(torch.finfo(dtype).max for dtype in {t.dtype for t in tensors})
+    if any(abs(number) > largest for number in step.linear):
+        raise ValueError(
+            f"Invalid learning rate or other number: the scalars of the step, {tuple(step.linear)},"
+            f" are beyond {largest:.3g}"
+        )
+
+
+def _decay(step: Step, theta: Tensors, momentum: Tensors) -> None:
+    if theta and step.pull is not None:
+        torch._foreach_add_(momentum, theta, alpha=step.pull)
+    if theta:
+        torch._foreach_mul_(theta, 1 - step.decay)
+
+
+def _linear_step(step: Step, lists: Sequence[Tensors]) -> None:
+    """Make the step on θ, v, s and perhaps V: by the fused kernels where they serve."""
+    if kernels.fusible(*lists):  # nearly always, so one check for all
+        kinds: dict[Any, Sequence[Tensors]] = {(lists[2][0].device, lists[2][0].dtype): lists}
+    else:
+        kinds = defaultdict(lambda: [[] for _ in lists])
+        for tensors in zip(*lists, strict=True):
             m = tensors[2]
             kind = (m.device, m.dtype) if kernels.fusible(*([t] for t in tensors)) else None
             for of_kind, tensor in zip(kinds[kind], tensors, strict=True):
                 of_kind.append(tensor)
-    for kind, lists in kinds.items():
-        fused = kind is not None and kernels.is_exact(step, dtype=kind[1])
-        (kernels.fused_step if fused else kernels.foreach_step)(step, *lists, scaling=scaling)
-    for parameter, new in zip(theta, wide, strict=True):
-        if new is not parameter:
-            parameter.copy_(new)
+    for kind, some in kinds.items():
+        fused = kind is not None and kernels.is_exact(step.linear, dtype=kind[1])
+        make_lists = kernels.fused_step if fused else kernels.foreach_step
+        make_lists(step.linear, *some, scaling=step.scaling)

@@ -14,7 +14,13 @@ _WIDE = {"float16": "float32", "bfloat16": "float32"}
 _REAL = {"complex64": "float32", "complex128": "float64"}
 
 
-def slot_of(optimizer: Any, variable: Any, name: str, *, real: bool) -> Any:
+def slot_dtype(variable: Any) -> str:
+    """Return the dtype of a variable's slots: its own, but of at least 32 bits."""
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    return _WIDE.get(dtype, dtype)
+
+
+def new_slot(optimizer: Any, variable: Any, name: str, *, real: bool) -> Any:
     """Add a slot of zeros for a variable to an optimizer.
 
     Args:
@@ -24,10 +30,9 @@ def slot_of(optimizer: Any, variable: Any, name: str, *, real: bool) -> Any:
         real: Whether the slot of a complex variable is real.
 
     Returns:
-        The slot, of the variable's shape, dtype and layout, but of at least 32 bits.
+        The slot, of the variable's shape and layout, in its `slot_dtype`.
     """
-    dtype = keras.backend.standardize_dtype(variable.dtype)
-    dtype = _WIDE.get(dtype, dtype)
+    dtype = slot_dtype(variable)
     path = path_of(variable).replace("/", "_").replace(":", "_")
     layout = _private.layout(variable)
     with _beside(variable):
