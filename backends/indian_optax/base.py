@@ -1,177 +1,177 @@
-"""What the methods share: the state, and the linear step on a tree of directions."""
+"""The linear step on a tree of parameters, for any law and any direction.
+
+θ is written from the old momentum. It is written from the new one only if θ is not given and the
+momentum's factor is known to be large, because XLA on the CPU updates that order in place.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
-from indian_core import dragged, is_step
-from indian_optax import hyperparameters
-from indian_optax.dtypes import checked_dtype, momentum_dtype
-from indian_optax.hyperparameters import Scalar, at_count, cast
-from indian_optax.leaf import Again, LeafStep, Scalars, working_arrays
-from indian_optax.rules import Rule
+from indian_core import Coefficients, from_new_momentum
+from indian_optax.dtypes import checked_dtype, momentum_dtype, update_dtype, working_dtype
+from indian_optax.hyperparameters import Scalar, as_scalar_or_schedule, at_count, cast
+from indian_optax.in_place import after
 from indian_optax.trees import is_none, leaves_like, masked_leaves
 
 State = TypeVar("State", bound=tuple[Any, ...])
-# A function that returns what replaces leaf i's gradient, in the step's dtype. Its arguments are i,
-# the gradient in that dtype, and the new w of the leaf before. It also returns a function that
-# makes the same direction again from the new θ, or None if the direction is kept until then. None
-# as the Direction means the gradient itself.
+Mask = Any | Callable[[optax.Params], Any] | None
+# A function that makes the direction of a leaf a second time, from the new θ, or None.
+Again = Callable[[Any], jax.Array] | None
+# A function that returns what replaces leaf i's gradient, in the step's dtype, and the `Again` of
+# it. Its arguments are i, the gradient in that dtype, and the new momentum of the leaf before.
 Direction = Callable[[int, jax.Array, Any], tuple[jax.Array, Again]] | None
 
 
-class IndianState(NamedTuple):
-    """State of `scale_by_indian`.
+class Scalars(NamedTuple):
+    """The scalars that all leaves of a step share, in one precision.
 
     Attributes:
-        count: The number of steps made, an int32 scalar, at which schedules are evaluated. It may
-            be set.
-        begun: Whether a first step was made or a ψ was given, a boolean scalar. The initial speed
-            affects only the first step. A step with a learning rate of 0 counts as one only with a
-            ``reference_lr``.
-        gamma: γ of the last step, a scalar. Where m stays constant, w is rescaled from it to the
-            next γ.
-        alpha: α of the last step, a scalar, which `psi` and `energy` need.
-        beta: β of the last step, a scalar, which they need too.
-        momentum: w, a tree like the parameters.
+        step: The four scalars of the linear step.
+        shrinkage: lr λ, the fraction of θ that decays, or None.
+        pull: The multiple of θ that the weight decay of INNAprop's authors adds to w, or None.
     """
 
-    count: jax.Array  # type: ignore[assignment]  # as in optax, it hides tuple.count
-    begun: jax.Array
-    gamma: jax.Array
-    alpha: jax.Array
-    beta: jax.Array
-    momentum: optax.Updates
+    step: Coefficients
+    shrinkage: Any = None
+    pull: Any = None
 
 
-class Family:
-    """The linear step of a method, on any directions.
+class LinearStep:
+    """The linear step on a tree, with a decoupled weight decay.
 
     Args:
-        rule: How the scalars of the step follow from the hyperparameters.
-        weight_decay: λ, decoupled: a scalar, a schedule, or None.
+        weight_decay: λ, a scalar, a schedule, or None.
         mask: Which parameters are decayed.
         accumulator_dtype: The momentum's dtype, or None.
-        authors_weight_decay: Whether the decay leaves ψ unchanged (with INDIAN's own rule).
     """
 
-    def __init__(
-        self,
-        rule: Rule,
-        weight_decay: Any = None,
-        mask: Any = None,
-        accumulator_dtype: Any = None,
-        *,
-        authors_weight_decay: bool = False,
-    ) -> None:
+    def __init__(self, weight_decay: Any, mask: Mask, accumulator_dtype: Any) -> None:
         if weight_decay is not None:
-            weight_decay = hyperparameters.as_scalar_or_schedule("weight_decay", weight_decay)
+            weight_decay = as_scalar_or_schedule("weight_decay", weight_decay)
         if accumulator_dtype is not None:
             accumulator_dtype = checked_dtype("accumulator_dtype", accumulator_dtype)
-        self.rule = rule
         self.weight_decay = weight_decay
         self.mask = mask
         self.accumulator_dtype = accumulator_dtype
-        self.authors_weight_decay = authors_weight_decay
-        self._decay_is_large = rule.is_decay_large()
 
-    def init(self, params: optax.Params) -> IndianState:
-        """Return the state before the first step: w = 0."""
-        count = jnp.zeros([], jnp.int32)
-        phase = self.rule.phase(self._values(count), jnp.ones([], float))
-        momentum = jax.tree.map(
+    def init(self, params: optax.Params) -> optax.Updates:
+        """Return the momentum before the first step: zeros."""
+        return jax.tree.map(
             lambda p: jnp.zeros_like(p, dtype=momentum_dtype(p, self.accumulator_dtype)), params
         )
-        gamma, alpha, beta = map(_remembered, phase)
-        return IndianState(count, jnp.zeros([], bool), gamma, alpha, beta, momentum)
+
+    def shrinkage(self, dtype: Any, learning_rate: Scalar, count: jax.Array) -> Scalar | None:
+        """Return lr λ in this precision, or None if there is no weight decay."""
+        if self.weight_decay is None:
+            return None
+        lr, decay = cast(dtype, learning_rate, at_count("weight_decay", self.weight_decay, count))
+        return lr * decay
 
     def update(
         self,
         gradients: list[Any],
         treedef: Any,
-        state: IndianState,
+        momentum: optax.Updates,
         params: optax.Params | None,
+        scalars: Callable[[Any], Scalars],
+        count: jax.Array,
         direction: Direction = None,
-    ) -> tuple[optax.Updates, IndianState]:
-        """Return the updates and the new state.
+        *,
+        from_new: bool = False,
+    ) -> tuple[optax.Updates, optax.Updates]:
+        """Return the updates and the new momentum.
 
         Args:
             gradients: The gradients' leaves, including None.
             treedef: The structure of their tree.
-            state: The state.
+            momentum: The old momentum.
             params: θ, or None.
-            direction: What replaces the gradients.
+            scalars: A function that returns the `Scalars` of this step in a precision.
+            count: The step count.
+            direction: What replaces the gradients. None means the gradients themselves.
+            from_new: Whether the momentum's factor is known to be large.
         """
-        old_w = leaves_like(treedef, gradients, state.momentum, "gradients", "the momentum")
+        old = leaves_like(treedef, gradients, momentum, "gradients", "the momentum")
         theta: list[Any] = [None] * len(gradients)
         decays = [False] * len(gradients)
         if params is not None:
             theta = leaves_like(treedef, gradients, params, "gradients", "the parameters")
         if self.weight_decay is not None:
             decays = masked_leaves(self.mask, params, treedef)
-
-        count, before = jnp.asarray(state.count), jnp.asarray(state.gamma)
-        values = self._values(count)
-        phase = self.rule.phase(values, before)
-        moving = jnp.asarray(is_step(values["learning_rate"], values.get("reference_lr")))
-        step = LeafStep(
-            self._scalars(values, before, phase[0]),
-            jnp.logical_and(jnp.logical_not(state.begun), moving),
-            count,
-            # Without θ the updates cannot be ordered. Writing θ from the new w still allows them
-            # in place, if the decay is known beforehand to be large.
-            from_new=params is None and self._decay_is_large,
+        # Cached, because most leaves have the same precision.
+        step = functools.partial(
+            _leaf, functools.cache(scalars), count, from_new and params is None
         )
         updates: list[Any] = []
-        momentum: list[Any] = []
+        new: list[Any] = []
         made = None
-        for i, (v, w, p, decayed) in enumerate(zip(gradients, old_w, theta, decays, strict=True)):
+        for i, (v, s, p, decayed) in enumerate(zip(gradients, old, theta, decays, strict=True)):
             if v is None:  # As in optax.trace, the parameter does not move.
-                update, new_w = None, w
-            else:
-                v, p, wide = working_arrays(v, w, p)
-                move, again = v.astype(wide), None
-                if direction is not None:
-                    move, again = direction(i, move, made)
-                update, new_w = step(v, move, w, p, decayed, again)
-                made = new_w
+                updates.append(None)
+                new.append(s)
+                continue
+            v, p, wide = _working_arrays(v, s, p)
+            move, again = v.astype(wide), None
+            if direction is not None:
+                move, again = direction(i, move, made)
+            update, made = step(v, move, s, p, decayed, again)
             updates.append(update)
-            momentum.append(new_w)
-        gamma, alpha, beta = map(_remembered, phase)
-        begun = jnp.logical_or(state.begun, moving)
-        new_w = treedef.unflatten(momentum)
-        new_state = IndianState(optax.safe_increment(count), begun, gamma, alpha, beta, new_w)
-        return treedef.unflatten(updates), new_state
+            new.append(made)
+        return treedef.unflatten(updates), treedef.unflatten(new)
 
-    def _values(self, count: jax.Array) -> dict[str, Scalar]:
-        """Return all hyperparameters at this count."""
-        given = {**self.rule.hyperparameters, "weight_decay": self.weight_decay}
-        return {name: at_count(name, value, count) for name, value in given.items()}
 
-    def _scalars(
-        self, values: dict[str, Scalar], before: jax.Array, after: Scalar
-    ) -> Callable[[Any, bool], Scalars]:
-        def scalars(dtype: Any, first: bool) -> Scalars:
-            numbers = dict(zip(values, cast(dtype, *values.values()), strict=True))
-            gammas = cast(dtype, before, after)
-            step = self.rule.coefficients(numbers, gammas[0], gammas[1], first)
-            if self.weight_decay is None:
-                return Scalars(step)
-            shrinkage = numbers["learning_rate"] * numbers["weight_decay"]
-            if not self.authors_weight_decay:
-                return Scalars(step, shrinkage)
-            names = ("learning_rate", "alpha", "beta", "weight_decay", "reference_lr")
-            pull = dragged(*(numbers[name] for name in names))
-            if numbers["reference_lr"] is not None:
-                pull = pull * gammas[0] / numbers["reference_lr"]
-            return Scalars(step, shrinkage, pull)
+def _leaf(
+    scalars: Callable[[Any], Scalars],
+    count: jax.Array,
+    from_new: bool,
+    v: jax.Array,
+    direction: jax.Array,
+    s: Any,
+    theta: Any,
+    decayed: bool,
+    again: Again,
+) -> tuple[jax.Array, jax.Array]:
+    """Return a leaf's update and new momentum. The update has the wider dtype of v and θ."""
+    wide = direction.dtype
+    step, shrinkage, pull = scalars(np.finfo(wide).dtype)
+    old = s.astype(wide)
+    if decayed and pull is not None:
+        old += pull * theta.astype(wide)
+    if from_new:
+        reading = from_new_momentum(step)
+        new = reading.momentum_momentum * old + reading.momentum_gradient * direction
+        update = reading.theta_momentum * new + reading.theta_gradient * direction
+        return update.astype(update_dtype(v.dtype, s.dtype)), new.astype(s.dtype)
+    update = step.theta_momentum * old + step.theta_gradient * direction
+    if decayed:
+        update -= shrinkage * theta.astype(wide)
+    update = update.astype(update_dtype(v.dtype, s.dtype if theta is None else theta.dtype))
+    # `optax.apply_updates` makes the same sum, and XLA merges the two.
+    moved = None if theta is None else theta + update
+    factor = after(jnp.asarray(step.momentum_momentum, wide), moved, count)
+    if again is not None:
+        direction = again(moved)
+    return update, (factor * old + step.momentum_gradient * direction).astype(s.dtype)
 
-        return scalars
+
+def _working_arrays(v: Any, s: Any, theta: Any) -> tuple[jax.Array, Any, np.dtype[Any]]:
+    """Return a gradient and its parameter as arrays, and the dtype for computing the step.
+
+    Raises:
+        ValueError: If the gradient is complex and the momentum is not.
+    """
+    v, theta = jnp.asarray(v), None if theta is None else jnp.asarray(theta)
+    if jnp.iscomplexobj(v) and not jnp.iscomplexobj(s):
+        raise ValueError(f"Invalid gradients: {v.dtype} (the momentum is {s.dtype})")
+    return v, theta, working_dtype(v.dtype, s.dtype, s.dtype if theta is None else theta.dtype)
 
 
 def flattened(updates: optax.Updates) -> tuple[list[Any], Any]:
@@ -190,15 +190,9 @@ def checked_state(state: optax.OptState, kind: type[State]) -> State:
     if not isinstance(state, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
         raise TypeError(f"The state must be {article} {kind.__name__}, not {type(state).__name__}")
-    for name in ("count", "begun", "gamma", "alpha", "beta", "nu_count"):
+    for name in ("count", "begun", "alpha", "beta", "nu_count"):
         value = getattr(state, name) if name in state._fields else 0  # type: ignore[attr-defined]
-        # (Python's own numbers are allowed too, for `optax.tree.set(state, count=0)`.)
+        # Python's own numbers are allowed too, for `optax.tree.set(state, count=0)`.
         if not isinstance(value, bool | int | float) and getattr(value, "shape", None) != ():
             raise ValueError(f"Invalid state: its {name} is {value!r} (it must be a scalar)")
     return state
-
-
-def _remembered(value: Scalar) -> jax.Array:
-    """Return a hyperparameter as a state holds it, in the widest float that JAX has enabled."""
-    # A copy, because a buffer that occurs twice in a state cannot be donated.
-    return jnp.array(value, float, copy=True)

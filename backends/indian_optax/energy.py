@@ -44,7 +44,7 @@ def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
         >>> import jax.numpy as jnp
         >>> import optax
         >>> from indian_optax import indian
-        >>> from indian_optax.energy import energy
+        >>> from indian_optax import energy
         >>> solver = indian(0.1, alpha=0.5, beta=1.0, initial_speed=1.0)
         >>> loss = lambda theta: jnp.sum(theta**2)
         >>> params = jnp.array([1., 2.])

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from indian_core import checked, refuse_arguments
+from indian_core import checked
 
 Scalar: TypeAlias = Any  # a float, or a scalar array, traced or not
 ScalarOrSchedule: TypeAlias = Any
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def as_scalar(
@@ -91,15 +86,3 @@ def cast(dtype: Any, *values: Scalar) -> list[Scalar]:
     return [
         x if x is None or isinstance(x, float) else jnp.asarray(x).astype(dtype) for x in values
     ]
-
-
-def refusing_others(method: Callable[P, R]) -> Callable[P, R]:
-    """Return a function that refuses another method's arguments and tells where they belong."""
-    names = inspect.signature(method).parameters
-
-    @functools.wraps(method)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        refuse_arguments(method.__name__, [name for name in kwargs if name not in names])
-        return method(*args, **kwargs)
-
-    return wrapped

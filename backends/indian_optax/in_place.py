@@ -1,15 +1,16 @@
 """An order between the updates of a step, which keeps XLA from copying the buffers.
 
-θ is written from the old w. XLA on the CPU does not order two updates that do not depend on each
-other, so it would copy every w before updating it, which takes three times as long. Here the
-decay of w depends on one entry of the new θ, in a way that XLA cannot fold and that changes no
-number.
-XLA would also store INNAprop's scaled gradient, because two updates read it and it is expensive to
+θ is written from the old momentum. XLA on the CPU does not order two updates that do not depend on
+each other, so it would copy every momentum before updating it, which takes three times as long.
+Here the factor of the momentum depends on one entry of the new θ, in a way that XLA cannot fold and
+that changes no number.
+XLA would also store the scaled gradient, because two updates read it and it is expensive to
 evaluate. So the leaves are computed one after the other, and all use the memory of one leaf, which
 stays in the cache. For a leaf too large for any cache, the gradient is scaled twice instead, the
 second time after θ.
-The order is not imposed on an accelerator, where XLA makes the updates in one kernel, nor between
-processes, where the one entry would have to be sent around, nor on explicit meshes.
+The order is not imposed where JAX's default device is an accelerator, where XLA makes the updates
+in one kernel, nor between processes, where the one entry would have to be sent around, nor on
+explicit meshes.
 """
 
 from __future__ import annotations
@@ -34,20 +35,11 @@ def after(scalar: Any, array: Any, count: jax.Array) -> Any:
     """
     if array is None or not isinstance(array, jax.core.Tracer) or 0 in array.shape:
         return scalar
-    if jax.process_count() > 1 or _is_sharded(array):
+    if jax.default_backend() != "cpu" or jax.process_count() > 1 or _is_sharded(array):
         return scalar
-
     entry = jnp.real(array[(0,) * array.ndim])
-
-    def probed(scalar: jax.Array, entry: jax.Array) -> jax.Array:
-        never = jnp.logical_and(jnp.not_equal(entry, entry), jnp.less(count, -7))
-        return jnp.where(never, scalar + jnp.ones_like(scalar), scalar)
-
-    def unchanged(scalar: jax.Array, entry: jax.Array) -> jax.Array:
-        # (The result must have the same type as in `probed`, which may vary over a mesh.)
-        return jnp.where(jnp.ones_like(entry, bool), scalar, jnp.zeros_like(scalar))
-
-    return jax.lax.platform_dependent(scalar, entry, cpu=probed, default=unchanged)
+    never = jnp.logical_and(jnp.not_equal(entry, entry), jnp.less(count, -7))
+    return jnp.where(never, scalar + jnp.ones_like(scalar), scalar)
 
 
 def _is_sharded(array: jax.Array) -> bool:

@@ -38,7 +38,7 @@ def named_leaves(tree: Any) -> list[tuple[str, Any]]:
 
 
 def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
-    """Return the parameters in the order of the model's layers, for `indian_core.runs.layouts.paired`.
+    """Return the parameters in the layers' order, for `indian_core.runs.layouts.paired`.
 
     Args:
         params: A tree of Flax (NNX or Linen, whose leaves are called kernel, embedding, scale and

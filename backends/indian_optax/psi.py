@@ -10,10 +10,10 @@ import numpy as np
 import optax
 
 from indian_core import momentum_from_psi, psi_from_momentum
-from indian_optax.base import IndianState
 from indian_optax.dtypes import standard_promotion, working_dtype
 from indian_optax.hyperparameters import cast
-from indian_optax.states import is_indian, states_with_these_params
+from indian_optax.paper_law import IndianState
+from indian_optax.states import check_params, indian_states, is_indian
 from indian_optax.trees import leaves_like
 
 
@@ -52,8 +52,9 @@ def psi(state: optax.OptState, params: optax.Params) -> optax.Params:
     treedef: Any
     theta, treedef = jax.tree.flatten(params)
     psis: list[Any] = [optax.MaskedNode()] * len(theta)
-    for indian_state in states_with_these_params(state):
-        for i, w in enumerate(momentum_leaves(indian_state, params)):
+    check_params(state)
+    for indian_state in indian_states(state, "psi"):
+        for i, w in enumerate(leaves_of(indian_state.momentum, params)):
             if not is_masked(w):
                 a, b, p = _in_precision(w, indian_state, theta[i])
                 psis[i] = psi_from_momentum(p, w.astype(p.dtype), a, b)
@@ -100,11 +101,12 @@ def with_psi(
     Source: Castera et al, [An Inertial Newton Algorithm for Deep
     Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, equation (11).
     """
-    states_with_these_params(state)
+    check_params(state)
+    indian_states(state, "psi")
     theta, treedef = jax.tree.flatten(params)
 
     def momentum(indian_state: IndianState) -> optax.Updates:
-        old = momentum_leaves(indian_state, params)
+        old = leaves_of(indian_state.momentum, params)
         # A parameter without a momentum needs no ψ.
         wanted = [None if is_masked(w) else p for w, p in zip(old, theta, strict=True)]
         given = leaves_like(treedef, wanted, psi, "parameters", "psi")
@@ -145,14 +147,14 @@ def is_masked(node: Any) -> bool:
     return isinstance(node, optax.MaskedNode) or node is None
 
 
-def momentum_leaves(state: IndianState, params: optax.Params) -> list[Any]:
-    """Return w for each leaf of the parameters, or MaskedNode for a leaf without w."""
+def leaves_of(momentum: optax.Updates, params: optax.Params) -> list[Any]:
+    """Return the momentum of each leaf of the parameters, or MaskedNode for a leaf without one."""
     treedef: Any
     theta, treedef = jax.tree.flatten(params)
-    momenta = _matched(treedef, state.momentum, params)
-    wanted = [None if is_masked(w) else p for w, p in zip(momenta, theta, strict=True)]
-    leaves_like(treedef, wanted, treedef.unflatten(momenta), "parameters", "the momentum")
-    return momenta
+    found = _matched(treedef, momentum, params)
+    wanted = [None if is_masked(s) else p for s, p in zip(found, theta, strict=True)]
+    leaves_like(treedef, wanted, treedef.unflatten(found), "parameters", "the momentum")
+    return found
 
 
 def _matched(treedef: Any, momentum: optax.Updates, params: optax.Params) -> list[Any]:

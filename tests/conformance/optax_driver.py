@@ -5,20 +5,21 @@ from __future__ import annotations
 import functools
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_core.testing import Arrays, Problem, Settings, scheduled
+from indian_core import METHODS
+from indian_core.testing import Arrays, Problem, Settings
 from indian_optax import (
+    damped_adamw,
+    damped_sgd,
     energy,
-    from_sgd,
     indian,
     innaprop,
-    innaprop_from_adam,
     psi,
     suggest_lr,
     with_psi,
@@ -40,40 +41,46 @@ class OptaxDriver:
     `optax.inject_hyperparams`, inside a chain.
     """
 
-    methods: ClassVar[Mapping[str, Any]] = {"INDIAN": indian, "INNAprop": innaprop}
+    methods: ClassVar[Mapping[str, Any]] = {
+        "INDIAN": indian,
+        "INNAprop": innaprop,
+        "DampedSGD": damped_sgd,
+        "DampedAdamW": damped_adamw,
+    }
+    has_no_sgd_decay: ClassVar[bool] = True
     variants: ClassVar[tuple[str, ...]] = ("eager", "jit", "scheduled", "injected")
     slow_variants: ClassVar[tuple[str, ...]] = ("eager",)
 
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
     ) -> None:
-        optimizer, update = _compiled(
-            self.methods[settings.method], _Arguments(vars(settings)), variant
-        )
-        self._start(optimizer, update, theta_0, dtype)
-
-    def _start(self, optimizer: Any, update: Any, theta_0: Any, dtype: str) -> None:
-        self._update = update
+        self._settings, self._variant, self._k = settings, variant, 0
+        self._numbers = dict(settings.hyperparameters)
+        optimizer = self._made()
         self._x64 = dtype == "float64"
         with self._precision():
             self._params = [jnp.array(x, dtype) for x in theta_0]
             self._state = optimizer.init(self._params)
 
-    @classmethod
-    def translated(
-        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
-    ) -> Self:
-        given, lrs = scheduled(arguments)
-        given.pop("keep_momentum", None)  # (In optax it is always kept.)
-        if lrs is not None:  # optax takes the schedule itself
-            given["lr"] = lambda count: jnp.asarray(lrs)[count]
-        if "betas" in given:
-            given["b1"], given["b2"] = given.pop("betas")
-        given["learning_rate"] = given.pop("lr")
-        optimizer = {"from_sgd": from_sgd, "from_adam": innaprop_from_adam}[name](**given)
-        run = cls.__new__(cls)
-        run._start(optimizer, _step_of(optimizer, jitted=True), theta_0, "float64")
-        return run
+    def _made(self) -> optax.GradientTransformation:
+        """Make the optimizer, and its step, with the present numbers."""
+        arguments = _Arguments(lrs=self._settings.lrs, numbers=self._numbers)
+        optimizer, self._update = _compiled(self._settings.method, arguments, self._variant)
+        return optimizer
+
+    def _advance(self, gradients: Any) -> None:
+        if self._k in self._settings.edits:
+            self._numbers |= self._settings.edits[self._k]
+            optimizer = self._made()  # The state goes on.
+            if self._variant == "injected":
+                outer, injected = self._state
+                made = optimizer.init(self._params)[1]
+                numbers = made.hyperparams | {
+                    "learning_rate": injected.hyperparams["learning_rate"]
+                }
+                self._state = (outer, injected._replace(hyperparams=numbers))
+        self._params, self._state = self._update(self._params, self._state, gradients)
+        self._k += 1
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
@@ -88,7 +95,7 @@ class OptaxDriver:
     def step(self, gradients: Sequence[np.ndarray]) -> Arrays:
         with self._precision():
             given = [jnp.array(g, p.dtype) for g, p in zip(gradients, self._params, strict=True)]
-            self._params, self._state = self._update(self._params, self._state, given)
+            self._advance(given)
             return [np.array(g, np.float64) for g in given]
 
     def step_on(self, problem: Problem, k: int) -> None:
@@ -96,7 +103,7 @@ class OptaxDriver:
             dtype = self._params[0].dtype
             batch = [jnp.array(x, dtype) for x in problem.batch(k)]
             gradients = _gradient(problem)(self._params, batch)
-            self._params, self._state = self._update(self._params, self._state, gradients)
+            self._advance(gradients)
 
     def theta(self) -> Arrays:
         return [np.array(p, np.float64) for p in self._params]
@@ -104,6 +111,10 @@ class OptaxDriver:
     def set_theta(self, theta: Sequence[np.ndarray]) -> None:
         with self._precision():
             self._params = [jnp.array(x, p.dtype) for x, p in zip(theta, self._params, strict=True)]
+
+    def momentum(self) -> Arrays:
+        name = {"DampedSGD": "trace", "DampedAdamW": "momentum"}[self._settings.method]
+        return [np.array(s, np.float64) for s in optax.tree.get(self._state, name)]
 
     def psi(self) -> Arrays:
         with self._precision():
@@ -116,14 +127,19 @@ class OptaxDriver:
 
     def energy(self, loss: float) -> float:
         with self._precision():
-            return float(energy.energy(self._state, loss))
+            return float(energy(self._state, loss))
 
     def save(self) -> bytes:
-        return pickle.dumps(jax.device_get((self._params, self._state)))
+        return pickle.dumps((jax.device_get((self._params, self._state)), self._k))
 
     def load(self, checkpoint: bytes) -> None:
         with self._precision():
-            self._params, self._state = jax.tree.map(jnp.array, pickle.loads(checkpoint))
+            arrays, self._k = pickle.loads(checkpoint)
+            self._params, self._state = jax.tree.map(jnp.array, arrays)
+        for k, numbers in self._settings.edits.items():
+            if k < self._k:
+                self._numbers |= numbers
+        self._made()
 
 
 class _Arguments(dict[str, Any]):
@@ -133,11 +149,16 @@ class _Arguments(dict[str, Any]):
         return hash(repr(self))
 
 
+# optax's names.
+NAMES = {"beta_1": "b1", "beta_2": "b2"}
+
+
 @functools.cache  # Runs with the same settings share their compiled step.
 def _compiled(
-    method: Callable[..., optax.GradientTransformation], settings: _Arguments, variant: str
+    name: str, arguments: _Arguments, variant: str
 ) -> tuple[optax.GradientTransformation, Callable[..., Any]]:
-    lrs = settings["lrs"]
+    method, lrs = OptaxDriver.methods[name], arguments["lrs"]
+    numbers = {NAMES.get(key, key): value for key, value in arguments["numbers"].items()}
 
     def schedule(count: Any) -> Any:
         return jnp.asarray(lrs)[count]
@@ -145,10 +166,14 @@ def _compiled(
     learning_rate: Any = schedule
     if variant in ("eager", "jit") and len(set(map(repr, lrs))) == 1:
         learning_rate = lrs[0]
-    factory = optax.inject_hyperparams(method) if variant == "injected" else method
-    optimizer = factory(learning_rate, **settings["hyperparameters"])
     if variant == "injected":
-        optimizer = optax.chain(optax.identity(), optimizer)
+        if METHODS[name].law == "momentum" and numbers.get("damping", 0) is None:
+            del numbers["damping"]
+        optimizer = optax.chain(
+            optax.identity(), optax.inject_hyperparams(method)(learning_rate, **numbers)
+        )
+    else:
+        optimizer = method(learning_rate, **numbers)
     return optimizer, _step_of(optimizer, jitted=variant != "eager")
 
 

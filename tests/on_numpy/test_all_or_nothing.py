@@ -44,7 +44,7 @@ def test_a_misfit_changes_nothing(method: Any, misfit: str, call: str) -> None:
 def test_a_damping_that_no_longer_fits_changes_nothing(method: Any) -> None:
     optimizer, alike = begun(method), begun(method)
     optimizer.damping = 0.05
-    with pytest.raises(ValueError, match="Invalid damping: 0.05"):
+    with pytest.raises(ValueError, match="damping"):
         optimizer.step([np.array([0.1, 0.2]), np.array([0.3, 0.4, 0.5])])
     for array, other in zip(optimizer.params, alike.params, strict=True):
         np.testing.assert_array_equal(array, other)
