@@ -1,18 +1,20 @@
 r"""A run in a file: what a half-trained model and its optimizer need to resume in any framework.
 
-The file is a safetensors file. It holds θ, the momentum buffer σw and, for INNAprop, V of each
-parameter, as arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`. Complex arrays have
+The file is a safetensors file. It holds θ, the momentum buffer σs and, where the gradient is scaled,
+V of each parameter, as arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`. Complex arrays have
 their two parts along an extra last axis. The key `indian-run` of the metadata holds a JSON object
 with
 
 * `version`: 1,
-* `method`: "INDIAN" or "INNAprop",
-* `groups`: the hyperparameters of each parameter group, by their names in PyTorch,
+* `method`: a key of `indian_core.METHODS`,
+* `groups`: the hyperparameters of each parameter group, by their names in that table, as far as the
+  framework knows them,
 * `step`: the number of steps made,
 * `parameters`: for each parameter, in order, its name, its group, θ's own dtype, the buffer's scale
   σ, the number of gradients that V holds, and whether it has begun.
 
-The file stores w instead of the paper's ψ, because ψ loses digits. After loading, the optimizer's
+s is the paper's w, or under the momentum law the momentum buffer of PyTorch's SGD, or the average of
+scaled gradients. The file stores w instead of the paper's ψ, because ψ loses digits. After loading, the optimizer's
 `psi` returns ψ. Reading and writing the file needs safetensors, the extra `move`.
 """
 
@@ -33,6 +35,8 @@ from indian_core.hyperparameters import METHODS, checked_hyperparameters
 Array = npt.NDArray[Any]
 VERSION = 1
 _KEY = "indian-run"
+# What a group of a run must have, by the law of its method.
+_NEEDED = {"paper": ("lr", "alpha", "beta"), "momentum": ("lr",)}
 
 
 class Parameter(NamedTuple):
@@ -40,8 +44,8 @@ class Parameter(NamedTuple):
 
     Attributes:
         theta: θ, in float32 if NumPy does not have θ's own dtype.
-        momentum: σw, of θ's shape.
-        scale: σ ≠ 0. It is 1 if the buffer is w itself.
+        momentum: σs, of θ's shape.
+        scale: σ ≠ 0. It is 1 if the buffer is s itself.
         squares: V, of θ's shape, or None for a method without V.
         steps: The number of gradients that V holds.
         begun: Whether the parameter has made a step.
@@ -60,7 +64,7 @@ class Parameter(NamedTuple):
 
     @property
     def w(self) -> Array:
-        """The momentum w itself, in double precision if σ is not 1."""
+        """The momentum s itself, in double precision if σ is not 1."""
         if self.scale == 1:
             return self.momentum
         wide = np.complex128 if np.iscomplexobj(self.momentum) else np.float64
@@ -192,12 +196,11 @@ def checked_run(run: Run) -> Run:
     _check_count("step", run.step)
     if not run.parameters:
         raise ValueError("Invalid run: it has no parameters")
+    method = METHODS[run.method]
     for group in run.groups:
-        numbers = {
-            k: v for k, v in group.items() if k in METHODS[run.method].numbers and v is not None
-        }
+        numbers = {k: v for k, v in group.items() if k in method.numbers and v is not None}
         checked_hyperparameters(**numbers)
-        missing = [name for name in ("lr", "alpha", "beta") if name not in group]
+        missing = [name for name in ("alpha", "beta") if name in method.numbers.keys() - group]
         if missing:
             raise ValueError(f"Invalid run: a group of it has no {missing[0]}")
     for name, parameter in run.parameters.items():
@@ -209,7 +212,7 @@ def checked_run(run: Run) -> Run:
             raise ValueError(f"Invalid parameter {name}: its arrays have several shapes")
         if not (math.isfinite(parameter.scale) and parameter.scale != 0):
             raise ValueError(f"Invalid parameter {name}: its buffer's scale is {parameter.scale}")
-        if (parameter.squares is None) != (run.method == "INDIAN"):
+        if (parameter.squares is None) == method.scaled:
             raise ValueError(f"Invalid parameter {name}: {run.method} does not go with its arrays")
         if parameter.squares is not None and (_pairs(parameter.squares) < 0).any():
             raise ValueError(f"Invalid parameter {name}: V has negative numbers")
