@@ -1,19 +1,24 @@
 """The algebra of the INDIAN optimizer (later named INNA), independent of any framework.
 
 θ are the parameters, v a minibatch gradient, γ the step size (``lr``), α ≥ 0 the viscous damping,
-β > 0 the Newton damping, and s the initial speed. `phase_space` is the paper's algorithm, and
-`linear_step` is the form that the adapters run. `tuning` derives step sizes from the curvature of a
-loss. `testing` has what an adapter is tested with: a reference in NumPy, test problems, and the
-`Driver`.
+β > 0 the Newton damping, and s the initial speed. Every method is one linear step, whose four
+scalars follow from a law: the paper's (`linear_step`), or the momentum law of SGD and AdamW
+(`momentum_law`). `phase_space` is the paper's own form of its law. `tuning` derives step sizes from
+the curvature of a loss, and `runs` has the files in which runs move between frameworks. `testing`
+has what a backend is tested with: references in NumPy, test problems, and the `Driver`.
 """
 
-from indian_core.adam import (
-    AdamHyperparameters,
-    InnapropHyperparameters,
-    from_adam,
-    to_adam,
-)
 from indian_core.directions import LARGE, bias_correction, scaled_gradient, second_moment
+from indian_core.equivalences import (
+    DampedAdamWHyperparameters,
+    DampedSGDHyperparameters,
+    IndianHyperparameters,
+    InnapropHyperparameters,
+    damped_adamw_from_innaprop,
+    damped_sgd_from_indian,
+    indian_from_damped_sgd,
+    innaprop_from_damped_adamw,
+)
 from indian_core.hyperparameters import (
     ALPHA,
     BETA,
@@ -28,9 +33,7 @@ from indian_core.hyperparameters import (
     checked,
     checked_hyperparameters,
     checked_start,
-    refuse_arguments,
 )
-from indian_core.kept_momentum import as_keras, dragged, is_step, momentum_units
 from indian_core.linear_step import (
     SMALLEST_DECAY,
     Coefficients,
@@ -40,7 +43,6 @@ from indian_core.linear_step import (
     from_new_momentum,
     momentum_from_psi,
     psi_from_momentum,
-    rescaled,
 )
 from indian_core.momentum_law import (
     Weights,
@@ -50,21 +52,6 @@ from indian_core.momentum_law import (
     new_buffer_weights,
     sgd_coefficients,
     weights,
-)
-from indian_core.old_equivalences import (
-    IndianHyperparameters,
-    Kept,
-    QHMHyperparameters,
-    SGDHyperparameters,
-    SGDShares,
-    from_gradient_descent,
-    from_qhm,
-    from_sgd,
-    scheduled_sgd,
-    sgd_shares,
-    to_qhm,
-    to_sgd,
-    translated,
 )
 from indian_core.one_call import (
     ROUNDING,
@@ -92,21 +79,17 @@ __all__ = [
     "POWER",
     "ROUNDING",
     "SMALLEST_DECAY",
-    "AdamHyperparameters",
     "Coefficients",
+    "DampedAdamWHyperparameters",
+    "DampedSGDHyperparameters",
     "Hyperparameter",
     "IndianHyperparameters",
     "InnapropHyperparameters",
-    "Kept",
     "Method",
     "NesterovSGD",
     "NewMomentumCoefficients",
-    "QHMHyperparameters",
-    "SGDHyperparameters",
-    "SGDShares",
     "Weights",
     "adamw_coefficients",
-    "as_keras",
     "as_nesterov_sgd",
     "authors_pull",
     "bias_correction",
@@ -117,32 +100,21 @@ __all__ = [
     "coefficients",
     "constant_call",
     "constant_scale",
-    "dragged",
-    "from_adam",
-    "from_gradient_descent",
+    "damped_adamw_from_innaprop",
+    "damped_sgd_from_indian",
     "from_new_momentum",
-    "from_qhm",
-    "from_sgd",
     "heavy_ball",
+    "indian_from_damped_sgd",
     "initial_psi",
-    "is_step",
+    "innaprop_from_damped_adamw",
     "keras_sgd_coefficients",
     "momentum_from_psi",
-    "momentum_units",
     "new_buffer_weights",
     "power_decay",
     "psi_from_momentum",
-    "refuse_arguments",
-    "rescaled",
     "scaled_gradient",
-    "scheduled_sgd",
     "second_moment",
     "sgd_coefficients",
-    "sgd_shares",
     "step",
-    "to_adam",
-    "to_qhm",
-    "to_sgd",
-    "translated",
     "weights",
 ]

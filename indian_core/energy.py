@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def lyapunov_energy(loss: Any, squared_momentum: Any, alpha: Any, beta: Any, units: Any = 1) -> Any:
+def lyapunov_energy(loss: Any, squared_momentum: Any, alpha: Any, beta: Any) -> Any:
     """Return E = 2 (1 + αβ) J + ‖w‖².
 
     Args:
@@ -24,7 +24,6 @@ def lyapunov_energy(loss: Any, squared_momentum: Any, alpha: Any, beta: Any, uni
         squared_momentum: ‖w‖², the squared Euclidean norm of w over all parameters.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        units: The units of w; see `momentum_units`.
 
     Returns:
         E, in the loss's units.
@@ -33,7 +32,7 @@ def lyapunov_energy(loss: Any, squared_momentum: Any, alpha: Any, beta: Any, uni
         >>> lyapunov_energy(loss=2.0, squared_momentum=1.0, alpha=0.5, beta=1.0)
         7.0
     """
-    return 2 * (1 + alpha * beta) * loss + units * squared_momentum
+    return 2 * (1 + alpha * beta) * loss + squared_momentum
 
 
 def energy_rate(squared_velocity: Any, squared_gradient: Any, alpha: Any, beta: Any) -> Any:

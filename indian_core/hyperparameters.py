@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,26 +139,6 @@ _WORDS = {
     "learning_rate": "learning rate",
     "weight_decay": "weight_decay value",
 }
-_ADAMS, _SGDS = "from_adam takes Adam's betas", "from_sgd takes SGD's momentum"
-_OF_TRANSLATIONS = "it is an argument of from_sgd and from_adam"
-# Arguments that users of another optimizer will try, with a hint where they belong.
-HINTS = {
-    "betas": _ADAMS,
-    **dict.fromkeys(("beta_1", "beta_2"), "from_adam takes Adam's beta_1 and beta_2"),
-    **dict.fromkeys(("b1", "b2"), "from_adam takes Adam's b1 and b2"),
-    **dict.fromkeys(("momentum", "nesterov", "dampening"), _SGDS),
-    "damping": _OF_TRANSLATIONS,
-    "keep_momentum": f"{_OF_TRANSLATIONS}; in optax, the momentum is always kept",
-    "amsgrad": "there is no such variant",
-    "initial_speed": "it starts from rest",
-    "sigma": "it is an argument of INNAprop",
-    "learning_rate": "it is called lr here",
-    "lr": "it is called learning_rate here",
-    "eps": "INNAprop has it, or calls it epsilon",
-    "epsilon": "INNAprop has it, or calls it eps",
-    "mu_dtype": "accumulator_dtype is the dtype of the momentum",
-    "eps_root": "only eps is added, outside the root",
-}
 _LONGEST = 60  # characters of a value in an error text
 
 
@@ -218,14 +198,13 @@ def checked(
     word = _WORDS.get(name, name)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    # (NumPy treats a time as an integer.)
+    # NumPy treats a time as an integer.
     if isinstance(value, np.generic) and not isinstance(value, np.timedelta64):
         value = value.item()
     if isinstance(value, bool | np.timedelta64) or not isinstance(value, numbers.Real):
-        hint = "; " + HINTS["betas"] if name == "beta" and isinstance(value, tuple | list) else ""
         raise TypeError(
             f"Invalid {word}: {_short(repr(value))} "
-            f"(it must be a real number, not {type(value).__name__}{hint})"
+            f"(it must be a real number, not {type(value).__name__})"
         )
     bounds = _BOUNDS.get(OTHER_NAMES.get(name, name), _ANY)
     at_most = bounds.at_most
@@ -264,26 +243,6 @@ def checked_start(initial_speed: Any, beta: Any) -> Any:
         (0.1, 1.0)
     """
     return beta if initial_speed is None else checked("initial_speed", initial_speed)
-
-
-def refuse_arguments(method: str, names: Iterable[str]) -> None:
-    """Raise if there are arguments that a method does not have, with a hint where they belong.
-
-    Args:
-        method: The method that the user called.
-        names: The names of the arguments that are left over.
-
-    Raises:
-        TypeError: If there are any.
-
-    Examples:
-        >>> refuse_arguments("INNAprop", ["betas"])
-        Traceback (most recent call last):
-        TypeError: INNAprop() got an unexpected argument 'betas' (from_adam takes Adam's betas)
-    """
-    for name in names:
-        hint = f" ({HINTS[name]})" if name in HINTS else ""
-        raise TypeError(f"{method}() got an unexpected argument {name!r}{hint}")
 
 
 def _short(text: str) -> str:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
-def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any, units: Any = 1) -> Any:
+def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any) -> Any:
     r"""Return the paper's ψ = (1 − αβ) θ + β w.
 
     Args:
@@ -33,7 +33,6 @@ def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any, units: A
         momentum: w, of θ's shape.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        units: The units of `momentum`; see `momentum_units`.
 
     Returns:
         ψ, of θ's shape.
@@ -42,10 +41,10 @@ def psi_from_momentum(theta: Any, momentum: Any, alpha: Any, beta: Any, units: A
         >>> psi_from_momentum(2.0, 3.0, alpha=0.5, beta=0.5)
         3.0
     """
-    return (1 - alpha * beta) * theta + beta * units * momentum
+    return (1 - alpha * beta) * theta + beta * momentum
 
 
-def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any, units: Any = 1) -> Any:
+def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any) -> Any:
     r"""Return w = (ψ − (1 − αβ) θ)/β, the inverse of `psi_from_momentum`.
 
     Args:
@@ -53,21 +52,15 @@ def momentum_from_psi(theta: Any, psi: Any, alpha: Any, beta: Any, units: Any = 
         psi: ψ, of θ's shape.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
-        units: The units of the result; see `momentum_units`.
 
     Returns:
         w, of θ's shape.
-
-    Raises:
-        ValueError: If the units are the float 0, because at lr = 0 every w has the same ψ.
 
     Examples:
         >>> momentum_from_psi(2.0, 3.0, alpha=0.5, beta=0.5)
         3.0
     """
-    if isinstance(units, float) and units == 0:
-        raise ValueError("Invalid psi: at a learning rate of 0 it says nothing of the momentum")
-    return (psi - (1 - alpha * beta) * theta) / (beta * units)
+    return (psi - (1 - alpha * beta) * theta) / beta
 
 
 class Coefficients(NamedTuple):
@@ -91,7 +84,6 @@ def coefficients(
     beta: Any,
     initial_speed: Any = None,
     first: Any = False,
-    reference_lr: Any = None,
 ) -> Coefficients:
     r"""Return the four scalars of one step.
 
@@ -112,8 +104,6 @@ def coefficients(
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None, the default,
             means β, a start from rest.
         first: Whether this is the first step, with w = 0: a bool, or a scalar that is 0 or 1.
-        reference_lr: c, which replaces γ in the last two scalars; see `indian_core.kept_momentum`.
-            None, the default, means γ.
 
     Returns:
         The four `Coefficients`.
@@ -122,37 +112,13 @@ def coefficients(
         >>> tuple(coefficients(lr=0.5, alpha=0.5, beta=1.0))
         (-0.5, -0.5, 0.75, 0.25)
     """
-    clock = lr if reference_lr is None else reference_lr
-    decay = 1 - alpha * clock
+    kept = 1 - alpha * lr
     start = 0 if initial_speed is None else first * (initial_speed - beta)
     return Coefficients(
         theta_momentum=-lr,
         theta_gradient=-lr * (beta + start),
-        momentum_momentum=decay,
-        momentum_gradient=clock * (1 - alpha * beta) + decay * start,
-    )
-
-
-def rescaled(step: Coefficients, before: Any, after: Any) -> Coefficients:
-    """Return the same step on a buffer that holds w in other units.
-
-    Args:
-        step: The `Coefficients` of a step on w.
-        before: The ratio of the buffer to w before the step.
-        after: The ratio of the buffer to the new w after the step.
-
-    Returns:
-        The `Coefficients` of the step on the buffer.
-
-    Examples:
-        >>> tuple(rescaled(Coefficients(-0.5, -0.5, 0.75, 0.25), before=2.0, after=4.0))
-        (-0.25, -0.5, 1.5, 1.0)
-    """
-    return Coefficients(
-        theta_momentum=step.theta_momentum / before,
-        theta_gradient=step.theta_gradient,
-        momentum_momentum=step.momentum_momentum * after / before,
-        momentum_gradient=step.momentum_gradient * after,
+        momentum_momentum=kept,
+        momentum_gradient=lr * (1 - alpha * beta) + kept * start,
     )
 
 

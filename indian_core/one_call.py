@@ -225,7 +225,8 @@ def constant_call(step: Coefficients, scale: float) -> NesterovSGD | None:
     lr = -b + a * d / c
     if abs(lr) <= ROUNDING * abs(b):
         return heavy_ball(step, scale)
-    if abs(lr * c * c * scale + a) > ROUNDING * abs(b):
+    # Another scale than that of this momentum and damping.
+    if abs(lr * c * c * scale + a) > 2**-40 * abs(a):
         return None
     return NesterovSGD(
         lr=lr, momentum=c, dampening=1 - scale * d, nesterov=True, factor=1.0, scale=scale

@@ -1,4 +1,4 @@
-"""INDIAN (INNA) and INNAprop as native `mlx.optimizers`, a complete example of a backend."""
+"""INDIAN (INNA), INNAprop, DampedSGD and DampedAdamW as native `mlx.optimizers`."""
 
 try:
     import mlx.core as _mx  # noqa: F401
@@ -7,7 +7,9 @@ except ImportError as error:
 
 from indian_core import __version__ as __version__
 from indian_mlx.curvature import suggest_lr
-from indian_mlx.indian import INDIAN
+from indian_mlx.damped_adamw import DampedAdamW
+from indian_mlx.damped_sgd import DampedSGD
+from indian_mlx.indian import INDIAN, INNA
 from indian_mlx.innaprop import INNAprop
 
-__all__ = ["INDIAN", "INNAprop", "suggest_lr"]
+__all__ = ["INDIAN", "INNA", "DampedAdamW", "DampedSGD", "INNAprop", "suggest_lr"]

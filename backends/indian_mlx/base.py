@@ -1,7 +1,8 @@
-"""What the methods share: the linear step on a tree of parameters, ψ and the energy."""
+"""What the methods share: the linear step on a tree of parameters."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -9,17 +10,8 @@ import mlx.core as mx
 from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
-from indian_core import (
-    METHODS,
-    checked,
-    coefficients,
-    is_step,
-    momentum_from_psi,
-    momentum_units,
-    psi_from_momentum,
-)
+from indian_core import METHODS, Coefficients, checked
 from indian_core.arrays import check_fit
-from indian_core.energy import lyapunov_energy
 
 
 def precise() -> mx.Dtype:
@@ -28,14 +20,10 @@ def precise() -> mx.Dtype:
 
 
 class Base(Optimizer):  # type: ignore[misc]
-    """A step on each parameter. A method may override `direction` to replace the gradient."""
+    """A linear step on each parameter. A method defines its `scalars` and its `direction`."""
 
     method: str
-    alpha: float
-    beta: float
     weight_decay: float
-    initial_speed: float | None = None
-    reference_lr: float | None = None
 
     def __init__(self, learning_rate: float | Callable[[mx.array], mx.array], **numbers: Any):
         super().__init__()
@@ -64,14 +52,20 @@ class Base(Optimizer):  # type: ignore[misc]
         self.state["learning_rate"] = mx.array(checked("learning_rate", learning_rate), precise())
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
-        """Create a parameter's state: w, in at least float32, and whether it has begun."""
+        """Create a parameter's state: the momentum, in at least float32."""
         dtype = mx.float32 if parameter.dtype.size == 2 else parameter.dtype
         state["momentum"] = mx.zeros(parameter.shape, dtype)
-        state["begun"] = mx.array(False)
 
-    def direction(self, gradient: mx.array, state: dict[str, Any]) -> mx.array:
+    def check(self) -> None:
+        """Raise ValueError if the numbers do not go together."""
+
+    @abstractmethod
+    def scalars(self, lr: mx.array, state: dict[str, Any]) -> Coefficients:
+        """Return the scalars of a parameter's next step."""
+
+    def direction(self, gradient: mx.array, theta: mx.array, state: dict[str, Any]) -> mx.array:
         """Return what replaces the gradient in the step."""
-        del state
+        del theta, state
         return gradient
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
@@ -79,81 +73,34 @@ class Base(Optimizer):  # type: ignore[misc]
 
         Raises:
             ValueError: If a gradient does not have its parameter's shape, or is complex for a real
-                parameter. Nothing is changed then.
+                parameter, or the hyperparameters do not go together. Nothing is changed then.
         """
-        _check_all("gradient", gradients, parameters)
+        check_all("gradient", gradients, parameters)
+        self.check()
         return super().apply_gradients(gradients, parameters)
 
     def apply_single(
         self, gradient: mx.array, parameter: mx.array, state: dict[str, Any]
     ) -> mx.array:
-        """Return the parameter after one step, and store its new w in the state."""
-        w = state["momentum"]
+        """Return the parameter after one step, and store its new momentum in the state."""
+        s = state["momentum"]
         lr = self.learning_rate.astype(precise())
-        first = mx.logical_and(mx.logical_not(state["begun"]), is_step(lr, self.reference_lr))
-        numbers = (self.alpha, self.beta, self.initial_speed, first.astype(lr.dtype))
-        step = coefficients(lr, *numbers, self.reference_lr)
-        a, b, c, d = (mx.array(scalar, precise()).astype(w.dtype) for scalar in step)
-        theta, w = self.decayed(parameter.astype(w.dtype), w, lr)
-        u = self.direction(gradient.astype(w.dtype), state)
-        state["momentum"] = c * w + d * u
-        state["begun"] = mx.logical_or(state["begun"], first)
-        return (theta + a * w + b * u).astype(parameter.dtype)
+        step = self.scalars(lr, state)
+        a, b, c, d = (mx.array(scalar, precise()).astype(s.dtype) for scalar in step)
+        theta = parameter.astype(s.dtype)
+        u = self.direction(gradient.astype(s.dtype), theta, state)
+        theta, s = self.decayed(theta, s, lr)
+        state["momentum"] = c * s + d * u
+        return (theta + a * s + b * u).astype(parameter.dtype)
 
-    def decayed(self, theta: mx.array, w: mx.array, lr: mx.array) -> tuple[mx.array, mx.array]:
-        """Return θ and w after the step's weight decay."""
+    def decayed(self, theta: mx.array, s: mx.array, lr: mx.array) -> tuple[mx.array, mx.array]:
+        """Return θ and the momentum after the step's decoupled weight decay."""
         if self.weight_decay:
             theta = theta * (1 - lr * self.weight_decay).astype(theta.dtype)
-        return theta, w
-
-    def psi(self, parameters: Any) -> Any:
-        """Return the paper's ψ = (1 − αβ) θ + β w, a tree like the parameters."""
-        if not self._initialized:
-            self.init(parameters)
-        return tree_map(
-            lambda theta, state: psi_from_momentum(
-                theta, state["momentum"], self.alpha, self.beta, self._units
-            ),
-            parameters,
-            self.state,
-        )
-
-    def set_psi(self, parameters: Any, psi: Any) -> None:
-        """Set ψ, and with it w. All parameters then count as begun.
-
-        Raises:
-            ValueError: If a ψ does not have its parameter's shape, or is complex for a real
-                parameter. Nothing is changed then.
-        """
-        _check_all("psi", psi, parameters)
-        if not self._initialized:
-            self.init(parameters)
-
-        def put(theta: mx.array, value: mx.array, state: dict[str, Any]) -> None:
-            w = momentum_from_psi(theta, value, self.alpha, self.beta, self._units)
-            state["momentum"] = w.astype(state["momentum"].dtype)
-            state["begun"] = mx.array(True)
-
-        tree_map(put, parameters, psi, self.state)
-
-    def energy(self, parameters: Any, loss: Any) -> mx.array:
-        """Return the energy 2 (1 + αβ) J + ‖w‖² (`indian_core.energy`)."""
-        squares: list[mx.array] = []
-        if self._initialized:
-            tree_map(
-                lambda _, state: squares.append(mx.sum(mx.square(mx.abs(state["momentum"])))),
-                parameters,
-                self.state,
-            )
-        loss = mx.array(loss, precise())
-        return mx.array(lyapunov_energy(loss, sum(squares), self.alpha, self.beta, self._units))
-
-    @property
-    def _units(self) -> float:
-        return float(momentum_units(self.learning_rate.item(), self.reference_lr))
+        return theta, s
 
 
-def _check_all(name: str, arrays: Any, parameters: Any) -> None:
+def check_all(name: str, arrays: Any, parameters: Any) -> None:
     """Raise unless each array of a tree fits its parameter."""
 
     def check(array: mx.array, theta: mx.array) -> None:

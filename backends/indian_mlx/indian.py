@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import mlx.core as mx
 
-from indian_core import ALPHA, BETA, INITIAL_SPEED, LR, from_sgd, refuse_arguments, translated
-from indian_mlx.base import Base
+from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
+from indian_mlx.psi import PaperLaw
 
 
-class INDIAN(Base):
+class INDIAN(PaperLaw):
     r"""INDIAN (INNA), an inertial Newton algorithm.
 
     $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
@@ -27,9 +26,6 @@ class INDIAN(Base):
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None means β, a
             start from rest.
         weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − γλ) θ.
-        reference_lr: The learning rate at which α and β hold. If it is given, they follow the
-            learning rate (`indian_core.kept_momentum`). If None, they are constant.
-        **unknown: No other arguments are accepted.
 
     Raises:
         TypeError: If a hyperparameter is not a real number.
@@ -57,19 +53,10 @@ class INDIAN(Base):
         beta: float = BETA,
         initial_speed: float | None = INITIAL_SPEED,
         weight_decay: float = 0.0,
-        reference_lr: float | None = None,
-        **unknown: Any,
     ) -> None:
-        refuse_arguments("INDIAN", unknown)
         numbers = {"alpha": alpha, "beta": beta, "initial_speed": initial_speed}
-        numbers |= {"weight_decay": weight_decay, "reference_lr": reference_lr}
-        super().__init__(learning_rate, **numbers)
+        super().__init__(learning_rate, **numbers, weight_decay=weight_decay)
 
-    @classmethod
-    def from_sgd(cls, lr: Any, *args: Any, **kwargs: Any) -> INDIAN:
-        """Return the INDIAN that equals a given SGD, from `indian_core.from_sgd`'s arguments.
 
-        The lr may be a function of the step, as long as the momentum is kept.
-        """
-        numbers = translated(from_sgd, lr, *args, **kwargs)
-        return cls(numbers.pop("lr"), **numbers | {"initial_speed": None})
+INNA = INDIAN
+"""`INDIAN` under its later name."""

@@ -1,9 +1,9 @@
 r"""A run in a file: what a half-trained model and its optimizer need to resume in any framework.
 
-The file is a safetensors file. It holds θ, the momentum buffer σs and, where the gradient is scaled,
-V of each parameter, as arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`. Complex arrays have
-their two parts along an extra last axis. The key `indian-run` of the metadata holds a JSON object
-with
+The file is a safetensors file. It holds θ, the momentum buffer σs and, where the gradient is
+scaled, V of each parameter, as arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`.
+Complex arrays have their two parts along an extra last axis. The key `indian-run` of the metadata
+holds a JSON object with
 
 * `version`: 1,
 * `method`: a key of `indian_core.METHODS`,
@@ -13,9 +13,10 @@ with
 * `parameters`: for each parameter, in order, its name, its group, θ's own dtype, the buffer's scale
   σ, the number of gradients that V holds, and whether it has begun.
 
-s is the paper's w, or under the momentum law the momentum buffer of PyTorch's SGD, or the average of
-scaled gradients. The file stores w instead of the paper's ψ, because ψ loses digits. After loading, the optimizer's
-`psi` returns ψ. Reading and writing the file needs safetensors, the extra `move`.
+s is the paper's w. Under the momentum law it is the momentum buffer of PyTorch's SGD, or the
+average of scaled gradients. The file stores w instead of the paper's ψ, because ψ loses digits.
+After loading, the optimizer's `psi` returns ψ. Reading and writing the file needs safetensors, the
+extra `move`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from indian_core.kept_momentum import referred
 from indian_core.runs.file import Array, Run
 from indian_core.runs.layouts import Table, moved
 
@@ -77,7 +76,6 @@ def received(
     if run.method != method:
         raise ValueError(f"Invalid run: it is one of {run.method}, not of {method}")
     run = moved(run, table, {name: place.shape for name, place in places.items()})
-    run = _referred(run, {name: place.group.get("reference_lr") for name, place in places.items()})
     for name, place in places.items():
         parameter = run.parameters[name]
         _check_same(name, run.groups[parameter.group], place.group)
@@ -89,22 +87,6 @@ def received(
             if array is not None and dtype is not None:
                 _check_dtype(name, what, array, dtype, allow_rounding)
     return run
-
-
-def _referred(run: Run, references: Mapping[str, float | None]) -> Run:
-    """Return a run in which α, β and w of each parameter refer to the target's reference lr."""
-    groups, parameters = list(run.groups), dict(run.parameters)
-    numbers: dict[Any, tuple[int, float]] = {}
-    for name, reference in references.items():
-        parameter = parameters[name]
-        key = (parameter.group, reference)
-        if key not in numbers:
-            group, factor = referred(run.groups[parameter.group], reference)
-            numbers[key] = (len(groups), factor)
-            groups.append(group)
-        number, factor = numbers[key]
-        parameters[name] = parameter._replace(group=number, scale=parameter.scale / factor)
-    return run._replace(groups=tuple(groups), parameters=parameters)
 
 
 def shared(run: Run) -> Shared:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 import indian_mlx
-from indian_core.testing import Arrays, Problem, Settings, scheduled
+from indian_core.testing import Arrays, Problem, Settings
 
 
 class _Precise:
@@ -39,6 +39,8 @@ class MlxDriver:
     methods: ClassVar[Mapping[str, Any]] = {
         "INDIAN": indian_mlx.INDIAN,
         "INNAprop": indian_mlx.INNAprop,
+        "DampedSGD": indian_mlx.DampedSGD,
+        "DampedAdamW": indian_mlx.DampedAdamW,
     }
     variants: ClassVar[tuple[str, ...]] = ("eager", "compiled")
     slow_variants: ClassVar[tuple[str, ...]] = ()
@@ -47,28 +49,20 @@ class MlxDriver:
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
     ) -> None:
         make = self.methods[settings.method]
-        self._begin(make(settings.lrs[0], **settings.hyperparameters), theta_0, dtype)
-        self._lrs: Sequence[float] | None = settings.lrs
-        if variant == "compiled":
+        self._settings, self._variant, self._k = settings, variant, 0
+        numbers = dict(settings.hyperparameters)
+        if settings.method == "DampedAdamW":
+            numbers["betas"] = numbers.pop("beta_1", 0.9), numbers.pop("beta_2", 0.999)
+        self._optimizer = make(settings.lrs[0], **numbers)
+        self._params = {str(i): mx.array(t, getattr(mx, dtype)) for i, t in enumerate(theta_0)}
+        self._optimizer.init(self._params)
+        self._compile()
+
+    def _compile(self) -> None:
+        self._step: Callable[..., Any] = self._optimizer.apply_gradients
+        if self._variant == "compiled":
             state = self._optimizer.state
             self._step = mx.compile(self._optimizer.apply_gradients, inputs=state, outputs=state)
-
-    def _begin(self, optimizer: Any, theta_0: Sequence[np.ndarray], dtype: str) -> None:
-        self._optimizer, self._k, self._lrs = optimizer, 0, None
-        self._params = {str(i): mx.array(t, getattr(mx, dtype)) for i, t in enumerate(theta_0)}
-        optimizer.init(self._params)
-        self._step: Callable[..., Any] = optimizer.apply_gradients
-
-    @classmethod
-    def translated(
-        cls, name: str, theta_0: Sequence[np.ndarray], arguments: Mapping[str, Any]
-    ) -> Self:
-        owner = cls.methods["INNAprop" if name == "from_adam" else "INDIAN"]
-        run = cls.__new__(cls)
-        given, lrs = scheduled(arguments)
-        run._begin(getattr(owner, name)(**given), theta_0, "float64")
-        run._lrs = lrs
-        return run
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
@@ -91,11 +85,19 @@ class MlxDriver:
         self._advance(loss(self._params))
 
     def _advance(self, gradients: Any) -> None:
-        if self._lrs is not None:
-            self._optimizer.learning_rate = self._lrs[self._k]
+        self._optimizer.learning_rate = self._settings.lrs[self._k]
+        if self._k in self._settings.edits:
+            self._edit(self._settings.edits[self._k])
+            self._compile()
         self._params = self._step(gradients, self._params)
         mx.eval(self._params, self._optimizer.state)
         self._k += 1
+
+    def _edit(self, numbers: Mapping[str, Any]) -> None:
+        for name, value in numbers.items():
+            if name == "beta_1":
+                name, value = "betas", (value, self._optimizer.betas[1])
+            setattr(self._optimizer, name, value)
 
     def theta(self) -> Arrays:
         return _arrays(list(self._params.values()))
@@ -103,6 +105,9 @@ class MlxDriver:
     def set_theta(self, theta: Sequence[np.ndarray]) -> None:
         pairs = zip(self._params.items(), theta, strict=True)
         self._params = {key: mx.array(value, old.dtype) for (key, old), value in pairs}
+
+    def momentum(self) -> Arrays:
+        return _arrays([self._optimizer.state[name]["momentum"] for name in self._params])
 
     def psi(self) -> Arrays:
         return _arrays(list(self._optimizer.psi(self._params).values()))
@@ -134,3 +139,7 @@ class MlxDriver:
         self._params = {str(i): theta for i, theta in enumerate(parts["theta"])}
         self._optimizer.state.update(parts["state"])
         self._k = int(parts["k"])
+        # Attributes are no part of MLX's states.
+        for k, numbers in self._settings.edits.items():
+            if k < self._k:
+                self._edit(numbers)

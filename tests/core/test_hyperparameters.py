@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
@@ -59,12 +60,20 @@ def test_what_underflows_is_not_positive() -> None:
 
 
 @pytest.mark.parametrize("name", ["lr", "learning_rate", "alpha", "initial_speed", "weight_decay"])
-@pytest.mark.parametrize("value", [-1e-300, -1, float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("value", [-1e-11, -1, float("nan"), float("inf"), -float("inf")])
 def test_out_of_range_is_a_value_error_that_names_both(name: str, value: float) -> None:
     words = {"lr": "learning rate", "learning_rate": "learning rate"}
     word = (words | {"weight_decay": "weight_decay value"}).get(name, name)  # as torch has it
     with pytest.raises(ValueError, match=rf"^Invalid {word}: {value} \(it must be finite and >= 0"):
         checked_hyperparameters(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["lr", "learning_rate"])
+def test_a_rate_that_misses_zero_by_rounding_is_zero(name: str) -> None:
+    assert checked(name, -3e-18) == 0.0
+    assert math.copysign(1.0, checked(name, -3e-18)) == 1.0
+    with pytest.raises(ValueError, match="alpha"):
+        checked("alpha", -3e-18)
 
 
 @pytest.mark.parametrize("value", [0, -0.0, -1.0, float("nan"), float("inf")])

@@ -1,20 +1,15 @@
-"""INNAprop's arithmetic: golden values, identities with Adam, and its hyperparameters."""
+"""INNAprop's arithmetic: golden values, and identities with Adam."""
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from indian_core import checked, coefficients, from_adam, rms, to_adam
+from indian_core import checked, coefficients, directions, innaprop_from_damped_adamw
 from indian_core.testing import ReferenceINNAprop
 
-# The INNAprop whose lr is γ.
-at_constant_lr = functools.partial(from_adam, keep_momentum=False)
 GRADIENTS = np.random.default_rng(0).standard_normal((300, 3))
 CURVATURE = np.array([1.0, 4.0])
 
@@ -104,7 +99,7 @@ def test_goldens(name: str) -> None:
 
 
 class Momentum:
-    """The adapters' form: `coefficients`, from rest, on u."""
+    """The form that is implemented: `coefficients`, from rest, on u."""
 
     def __init__(self, alpha: float, beta: float, sigma: float, eps: float) -> None:
         self.theta, self.w, self.squares = np.ones(3), np.zeros(3), np.zeros(3)
@@ -113,9 +108,9 @@ class Momentum:
 
     def step(self, v: np.ndarray, lr: float) -> None:
         self.t += 1
-        self.squares = rms.second_moment(self.squares, v, self.sigma)
-        correction = rms.bias_correction(self.sigma, self.t)
-        u = rms.scaled_gradient(v, self.squares, correction, self.eps)
+        self.squares = directions.second_moment(self.squares, v, self.sigma)
+        correction = directions.bias_correction(self.sigma, self.t)
+        u = directions.scaled_gradient(v, self.squares, correction, self.eps)
         a, b, c, d = coefficients(lr, self.alpha, self.beta, self.beta)
         self.theta, self.w = self.theta + a * self.w + b * u, c * self.w + d * u
 
@@ -138,12 +133,12 @@ def test_the_published_recursion_is_the_momentum_step_on_the_scaled_gradient(
 
 def test_without_damping_to_spare_it_is_adam_without_momentum() -> None:
     """αβ = 1: AdamW(lr = γβ, betas = (0, σ)), under a schedule."""
-    hyperparameters = at_constant_lr(0.01, (0.0, 0.9), 1e-3)
-    assert hyperparameters.alpha * hyperparameters.beta == pytest.approx(1, rel=1e-15)
-    ours = Momentum(*hyperparameters[1:5])
+    gamma, alpha, beta, _ = innaprop_from_damped_adamw(0.01, 0.0, 1.0)
+    assert alpha * beta == pytest.approx(1, rel=1e-15)
+    ours = Momentum(alpha, beta, 0.9, 1e-3)
     theta, squares = np.ones(3), np.zeros(3)
     for k, v in enumerate(GRADIENTS, 1):
-        ours.step(v, hyperparameters.lr / k**0.5)
+        ours.step(v, gamma / k**0.5)
         squares = 0.9 * squares + 0.1 * v**2
         theta = theta - 0.01 / k**0.5 * v / (np.sqrt(squares / (1 - 0.9**k)) + 1e-3)
     np.testing.assert_allclose(ours.theta, theta, rtol=1e-13)
@@ -152,11 +147,11 @@ def test_without_damping_to_spare_it_is_adam_without_momentum() -> None:
 
 def test_at_the_adam_point_it_is_nesterovs_momentum_on_the_scaled_gradient() -> None:
     lr, momentum = 0.01, 0.9
-    hyperparameters = at_constant_lr(lr, (momentum, 0.9), 1e-3)
-    ours = Momentum(*hyperparameters[1:5])
+    gamma, alpha, beta, _ = innaprop_from_damped_adamw(lr, momentum, 1 - momentum**2)
+    ours = Momentum(alpha, beta, 0.9, 1e-3)
     theta, average, squares = np.ones(3), np.zeros(3), np.zeros(3)
     for k, v in enumerate(GRADIENTS, 1):
-        ours.step(v, hyperparameters.lr)
+        ours.step(v, gamma)
         squares = 0.9 * squares + 0.1 * v**2
         u = v / (np.sqrt(squares / (1 - 0.9**k)) + 1e-3)
         average = momentum * average + (1 - momentum) * u
@@ -164,55 +159,7 @@ def test_at_the_adam_point_it_is_nesterovs_momentum_on_the_scaled_gradient() -> 
     np.testing.assert_allclose(ours.theta, theta, rtol=1e-12)
 
 
-@given(
-    lr=st.floats(1e-6, 1.0),
-    momentum=st.floats(0.0, 0.999),
-    sigma=st.floats(0.0, 0.9999),
-    share=st.floats(0.0, 1.0),
-    weight_decay=st.floats(0.0, 1.0),
-)
-def test_there_and_back(
-    lr: float, momentum: float, sigma: float, share: float, weight_decay: float
-) -> None:
-    damping = min(1.0, (1 - momentum) + share * momentum)
-    given = at_constant_lr(lr, (momentum, sigma), 1e-8, weight_decay, damping)
-    assert given.lr * given.weight_decay == pytest.approx(lr * weight_decay, rel=1e-12)
-    back = to_adam(*given)
-    assert back.lr == pytest.approx(lr, rel=1e-12)
-    assert back.betas == pytest.approx((momentum, sigma), rel=1e-12, abs=1e-12)
-    assert back.weight_decay == pytest.approx(weight_decay, rel=1e-12)
-    assert back.damping == pytest.approx(damping, rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "text"),
-    [
-        ({"lr": 0.0}, ValueError, "Invalid learning rate: 0.0"),
-        ({"betas": 0.9}, TypeError, r"Invalid betas: 0.9 \(they must be two numbers\)"),
-        ({"betas": (0.9,)}, TypeError, "Invalid betas"),
-        ({"betas": "99"}, TypeError, "Invalid betas"),
-        ({"betas": (1.0, 0.9)}, ValueError, r"Invalid betas\[0\]: 1.0 \(it must be >= 0 and < 1\)"),
-        ({"betas": (0.9, 1.0)}, ValueError, r"Invalid betas\[1\]: 1.0"),
-        ({"damping": 0.05}, ValueError, "Invalid damping: 0.05 .*from 1 - momentum = 0.1 to 1"),
-        ({"damping": 1.5}, ValueError, "Invalid damping: 1.5"),
-        ({"eps": -1.0}, ValueError, "Invalid eps: -1.0"),
-        ({"weight_decay": float("nan")}, ValueError, "Invalid weight_decay value: nan"),
-    ],
-)
-def test_bad_arguments_are_refused_by_name(
-    arguments: dict[str, Any], error: type[Exception], text: str
-) -> None:
-    with pytest.raises(error, match=f"^{text}"):
-        at_constant_lr(**{"lr": 1e-3, **arguments})
-
-
 @pytest.mark.parametrize("sigma", [1.0, 1, -0.1, float("nan"), float("inf")])
 def test_sigma_is_below_one(sigma: float) -> None:
     with pytest.raises(ValueError, match=rf"^Invalid sigma: {sigma} \(it must be >= 0 and < 1\)$"):
         checked("sigma", sigma)
-
-
-def test_no_lr_is_too_small_for_from_adam() -> None:
-    found = at_constant_lr(5e-324, (0.9, 0.999), weight_decay=0.1)
-    assert all(0 < value < float("inf") for value in found[:3])
-    assert found.lr * found.weight_decay == pytest.approx(5e-324 * 0.1, abs=5e-324)

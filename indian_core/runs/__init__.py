@@ -1,0 +1,1 @@
+"""Runs in files: the file, its layouts, and the checks of what resumes it."""
