@@ -61,13 +61,6 @@ _FOREACH = ("add", "add_", "addcdiv_", "addcmul_", "copy_", "div", "mul", "mul_"
 has_foreach = all(hasattr(torch, f"_foreach_{name}") for name in _FOREACH)
 
 
-def values(sparse: Tensor) -> Tensor:
-    """Return the memory in which a sparse tensor, coalesced or not, keeps its numbers."""
-    if hasattr(sparse, "_values"):
-        return sparse._values()
-    return sparse.coalesce().values()
-
-
 def check_capture(optimizer: Any) -> None:
     """Raise if a CUDA graph is being captured without ``capturable``."""
     for name in (

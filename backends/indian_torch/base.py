@@ -209,6 +209,9 @@ class LinearOptimizer(Optimizer):
         lists: dict[str, Any] = dict(zip(keys, columns, strict=True))
         tensors = Tensors(params, states, params, grads, **lists)
         tensors.check(settings, check)
+        if settings.fused and states is not None and not tensors.is_complete(settings.capturable):
+            for param in params:
+                _private.device_dtype_check_for_fused(param)
         return tensors
 
     @_private.use_grad_for_differentiable
@@ -241,30 +244,28 @@ class LinearOptimizer(Optimizer):
             work.append((number, group, settings, self._tensors(number, group, settings)))
         # No error is raised from here on.
         for number, group, settings, tensors in work:
-            if settings.changes_nothing and not torch.compiler.is_compiling():
-                continue
-            if not torch.compiler.is_compiling():
-                on_device = settings.capturable
-                if not tensors.is_complete(on_device):
-                    self.complete_states(group, tensors.owners, on_device)
-                    tensors = self._tensors(number, group, settings)
-                if settings.on_host and settings.wanted_scale != settings.buffer_scale:
-                    settings = self._rescale(group, settings)
-            make(tensors, settings)
+            if tensors.states is not None:
+                settings, tensors = self._made_ready(number, group, settings, tensors)
+            if not settings.changes_nothing or tensors.states is None:
+                make(tensors, settings)
         return loss
 
-    @torch.no_grad()
-    def _rescale(self, group: Group, settings: Settings) -> Settings:
-        """Bring all buffers of a group to the scale that its edited numbers want."""
-        assert settings.wanted_scale is not None
-        assert settings.buffer_scale is not None
-        factor = settings.wanted_scale / settings.buffer_scale
+    def _made_ready(
+        self, number: int, group: Group, settings: Settings, tensors: Tensors
+    ) -> tuple[Settings, Tensors]:
+        """Complete the states of an eager step, and bring the buffers to the scale it wants."""
+        if not tensors.is_complete(settings.capturable):
+            self.complete_states(group, tensors.owners, settings.capturable)
+            tensors = self._tensors(number, group, settings)
+        old, new = settings.buffer_scale, settings.wanted_scale
+        if not settings.on_host or old is None or new is None or new == old:
+            return settings, tensors
         for param in group["params"]:
             buffer = self.state.get(param, _NO_STATE).get("momentum_buffer")
             if buffer is not None:
-                buffer.mul_(factor)
-        group["buffer_scale"] = settings.wanted_scale
-        return settings._replace(buffer_scale=settings.wanted_scale)
+                buffer.mul_(new / old)
+        group["buffer_scale"] = new
+        return settings._replace(buffer_scale=new), tensors
 
 
 def _on(device: torch.device, number: Any) -> Tensor:

@@ -182,8 +182,10 @@ def wanted_scale(values: Group, group: Group) -> float:
         values: The group's `numbers`.
         group: The group, of a method of the momentum law.
     """
-    if values["damping"] is None or values.get("momentum") == 0:
+    if values["damping"] is None:
         return 1.0
+    if values.get("momentum") == 0:
+        return float(group.get("buffer_scale", 1.0))  # no buffer is touched
     return constant_scale(_momentum_law(values, group, 1.0))
 
 

@@ -109,6 +109,8 @@ def _check_psi(psi: Any, param: Tensor) -> None:
         raise TypeError(f"psi should be a Tensor, not {type(psi).__name__}")
     if psi.shape != param.shape:
         raise ValueError(f"psi should be {tuple(param.shape)}, but is {tuple(psi.shape)}")
+    if psi.layout != torch.strided:
+        raise ValueError(f"psi should be dense, but is {psi.layout}")
     if psi.is_meta and not param.is_meta:
         raise ValueError("psi should have numbers, but is on meta")
     if psi.is_complex() and not param.is_complex():

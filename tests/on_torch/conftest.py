@@ -6,13 +6,21 @@ import warnings
 
 import pytest
 
-from indian_torch import INDIAN, INNAprop
+from typing import Any
+
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop
+
+
+@pytest.fixture(params=[INDIAN, INNAprop, DampedSGD, DampedAdamW])
+def method(request: pytest.FixtureRequest) -> Any:
+    """Return each method in turn."""
+    return request.param
 
 
 @pytest.fixture(params=[INDIAN, INNAprop])
-def method(request: pytest.FixtureRequest) -> type[INDIAN] | type[INNAprop]:
-    """Return each method in turn."""
-    return request.param  # type: ignore[no-any-return]
+def paper_method(request: pytest.FixtureRequest) -> Any:
+    """Return each method of the paper's law in turn, which have ψ and an energy."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

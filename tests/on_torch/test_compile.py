@@ -39,7 +39,9 @@ def test_the_step_compiled_by_inductor_under_a_schedule(
 
 
 def test_tensors_of_a_compiled_step_may_change(inductor: str, method: Any) -> None:
-    values = {"lr": 0.3, "alpha": 0.5, "beta": 0.4, "weight_decay": 0.1}
+    values = {"lr": 0.3, "weight_decay": 0.1}
+    if "alpha" in method.arguments:
+        values |= {"alpha": 0.5, "beta": 0.4}
     given = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
     params, plain = parameters([(5,), (3, 4)]), parameters([(5,), (3, 4)])
     compiled, eager = method(params, **given), method(plain, **values)
@@ -129,25 +131,6 @@ def test_compiled_and_eager_steps_and_checkpoints_mix() -> None:
     assert_follows(optimizer, *expected)
 
 
-@pytest.mark.parametrize("as_tensor", [False, True])
-@pytest.mark.parametrize("options", [{}, {"foreach": False}, {"capturable": True}])
-def test_gradients_in_the_memory_of_a_parameter(
-    options: dict[str, Any], as_tensor: bool, method: Any
-) -> None:
-    results = []
-    for backend in ("eager", "aot_eager", None):
-        first, second = params = parameters([(4,), (4,)])
-        lr: Any = tensor_lr() if as_tensor else 0.1
-        optimizer = method(params, lr=lr, weight_decay=0.1, **options)
-        step = torch.compile(optimizer.step, backend=backend) if backend else optimizer.step
-        for _ in range(3):
-            first.grad, second.grad = second.detach(), first.detach()
-            step()
-        results.append([param.detach() for param in params])
-    for compiled in results[:-1]:
-        torch.testing.assert_close(compiled, results[-1], rtol=1e-14, atol=1e-14)
-
-
 def test_a_late_parameter_makes_its_own_first_step_in_the_graph() -> None:
     early, late = parameters([(5,), (3, 4)])
     expected = by_the_paper([late], LRS[4:], ALPHA, BETA)
@@ -173,6 +156,6 @@ def test_capturable_state_is_made_once_and_stays(method: Any) -> None:
     advance(optimizer, LRS[1:], first=1)
     for param, state in before.items():
         assert all(optimizer.state[param][name] is tensor for name, tensor in state.items())
-        scale = state["scale"]
-        optimizer.set_psi(param, torch.zeros_like(param))
-        assert optimizer.state[param]["scale"] is scale
+        if "scale" in state:
+            optimizer.set_psi(param, torch.zeros_like(param))
+            assert optimizer.state[param]["scale"] is state["scale"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from indian_core import ALPHA, BETA, LR
-from indian_torch import INDIAN, INNA, INNAprop
+from indian_torch import INDIAN, INNA, DampedSGD, INNAprop
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
     advance,
@@ -151,7 +151,7 @@ def test_tensors_are_what_they_hold_at_the_step(
     implementation: str, decay: str | None, method: Any
 ) -> None:
     """α, β and λ as tensors, changed in place between steps, as numbers that are replaced."""
-    kinds = method.fields.options.keys() & {"decoupled_weight_decay", "authors_weight_decay"}
+    kinds = method.arguments.keys() & {"decoupled_weight_decay", "authors_weight_decay"}
     options = {name: name == decay for name in kinds} | IMPLEMENTATIONS[implementation]
     values = {"lr": 0.1, "alpha": 0.5, "beta": 0.3, "weight_decay": 0.2}
     numbers, tensors_of = parameters(), parameters()
@@ -373,10 +373,7 @@ def test_a_start_from_rest_is_at_the_beta_that_the_group_has_then(implementation
 
 def test_named_parameters() -> None:
     model = torch.nn.Linear(2, 1)
-    for optimizer in (
-        INDIAN(model.named_parameters()),
-        INDIAN.from_sgd(model.named_parameters(), lr=0.1, momentum=0.9),
-    ):
+    for optimizer in (INDIAN(model.named_parameters()), DampedSGD(model.named_parameters())):
         assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
         other = copy.deepcopy(optimizer)
         model(torch.ones(1, 2)).sum().backward()

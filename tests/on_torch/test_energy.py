@@ -154,12 +154,6 @@ def test_a_loss_that_is_no_scalar_is_refused(loss: Tensor) -> None:
         energy(optimizer, loss)
 
 
-@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.AdamW])
-def test_the_energy_of_another_optimizer_is_refused(make: Any) -> None:
-    with pytest.raises(TypeError, match=f"should be an INDIAN or INNAprop, not {make.__name__}"):
-        energy(make([torch.ones(2, requires_grad=True)]), 1.0)
-
-
 def test_groups_that_go_up_and_down_have_no_energy() -> None:
     _, optimizer = one()
     optimizer.add_param_group({"params": torch.ones(2, requires_grad=True), "maximize": True})

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from indian_core import phase_space
 from indian_core.testing import ReferenceINNAprop
-from indian_torch import INNAprop, no_weight_decay_groups
+from indian_torch import INNAprop
 from indian_torch.step import fused, pieces
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
@@ -156,29 +156,6 @@ def test_without_momentum_it_is_torch_adamw(implementation: str, schedule: list[
         torch.testing.assert_close(mine, theirs, rtol=1e-13, atol=1e-13)
 
 
-def test_from_adam_without_momentum_is_that_adamw_group_by_group() -> None:
-    def groups() -> list[dict[str, Any]]:
-        first, second, *rest = parameters()
-        return [
-            {"params": [first]},
-            {"params": [second], "lr": 0.02, "betas": (0.0, 0.5), "amsgrad": False},
-            {"params": rest, "eps": 1e-2, "weight_decay": 0.3},
-        ]
-
-    ours = INNAprop.from_adam(groups(), lr=0.01, betas=(0.0, 0.9), damping=1.0)
-    adamw = torch.optim.AdamW(groups(), lr=0.01, betas=(0.0, 0.9))
-    for k in range(20):
-        for optimizer in (ours, adamw):
-            for group in optimizer.param_groups:
-                shapes = [p.shape for p in group["params"]]
-                for param, grad in zip(group["params"], tensors(k, shapes), strict=True):
-                    param.grad = grad
-            optimizer.step()
-    for mine, theirs in zip(ours.param_groups, adamw.param_groups, strict=True):
-        for one, other in zip(mine["params"], theirs["params"], strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-13)
-
-
 @pytest.mark.parametrize(("beta", "nesterov"), [(0.1, False), (0.1 * 1.95, True)])
 def test_where_the_momentum_is_the_heavy_balls_or_nesterovs_it_is_sgd_on_u(
     beta: float, nesterov: bool
@@ -255,7 +232,7 @@ def test_sparse_gradients_are_refused(implementation: str) -> None:
     optimizer = INNAprop([other, embedding.weight], **IMPLEMENTATIONS[implementation])
     embedding(torch.tensor([1, 2])).sum().backward()
     other.grad = torch.ones(2)
-    with pytest.raises(RuntimeError, match="INNAprop does not support sparse gradients"):
+    with pytest.raises(RuntimeError, match="sparse gradients"):
         optimizer.step()
     assert torch.equal(other.detach(), torch.ones(2))
     assert not optimizer.state
@@ -341,40 +318,18 @@ def test_float32_is_within_its_rounding(implementation: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "words"),
+    ("arguments", "error", "name"),
     [
-        ({"betas": (0.9, 0.999)}, TypeError, "'betas' .from_adam takes Adam's betas"),
-        ({"beta": (0.9, 0.999)}, TypeError, "Invalid beta: .*from_adam"),
-        ({"momentum": 0.9}, TypeError, "'momentum'"),
-        ({"initial_speed": 1.0}, TypeError, "'initial_speed' .it starts from rest"),
-        ({"sigma": 1.0}, ValueError, r"Invalid sigma: 1.0 \(it must be >= 0 and < 1\)"),
-        ({"eps": -1e-8}, ValueError, "Invalid eps: -1e-08"),
-        ({"authors_weight_decay": "no"}, TypeError, "Invalid authors_weight_decay: 'no'"),
+        ({"beta": (0.9, 0.999)}, TypeError, "beta"),
+        ({"sigma": 1.0}, ValueError, "sigma"),
+        ({"eps": -1e-8}, ValueError, "eps"),
+        ({"authors_weight_decay": "no"}, TypeError, "authors_weight_decay"),
     ],
 )
-def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
+def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], name: str) -> None:
+    with pytest.raises(error, match=name):
         INNAprop(parameters(), **arguments)
     optimizer = INNAprop(parameters())
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=name):
         optimizer.add_param_group({"params": parameters(), **arguments})
     assert len(optimizer.param_groups) == 1
-
-
-def test_from_adam_refuses_what_is_no_such_adamw() -> None:
-    with pytest.raises(ValueError, match="Invalid amsgrad: True"):
-        INNAprop.from_adam([{"params": parameters(), "amsgrad": True}])
-    with pytest.raises(ValueError, match="Invalid amsgrad: True"):
-        INNAprop.from_adam(parameters(), amsgrad=True)
-    with pytest.raises(TypeError, match="iterable of Tensors or dicts"):
-        INNAprop.from_adam(torch.ones(2))
-
-
-def test_from_adam_takes_groups_without_weight_decay() -> None:
-    model = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))
-    groups = no_weight_decay_groups(model, 0.1)
-    one, other = INNAprop.from_adam(groups, lr=0.01, maximize=True).param_groups
-    assert one["lr"] * one["weight_decay"] == pytest.approx(0.01 * 0.1)
-    assert other["weight_decay"] == 0
-    assert one["maximize"]
-    assert one["alpha"] * one["beta"] == pytest.approx(1 - 0.9**2)

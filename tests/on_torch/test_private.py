@@ -81,14 +81,14 @@ def absent(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.usefixtures("absent")
 @pytest.mark.parametrize("absent", ABSENT, indirect=True)
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_the_steps_are_the_same(implementation: str, method: Any) -> None:
+def test_the_steps_are_the_same(implementation: str, paper_method: Any) -> None:
     params = parameters()
     numbers = {"alpha": 0.5, "beta": 0.2, "weight_decay": 0.1}
-    if method is INDIAN:
+    if paper_method is INDIAN:
         expected = by_the_paper(params, LRS, 0.5, 0.2, decoupled=0.1)
     else:
         expected = test_innaprop.by_the_paper(params, LRS, **numbers)
-    optimizer = method(params, **numbers, **IMPLEMENTATIONS[implementation])
+    optimizer = paper_method(params, **numbers, **IMPLEMENTATIONS[implementation])
     advance(optimizer, LRS)
     optimizer.load_state_dict(optimizer.state_dict())
     assert_follows(optimizer, *expected)
@@ -115,14 +115,6 @@ def test_autograd_goes_through_the_step_if_it_is_to(differentiable: bool) -> Non
     assert Other(parameters(), differentiable=differentiable).step() is differentiable
 
 
-def test_the_numbers_of_a_sparse_tensor_without_their_private_name() -> None:
-    class Sparse:
-        def coalesce(self) -> torch.Tensor:
-            return torch.eye(2).to_sparse().coalesce()
-
-    assert torch.equal(_private.values(Sparse()), torch.ones(2))  # type: ignore[arg-type]
-
-
 def private_names(path: Path) -> set[str]:
     """The names with an underscore that a module takes from torch, but for `_foreach_…`."""
     found = set()
@@ -145,6 +137,5 @@ def test_they_all_stand_in_one_module() -> None:
         "_fused_adamw_",
         "_fused_sgd_",
         "_subclasses",
-        "_values",
     }
     assert set().union(*modules.values()) == set()

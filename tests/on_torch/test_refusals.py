@@ -12,7 +12,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from indian_core import ALPHA, BETA
-from indian_torch import INDIAN, PowerDecayLR, load_authors_state_dict
+from indian_torch import INDIAN, PowerDecayLR
 from tests.on_torch.runs import IMPLEMENTATIONS, advance, by_the_paper, parameters, tensors
 
 
@@ -23,27 +23,39 @@ def two_groups(
     return method(groups, lr=0.3, **IMPLEMENTATIONS[implementation], **options)
 
 
-def snapshot(optimizer: INDIAN) -> Any:
+def snapshot(optimizer: Any) -> Any:
     params = [param.detach() for group in optimizer.param_groups for param in group["params"]]
     return copy.deepcopy((params, optimizer.state_dict()["state"]))
 
 
 @pytest.mark.parametrize("begun", [True, False])
 @pytest.mark.parametrize(
-    ("name", "value", "error", "words"),
+    ("name", "value", "error", "argument"),
     [
-        ("lr", -0.06, ValueError, r"Invalid learning rate: -0.06 \(it must be finite and >= 0\)"),
-        ("lr", float("nan"), ValueError, "Invalid learning rate: nan"),
-        ("lr", torch.tensor(-1.0), ValueError, "Invalid learning rate: -1.0"),
-        ("lr", torch.ones(2), ValueError, "Tensor lr must be 1-element"),
-        ("lr", "0.1", TypeError, "Invalid learning rate: '0.1'"),
-        ("alpha", -1.0, ValueError, "Invalid alpha: -1.0"),
-        ("beta", 0.0, ValueError, r"Invalid beta: 0.0 \(it must be finite and > 0\)"),
-        ("beta", np.ones(2), TypeError, "Invalid beta: array"),
-        ("initial_speed", float("inf"), ValueError, "Invalid initial_speed: inf"),
-        ("weight_decay", 10**400, ValueError, "Invalid weight_decay value: 1000"),
-        ("maximize", "no", TypeError, r"Invalid maximize: 'no' \(it must be a bool\)"),
-        ("foreach", torch.ones(2), TypeError, "Invalid foreach: tensor"),
+        ("lr", -0.06, ValueError, "learning rate"),
+        ("lr", float("nan"), ValueError, "learning rate"),
+        ("lr", torch.tensor(-1.0), ValueError, "learning rate"),
+        ("lr", torch.ones(2), ValueError, "lr"),
+        ("lr", "0.1", TypeError, "learning rate"),
+        ("alpha", -1.0, ValueError, "alpha"),
+        ("beta", 0.0, ValueError, "beta"),
+        ("beta", np.ones(2), TypeError, "beta"),
+        ("initial_speed", float("inf"), ValueError, "initial_speed"),
+        ("momentum", 1.5, ValueError, "momentum"),
+        ("momentum", "0.9", TypeError, "momentum"),
+        ("nesterov", 0.5, TypeError, "nesterov"),
+        ("dampening", 0.5, ValueError, "dampening"),
+        ("betas", 0.9, ValueError, "betas"),
+        ("betas", (0.9,), ValueError, "betas"),
+        ("betas", (0.5, 0.999), ValueError, "damping"),
+        ("betas", (0.9, 1.0), ValueError, "betas"),
+        ("amsgrad", True, ValueError, "amsgrad"),
+        ("damping", 0.01, ValueError, "damping"),
+        ("damping", 1.5, ValueError, "damping"),
+        ("eps", -1e-8, ValueError, "eps"),
+        ("weight_decay", 10**400, ValueError, "weight_decay"),
+        ("maximize", "no", TypeError, "maximize"),
+        ("foreach", torch.ones(2), TypeError, "foreach"),
     ],
 )
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -52,12 +64,12 @@ def test_a_value_in_the_last_group(
     name: str,
     value: Any,
     error: type[Exception],
-    words: str,
+    argument: str,
     begun: bool,
     method: Any,
 ) -> None:
-    if name == "initial_speed" and method is not INDIAN:
-        pytest.skip("it starts from rest")
+    if name not in method.arguments:
+        pytest.skip("it is a number of another method")
     optimizer = two_groups(implementation, method=method)
     if begun:
         advance(optimizer, [0.3] * 2)
@@ -71,7 +83,7 @@ def test_a_value_in_the_last_group(
 
     before = snapshot(optimizer)
     optimizer.param_groups[1][name] = value
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=argument):
         optimizer.step(closure)
     assert calls == [1]
     torch.testing.assert_close(snapshot(optimizer), before, rtol=0, atol=0)
@@ -182,13 +194,6 @@ def test_numbers_of_every_type_are_floats(implementation: str, way: Any, number:
 def test_numbers_of_every_type_elsewhere() -> None:
     exact = float(np.float32(0.3))
     number = np.float32(0.3)
-    for kept in (True, False):
-        numbers = {"weight_decay": number, "initial_speed": number, "keep_momentum": kept}
-        (group,) = INDIAN.from_sgd(parameters(), number, number, **numbers).param_groups
-        for name in HYPERPARAMETERS:
-            assert type(group[name]) is float
-        assert group["lr"] == (exact if kept else exact**0.5)
-
     optimizer = INDIAN(parameters(), lr=0.1)
     optimizer.param_groups[0]["lr"] = number
     scheduler = PowerDecayLR(optimizer, np.float32(0.25))
@@ -198,14 +203,7 @@ def test_numbers_of_every_type_elsewhere() -> None:
     assert scheduler.get_last_lr() == [exact * 4**-0.25]
     assert type(scheduler.get_last_lr()[0]) is float
 
-    theirs = {"lr": number, "alpha": number, "beta": Fraction(1, 3), "decaypower": np.int64(1)}
-    state_dict = {"state": {}, "param_groups": [theirs | {"weight_decay": number, "params": [0]}]}
     optimizer = INDIAN(parameters([(2,)]))
-    load_authors_state_dict(optimizer, state_dict)
-    values = [optimizer.param_groups[0][name] for name in HYPERPARAMETERS]
-    assert values == [exact, exact, 1 / 3, None, exact / (1 / 3)]
-    assert set(map(type, values)) == {float, type(None)}
-
     (param,) = optimizer.param_groups[0]["params"]
     optimizer = INDIAN([param])
     optimizer.param_groups[0].update(lr=number, alpha=number, beta=number, initial_speed=number)

@@ -11,10 +11,24 @@ import torch
 from torch import nn
 
 from indian_core.runs.file import load
-from indian_torch import INDIAN, INNAprop, layout, load_run, no_weight_decay_groups, save_run
+from indian_torch import (
+    INDIAN,
+    DampedAdamW,
+    DampedSGD,
+    INNAprop,
+    layout,
+    load_run,
+    save_run,
+)
 
 pytest.importorskip("safetensors", reason="runs in files need it")
-METHODS = [INDIAN, INNAprop]
+METHODS = [INDIAN, INNAprop, DampedSGD, DampedAdamW]
+
+
+def groups(model: nn.Module) -> list[dict[str, Any]]:
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    return [{"params": weights, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
 
 
 def network(dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -49,11 +63,11 @@ def test_a_run_goes_on_bit_for_bit(
     tmp_path: Path, method: type, dtype: torch.dtype, options: dict[str, Any]
 ) -> None:
     model, path = network(dtype), tmp_path / "run.safetensors"
-    optimizer = method(no_weight_decay_groups(model, 0.1), lr=0.01, **options)
+    optimizer = method(groups(model), lr=0.01, **options)
     train(model, optimizer, 3)
     save_run(path, model, optimizer, step=3)
     other = copy.deepcopy(model)
-    resumed = method(no_weight_decay_groups(other, 0.1), lr=0.01, **options)
+    resumed = method(groups(other), lr=0.01, **options)
     train(other, resumed, 1)
     assert load_run(path, other, resumed) == 3
     train(model, optimizer, 3)
@@ -86,9 +100,9 @@ def test_what_is_frozen_is_not_in_the_file(tmp_path: Path) -> None:
     assert set(load(path).parameters) == {"2.weight", "2.bias"}
     with pytest.raises(ValueError, match="shapes"):
         save_run(path, model[0], optimizer, step=0)
-    with pytest.raises(ValueError, match="INDIAN does not count its steps"):
+    with pytest.raises(ValueError, match="step"):
         save_run(path, model, optimizer)
-    with pytest.raises(TypeError, match="should be an INDIAN or INNAprop, not SGD"):
+    with pytest.raises(TypeError, match="optimizer"):
         save_run(path, model, torch.optim.SGD(model.parameters()), step=0)  # type: ignore[arg-type]
     meta = nn.Linear(2, 1, device="meta")
     with pytest.raises(ValueError, match="has no numbers"):

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 
-from indian_torch import INDIAN, INNAprop
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop
 
-METHODS = pytest.mark.parametrize("method", [INDIAN, INNAprop])
+METHODS = pytest.mark.parametrize("method", [INDIAN, INNAprop, DampedSGD, DampedAdamW])
 IMPLEMENTATIONS: dict[str, dict[str, Any]] = {
     "automatic": {},
     "for-loop": {"foreach": False},
@@ -48,22 +48,6 @@ def test_a_graph_from_before_the_step_is_no_longer_valid(
     optimizer.step()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         product.backward()
-
-
-@METHODS
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_gradient_in_the_memory_of_its_parameter(
-    mesh: DeviceMesh, implementation: str, method: Any
-) -> None:
-    param, plain = sharded(mesh, 1.0), nn.Parameter(torch.ones(4))
-    options = IMPLEMENTATIONS[implementation]
-    for theta in (param, plain):
-        optimizer = method([theta], weight_decay=0.1, **options)
-        for _ in range(3):
-            theta.grad = theta.detach() if theta is param else theta.detach().clone()
-            optimizer.step()
-    local: Tensor = param.to_local()  # type: ignore[operator]
-    torch.testing.assert_close(local, plain, rtol=1e-6, atol=1e-6)
 
 
 def test_the_order_of_imports_does_not_matter() -> None:

@@ -19,15 +19,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from indian_torch import INDIAN, INNAprop, PowerDecayLR
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop, PowerDecayLR
 
 STEPS = 6
 SAVED_AFTER = 3
-OPTIONS: dict[str, Any] = {"lr": 0.3, "beta": 0.2, "weight_decay": 0.1}
+OPTIONS: dict[str, Any] = {"lr": 0.3, "weight_decay": 0.1}
 METHODS: dict[str, Any] = {
-    "INDIAN": functools.partial(INDIAN, **OPTIONS),
+    "INDIAN": functools.partial(INDIAN, **OPTIONS, beta=0.2),
     # A large ε: nothing is divided by a gradient that is nothing but rounding.
-    "INNAprop": functools.partial(INNAprop, **OPTIONS, alpha=0.5, sigma=0.9, eps=0.1),
+    "INNAprop": functools.partial(INNAprop, **OPTIONS, alpha=0.5, beta=0.2, sigma=0.9, eps=0.1),
+    "DampedSGD": functools.partial(DampedSGD, **OPTIONS, momentum=0.8, damping=0.4),
+    "DampedAdamW": functools.partial(DampedAdamW, **OPTIONS, betas=(0.8, 0.9), eps=0.1),
 }
 
 Scenario = Callable[[Any, int, Path], list[Tensor]]
@@ -90,8 +92,8 @@ def fsdp(**options: Any) -> Scenario:
     def run(make: Any, rank: int, folder: Path) -> list[Tensor]:
         model, optimizer = sharded(make, **options)
         train(model, optimizer, [rank])
-        for param in model.parameters():  # ψ is sharded as the parameters are
-            assert optimizer.psi(param).placements == param.placements
+        for param in model.parameters():  # the state is sharded as the parameters are
+            assert optimizer.state[param]["momentum_buffer"].placements == param.placements
         return gathered(model)
 
     return run

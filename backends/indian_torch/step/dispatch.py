@@ -21,7 +21,7 @@ def make(tensors: Tensors, settings: Settings) -> None:
     """Make the step of a parameter group, in place."""
     if settings.sigma is not None:
         tensors.take_complex_as_pairs()
-        tensors.count_gradients(settings.on_host or not settings.capturable)
+        tensors.count_gradients(read=tensors.states is not None and not settings.capturable)
     if settings.pull is not None and tensors.scales is not None:
         # No buffer stays zero, so no scale may stay 0.
         tensors.scales = [s if isinstance(s, Tensor) else s or 1.0 for s in tensors.scales]
@@ -45,7 +45,7 @@ def _is_foreach(bucket: Tensors, settings: Settings) -> bool:
     if settings.automatic:
         _, foreach = _private.default_to_fused_or_foreach(bucket.params, settings.differentiable)
         foreach = foreach or (compiling and not settings.differentiable)
-    # Inductor (2.13) bakes a float into foreach operations and, from the third value of a schedule
-    # on, reuses the graph of an earlier value. It compiles the for-loop correctly.
-    stale = compiling and not isinstance(settings.lr, Tensor)
+    # Inductor (2.13) bakes a float into foreach operations and, from its third value on, reuses the
+    # graph of an earlier value. It compiles the for-loop correctly.
+    stale = compiling and not all(isinstance(each, Tensor) for each in settings.linear)
     return bool(foreach) and _private.has_foreach and bucket.kind.fits_foreach and not stale

@@ -94,7 +94,7 @@ class Settings(NamedTuple):
                 pairs = zip(self.first, self.linear, strict=True)
                 linear = Coefficients(*(chosen * (a - b) + b for a, b in pairs))
             return linear, ((scale != 0) | moves).to(scale.dtype)
-        if not scale and self.first is not self.linear and known(self.lr) == 0:
+        if not scale and known(self.lr) == 0:
             return self.linear, 0.0  # A call at lr = 0 does not count as a first step.
         linear = self.linear if scale else self.first
         scale = scale or 1.0

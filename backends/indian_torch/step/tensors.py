@@ -58,7 +58,7 @@ class Tensors:
             )
         if self.layout.sparse and settings.l2 is not None:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-        if self.exp_avg_sqs and any(param.is_conj() for param in self.params):
+        if self.states and self.exp_avg_sqs and any(param.is_conj() for param in self.params):
             raise ValueError("Invalid parameter: it is lazily conjugated: resolve_conj() it")
 
     def is_complete(self, on_device: bool) -> bool:
@@ -108,16 +108,18 @@ class Tensors:
             if tensors is not None:
                 setattr(self, name, [function(tensor, i) for i, tensor in enumerate(tensors)])
 
-    def count_gradients(self, on_host: bool) -> None:
-        """Add one to the number of gradients in each V, and read the numbers."""
+    def count_gradients(self, *, read: bool) -> None:
+        """Add one to the number of gradients in each V, and read the numbers if the host may."""
         assert self.steps is not None
         steps = [step if step.ndim == 0 else step.reshape(()) for step in self.steps]
-        if torch.compiler.is_compiling() or not steps[0].is_cpu:
+        if not steps:
+            return
+        if self.states is None or not steps[0].is_cpu:
             torch._foreach_add_(steps, 1)
         else:  # so that 1 becomes a tensor once, and not once for each step
             torch._foreach_add_(steps, torch.tensor(1.0), alpha=1.0)
-        on_host = on_host and not any(map(is_unreadable, steps))
-        self.counts = list(map(float, steps)) if on_host else steps
+        read = read and not any(map(is_unreadable, steps))
+        self.counts = list(map(float, steps)) if read else steps
 
     def buckets(self) -> Iterator[Tensors]:
         """Yield the tensors of each kind and, on the host, of each scale and count."""
