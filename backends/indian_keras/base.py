@@ -163,8 +163,9 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         if is_distributed() or any(map(self._has_its_own, _HOOKS)):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
         else:
+            step = self._step(learning_rate)  # first of all, because it may raise
             slots = [self._slots_of(variable) for variable in trainable_variables]
-            update(self, self._step(learning_rate), grads, slots)
+            update(self, step, grads, slots)
         self._count_step(learning_rate)
 
     def _has_its_own(self, name: str) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from indian_core import ALPHA, BETA, LR
-from indian_keras import INDIAN, INNA, INNAprop, PowerDecay
+from indian_keras import INDIAN, INNA, DampedAdamW, DampedSGD, INNAprop, PowerDecay
 from tests.on_keras.runs import (
     apply,
     array,
@@ -42,7 +42,6 @@ ARGUMENTS = {
     "loss_scale_factor": 2.0,
     "gradient_accumulation_steps": 2,
     "name": "mine",
-    "reference_lr": 0.5,
 }
 
 
@@ -138,7 +137,6 @@ def test_the_learning_rate_may_be_set_between_steps(float64: None) -> None:
         ({"learning_rate": None}, TypeError, "Invalid learning rate: None"),
         ({"learning_rate": np.array([0.1, 0.2])}, TypeError, "Invalid learning rate: array"),
         ({"learning_rate": 10**400}, ValueError, "Invalid learning rate: 10000"),
-        ({"momentum": 0.9}, TypeError, r"unexpected argument 'momentum' \(from_sgd takes"),
         # Keras's own words from here on.
         ({"clipnorm": 1.0, "clipvalue": 1.0}, ValueError, "Only one of `clipnorm`"),
         ({"gradient_accumulation_steps": 1}, ValueError, "must be an integer >= 2"),
@@ -200,15 +198,6 @@ def test_a_hyperparameter_that_is_assigned_is_checked_like_an_argument(name: str
         assert type(getattr(optimizer, name)) is float
 
 
-def test_from_sgd_gives_floats() -> None:
-    for kept, expected in ((True, (0.25, 0.25, 1.0)), (False, (0.5, 0.5, 0.5))):
-        numbers = np.float32(0.25), np.float16(0.75)
-        found = INDIAN.from_sgd(*numbers, keep_momentum=kept).get_config()
-        values = [found[name] for name in ("learning_rate", "alpha", "beta")]
-        assert set(map(type, values)) == {float}
-        assert tuple(values) == expected
-
-
 @pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}], ids=["", "decayed"])
 @pytest.mark.parametrize("kind", ["schedule", "callable", "variable"])
 def test_a_rate_that_goes_bad_in_mid_run_changes_nothing(kind: str, options: dict) -> None:
@@ -266,13 +255,6 @@ def test_power_decay_holds_any_k(floatx: str, request: pytest.FixtureRequest) ->
     assert found == pytest.approx(expected, rel=1e-15 if floatx == "float64" else 1e-6)
 
 
-def test_from_sgd_refuses_what_sgd_refuses() -> None:
-    with pytest.raises(ValueError, match=r"Invalid momentum: 1.5"):
-        INDIAN.from_sgd(0.1, 1.5)
-    with pytest.raises(ValueError, match=r"Invalid learning rate: -0.1"):
-        INDIAN.from_sgd(-0.1, 0.9)
-
-
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_w_has_at_least_32_bits(dtype: str, request: pytest.FixtureRequest) -> None:
     if dtype == "float64":
@@ -299,12 +281,12 @@ def test_w_has_at_least_32_bits(dtype: str, request: pytest.FixtureRequest) -> N
     )
 
 
-@pytest.mark.parametrize("method", [INDIAN, INNAprop.from_adam])
+@pytest.mark.parametrize("method", [INDIAN, INNAprop, DampedSGD, DampedAdamW])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16", "float16"])
 def test_it_trains_under_every_policy(policy: str, method: Callable) -> None:
     keras.config.set_dtype_policy(policy)
     try:
-        made = model(method(0.25 if method is INDIAN else 0.05))
+        made = model(method({INDIAN: 0.25, DampedSGD: 0.1}.get(method, 0.05)))
         losses = fit(made, epochs=6)
     finally:
         keras.config.set_dtype_policy("float32")

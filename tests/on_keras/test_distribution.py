@@ -7,12 +7,14 @@ from collections.abc import Callable
 import keras
 import pytest
 
-from indian_keras import INDIAN, INNAprop, PowerDecay
+from indian_keras import INDIAN, DampedAdamW, DampedSGD, INNAprop, PowerDecay
 from tests.on_keras.runs import arrays, assert_close, fit, model, only_on
 
 METHODS = {
     "INDIAN": lambda: INDIAN(PowerDecay(0.5), initial_speed=1.0, weight_decay=0.01),
     "INNAprop": lambda: INNAprop(PowerDecay(0.02), weight_decay=0.1, authors_weight_decay=True),
+    "DampedSGD": lambda: DampedSGD(PowerDecay(0.1), damping=0.3, weight_decay=0.1),
+    "DampedAdamW": lambda: DampedAdamW(PowerDecay(0.02), weight_decay=0.1),
 }
 
 

@@ -227,6 +227,6 @@ def test_psi_refuses_what_it_cannot_serve() -> None:
     for call in (lambda: other.psi(overwritten), lambda: other.set_psi(overwritten, [1.0])):
         with pytest.raises(ValueError, match="has no ψ: it is overwritten with its gradient"):
             call()
-    assert int(array(other.begun)) == 0
-    assert int(array(optimizer.begun)) == 0
+    assert int(array(other.start)) == 0
+    assert int(array(optimizer.start)) == 0
     assert_close(optimizer.momentums, [np.zeros_like(v) for v in starts()], 0)

@@ -1,121 +1,223 @@
-"""keras.optimizers.SGD, which nobody here wrote, under the exact identities."""
+"""keras.optimizers.SGD and AdamW, which nobody here wrote: the same run, and the same slots."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
-from indian_core import from_gradient_descent
-from indian_keras import INDIAN
-from tests.on_keras.runs import apply, arrays, assert_close, gradients, variables
+from indian_keras import DampedAdamW, DampedSGD, INNAprop
+from tests.on_keras.runs import (
+    BACKEND,
+    apply,
+    arrays,
+    assert_close,
+    assert_same_bits,
+    fit,
+    gradients,
+    model,
+    variables,
+)
 
-STEPS = 30
+SGD, AdamW = keras.optimizers.SGD, keras.optimizers.AdamW
+STEPS = 14
 
-# γ = 1/8, and powers of two throughout: Keras on TensorFlow rounds its own SGD's numbers to
-# float32 on their way into float64.
-LR = 2.0**-6
-MOMENTUM = 0.875
+# Powers of two throughout: Keras on TensorFlow rounds its own SGD's numbers to float32 on their
+# way into float64.
+LR, MOMENTUM, DECAY = 2.0**-6, 0.875, 0.25
 
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-def run(optimizer: keras.optimizers.Optimizer) -> list:
+def run(optimizer: Any, edit: Callable[[Any, int], None] | None = None) -> list[np.ndarray]:
+    """Return θ and the momentum's slots after some steps, before each of which numbers change."""
     theta = variables()
     for k in range(STEPS):
+        if edit is not None:
+            edit(optimizer, k)
         apply(optimizer, theta, gradients(k))
-    return arrays(theta)
+    return arrays([*theta, *getattr(optimizer, "momentums", [])])
 
 
-@pytest.mark.parametrize("weight_decay", [None, 0.25], ids=["", "decayed"])
-@pytest.mark.parametrize("nesterov", [False, True])
-@pytest.mark.parametrize("momentum", [0.0, MOMENTUM, 0.5, 2.0**-5])
-def test_sgd(momentum: float, nesterov: bool, weight_decay: float | None) -> None:
-    """Keras's weight decay is decoupled, and multiplied by the learning rate."""
-    arguments = {"momentum": momentum, "weight_decay": weight_decay}
-    if nesterov and not momentum:
-        with pytest.raises(ValueError, match="Nesterov momentum requires a momentum > 0"):
-            INDIAN.from_sgd(LR, nesterov=True, **arguments)
-        return
-    ours = INDIAN.from_sgd(LR, nesterov=nesterov, **arguments)
-    theirs = keras.optimizers.SGD(LR, nesterov=nesterov, **arguments)
-    assert_close(run(ours), run(theirs), 1e-12)
+OPTIONS = [
+    {},
+    {"weight_decay": DECAY},
+    {"clipnorm": 0.5},
+    {"clipvalue": 0.5},
+    {"global_clipnorm": 0.5},
+    {"gradient_accumulation_steps": 4},
+    {"loss_scale_factor": 8.0},
+    {"use_ema": True, "ema_momentum": 0.75, "ema_overwrite_frequency": 4},
+]
 
 
-class Decay(keras.optimizers.schedules.LearningRateSchedule):
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(options))
+@pytest.mark.parametrize("nesterov", [False, True], ids=["", "nesterov"])
+@pytest.mark.parametrize("momentum", [0.0, MOMENTUM, 1.0])
+def test_without_damping_it_is_sgd(momentum: float, nesterov: bool, options: dict) -> None:
+    numbers = {"momentum": momentum, "nesterov": nesterov, **options}
+    assert_close(run(DampedSGD(LR, **numbers)), run(SGD(LR, **numbers)), 1e-12)
+
+
+def test_the_defaults_are_sgds_at_momentum_09() -> None:
+    ours, theirs = DampedSGD(name="x").get_config(), SGD(momentum=0.9, name="x").get_config()
+    assert ours == theirs | {"damping": None}
+    ours, theirs = DampedAdamW(name="x").get_config(), AdamW(name="x").get_config()
+    assert theirs.pop("amsgrad") is False
+    assert ours == theirs | {"damping": 0.3}
+
+
+def edit_everything(optimizer: Any, k: int) -> None:
+    """Change every number at every step, to 0 and back too."""
+    optimizer.learning_rate = [LR, 2 * LR, 0.0, LR / 2, 0.0, 4 * LR][k % 6]
+    optimizer.momentum = [MOMENTUM, 0.5, 0.0, 1.0, 0.25, 0.75, 0.0][k % 7]
+    optimizer.nesterov = bool(k // 2 % 2)
+    optimizer.weight_decay = [None, DECAY, 0.0][k % 3]
+
+
+def test_numbers_that_are_edited_at_every_step_are_sgds() -> None:
+    ours, theirs = (make(LR, momentum=MOMENTUM) for make in (DampedSGD, SGD))
+    assert_close(run(ours, edit_everything), run(theirs, edit_everything), 1e-12)
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """A warm-up from 0 and a decay, in powers of two."""
 
     def __call__(self, step: Any) -> Any:
         rates = [0.0, 2.0**-8, 2.0**-7, 2.0**-6, 2.0**-6, 2.0**-7, 2.0**-8, 0.0]
-        return keras.ops.convert_to_tensor(rates, "float64")[keras.ops.minimum(step // 4, 7)]
+        return keras.ops.convert_to_tensor(rates, "float64")[keras.ops.minimum(step // 2, 7)]
 
 
-@pytest.mark.parametrize("weight_decay", [None, 0.25], ids=["", "decayed"])
 @pytest.mark.parametrize("nesterov", [False, True])
-def test_sgd_under_a_schedule(nesterov: bool, weight_decay: float | None) -> None:
-    numbers = {"momentum": MOMENTUM, "nesterov": nesterov, "weight_decay": weight_decay}
-    ours = INDIAN.from_sgd(Decay(), **numbers)
-    assert_close(run(ours), run(keras.optimizers.SGD(Decay(), **numbers)), 1e-12)
+def test_a_schedule_is_sgds(nesterov: bool) -> None:
+    numbers = {"momentum": MOMENTUM, "nesterov": nesterov, "weight_decay": DECAY}
+    assert_close(run(DampedSGD(Schedule(), **numbers)), run(SGD(Schedule(), **numbers)), 1e-12)
 
 
-@pytest.mark.parametrize("weight_decay", [None, 0.25], ids=["", "decayed"])
-def test_damping_of_one_is_gradient_descent_at_sgds_step_size(weight_decay: float | None) -> None:
-    """η = lr/(1 − m); the decay of θ stays SGD's, lr times its own."""
-    ours = INDIAN.from_sgd(LR, MOMENTUM, damping=1.0, weight_decay=weight_decay)
-    decay = weight_decay and weight_decay * (1 - MOMENTUM)
-    theirs = keras.optimizers.SGD(LR / (1 - MOMENTUM), weight_decay=decay)
-    assert_close(run(ours), run(theirs), 1e-12)
+def test_it_goes_on_from_sgds_own_variables() -> None:
+    theirs, ours = SGD(LR, momentum=MOMENTUM), DampedSGD(1.0, momentum=MOMENTUM)
+    theta, other = variables(), variables()
+    for k in range(5):
+        apply(theirs, theta, gradients(k))
+    store: dict[str, np.ndarray] = {}
+    theirs.save_own_variables(store)
+    ours.build(other)
+    ours.load_own_variables(store)
+    for ours_of, theirs_of in zip(other, theta, strict=True):
+        ours_of.assign(theirs_of)
+    for k in range(5, 10):
+        apply(theirs, theta, gradients(k))
+        apply(ours, other, gradients(k))
+    assert_close([*other, *ours.momentums], arrays([*theta, *theirs.momentums]), 1e-15)
 
 
-def test_damping_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Invalid damping: 2\.0"):
-        INDIAN.from_sgd(LR, MOMENTUM, damping=2.0)
-    with pytest.raises(ValueError, match=r"Invalid weight_decay value: -0\.5"):
-        INDIAN.from_sgd(LR, MOMENTUM, weight_decay=-0.5)
+def test_built_without_momentum_it_has_no_slots_and_says_so() -> None:
+    theta = variables()
+    optimizer = DampedSGD(LR, momentum=0)
+    apply(optimizer, theta, gradients(0))
+    assert len(optimizer.variables) == len(SGD(LR).variables)
+    optimizer.momentum = 0.5
+    before = arrays(theta)
+    with pytest.raises(ValueError, match="momentum"):
+        apply(optimizer, theta, gradients(1))
+    assert_same_bits(theta, before)
 
 
-@pytest.mark.parametrize("beta", [0.1, 0.25, 2.0])
-def test_gradient_descent_at_any_beta(beta: float) -> None:
-    lr, alpha, beta, initial_speed = from_gradient_descent(LR, beta)
-    ours = INDIAN(lr, alpha, beta, initial_speed)
-    assert_close(run(ours), run(keras.optimizers.SGD(LR)), 1e-12)
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(options))
+def test_at_damping_1_it_is_gradient_descent_at_the_total_step_size(options: dict) -> None:
+    ours = DampedSGD(LR, momentum=MOMENTUM, damping=1.0, **options)
+    decay = options.get("weight_decay")
+    theirs = SGD(
+        LR / (1 - MOMENTUM), **options | {"weight_decay": decay and decay * (1 - MOMENTUM)}
+    )
+    assert_close(run(ours)[:3], run(theirs), 1e-12)
 
 
-@pytest.mark.parametrize("clip", [{"clipnorm": 0.5}, {"clipvalue": 0.5}, {"global_clipnorm": 0.5}])
-def test_clipping_comes_before_the_step(clip: dict[str, float]) -> None:
-    ours = INDIAN.from_sgd(LR, MOMENTUM, **clip)
-    theirs = keras.optimizers.SGD(LR, momentum=MOMENTUM, **clip)
-    assert_close(run(ours), run(theirs), 1e-12)
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(options))
+@pytest.mark.parametrize("schedule", [False, True], ids=["", "scheduled"])
+def test_at_damping_1_it_is_adamw_without_momentum(schedule: bool, options: dict) -> None:
+    """At ε = 0, whose place is another in Keras."""
+    rate = Schedule() if schedule else LR
+    numbers = {"beta_2": 0.9375, "epsilon": 0.0, "weight_decay": DECAY, **options}
+    ours = DampedAdamW(rate, beta_1=0.5, damping=1.0, **numbers)
+    assert_close(run(ours)[:3], run(AdamW(rate, beta_1=0.0, **numbers)), 1e-12)
+
+
+@pytest.mark.parametrize("schedule", [False, True], ids=["", "scheduled"])
+def test_innaprop_at_alpha_beta_1_is_adamw_without_momentum(schedule: bool) -> None:
+    """αβ = 1: AdamW(γβ, beta_1=0, weight_decay=λ/β)."""
+
+    def rate(factor: float) -> Any:
+        return keras.optimizers.schedules.InverseTimeDecay(factor, 4, 1.0) if schedule else factor
+
+    ours = INNAprop(rate(LR), 2.0, 0.5, 0.9375, 0.0, weight_decay=DECAY)
+    theirs = AdamW(rate(LR / 2), 2 * DECAY, beta_1=0.0, beta_2=0.9375, epsilon=0.0)
+    assert_close(run(ours)[:3], run(theirs), 1e-12)
+
+
+def test_epsilon_stands_after_the_bias_correction() -> None:
+    """Keras's ε is one that grows with the correction: ε √(1 − σ^t) of ours."""
+    sigma, epsilon = 0.9375, 0.125
+    theirs = AdamW(LR, 0.0, beta_1=0.0, beta_2=sigma, epsilon=epsilon * (1 - sigma) ** 0.5)
+    ours = DampedAdamW(LR, 0.0, 0.5, sigma, epsilon, damping=1.0)
+    theta, other = variables(), variables()
+    apply(ours, theta, gradients(0))
+    apply(theirs, other, gradients(0))
+    assert_close(theta, arrays(other), 1e-7)  # Keras's ε is a float32
+
+
+def excluding(optimizer: Any) -> Any:
+    optimizer.exclude_from_weight_decay(var_names=["theta_1"])
+    return optimizer
 
 
 def test_exclude_from_weight_decay() -> None:
-    def excluding(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-        optimizer.exclude_from_weight_decay(var_names=["theta_1"])
-        return optimizer
-
-    ours = run(excluding(INDIAN.from_sgd(LR, MOMENTUM, weight_decay=0.25)))
-    theirs = run(excluding(keras.optimizers.SGD(LR, momentum=MOMENTUM, weight_decay=0.25)))
-    free = run(INDIAN.from_sgd(LR, MOMENTUM))
+    numbers = {"momentum": MOMENTUM, "weight_decay": DECAY}
+    ours, theirs = (run(excluding(make(LR, **numbers))) for make in (DampedSGD, SGD))
     assert_close(ours, theirs, 1e-12)
+    free = run(DampedSGD(LR, momentum=MOMENTUM))
     assert_close([ours[1]], [free[1]], 0)
     assert abs(ours[0] - free[0]).max() > 1e-3
 
 
-def test_the_moving_average_of_the_variables() -> None:
-    ema = {"use_ema": True, "ema_momentum": 0.75, "ema_overwrite_frequency": 4}
-    ours = INDIAN.from_sgd(LR, MOMENTUM, **ema)
-    theirs = keras.optimizers.SGD(LR, momentum=MOMENTUM, **ema)
-    assert_close(run(ours), run(theirs), 1e-12)
+@pytest.mark.skipif(
+    not hasattr(keras.optimizers, "MultiOptimizer"), reason="this Keras has no MultiOptimizer"
+)
+def test_one_of_several_optimizers_in_a_fit() -> None:
+    """Each trains its own layer. Ours makes SGD's steps, so together they are SGD."""
+    numbers = {"learning_rate": LR, "momentum": MOMENTUM}
+    ours, theirs = DampedSGD(**numbers), SGD(**numbers)
+    several = model(
+        keras.optimizers.MultiOptimizer(lambda v: ours if "hidden" in v.path else theirs)
+    )
+    fit(several, epochs=2)
+    assert len(ours.momentums) == len(theirs.momentums) == 2
+    one = model(SGD(**numbers))
+    fit(one, epochs=2)
+    assert_close(several.trainable_variables, arrays(one.trainable_variables), 1e-5)
 
 
-def test_loss_scale_factor() -> None:
-    ours = INDIAN.from_sgd(LR, MOMENTUM, loss_scale_factor=8.0)
-    theirs = keras.optimizers.SGD(LR, momentum=MOMENTUM, loss_scale_factor=8.0)
-    assert_close(run(ours), run(theirs), 1e-12)
+class Rates(keras.callbacks.Callback):
+    """A callback that cycles the learning rate and the momentum, as fastai's and others do."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        assert hasattr(self.model.optimizer, "momentum")
+        self.model.optimizer.learning_rate = LR * [1, 4, 2, 0, 1][epoch]
+        self.model.optimizer.momentum = [0.875, 0.5, 0.75, 0.25, 0.0][epoch]
 
 
-def test_gradient_accumulation() -> None:
-    ours = INDIAN.from_sgd(LR, MOMENTUM, gradient_accumulation_steps=4)
-    theirs = keras.optimizers.SGD(LR, momentum=MOMENTUM, gradient_accumulation_steps=4)
-    assert_close(run(ours), run(theirs), 1e-12)
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, {}], ids=["eager", "compiled"])
+def test_a_callback_that_cycles_the_momentum_does_to_ours_what_it_does_to_sgd(
+    options: dict,
+) -> None:
+    """Compiled, both keep the momentum that they were compiled with, except on torch."""
+    options = options or {"jit_compile": BACKEND != "torch"}
+    runs = []
+    for make in (DampedSGD, SGD):
+        made = model(make(LR, momentum=MOMENTUM), **options)
+        fit(made, epochs=5, callbacks=[Rates()])
+        runs.append(arrays(made.trainable_variables))
+    assert_close(*runs, 1e-12)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-from indian_keras import INDIAN, INNAprop, PowerDecay
+from indian_keras import INDIAN, DampedAdamW, DampedSGD, INNAprop, PowerDecay
 from tests.on_keras.runs import (
     BACKEND,
     apply,
@@ -26,6 +27,8 @@ OPTIMIZERS = {
     "ema": lambda: INDIAN(0.25, use_ema=True, ema_overwrite_frequency=3, weight_decay=0.01),
     "accumulation": lambda: INDIAN(0.25, gradient_accumulation_steps=3),
     "INNAprop": lambda: INNAprop(PowerDecay(0.05), gradient_accumulation_steps=3),
+    "DampedSGD": lambda: DampedSGD(PowerDecay(0.05), damping=PowerDecay(0.75, 0.125)),
+    "DampedAdamW": lambda: DampedAdamW(0.05, gradient_accumulation_steps=3),
 }
 
 
@@ -86,27 +89,29 @@ def test_the_order_of_the_file_is_fixed() -> None:
         *(f"{t}_average" for t in theta),
         *(f"{t}_gradient_accumulator" for t in theta),
         *(f"{t}_momentum" for t in theta),
-        "begun",
+        "start",
     ]
 
 
 @pytest.mark.parametrize(
-    "other",
-    [keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam(0.1)],
-    ids=["SGD", "Adam"],
+    ("ours", "other"),
+    [
+        (INDIAN(0.25), keras.optimizers.SGD(0.1, momentum=0.9)),
+        (DampedSGD(0.25), keras.optimizers.Adam(0.1)),
+        (DampedAdamW(0.25), keras.optimizers.AdamW(0.1)),
+    ],
+    ids=["SGD", "Adam", "AdamW"],
 )
-def test_the_state_of_another_optimizer_is_refused(other: keras.optimizers.Optimizer) -> None:
+def test_the_state_of_another_optimizer_is_refused(ours: Any, other: Any) -> None:
     theirs = variables()
     apply(other, theirs, gradients(0))
     store: dict[str, np.ndarray] = {}
     other.save_own_variables(store)
-    theta = variables()
-    optimizer = INDIAN(0.25)
-    apply(optimizer, theta, gradients(0))
-    before = arrays(optimizer.variables)
-    with pytest.warns(UserWarning, match="Skipping variable loading for optimizer 'indian'"):
-        optimizer.load_own_variables(store)
-    assert_same_bits(optimizer.variables, before)
+    apply(ours, variables(), gradients(0))
+    before = arrays(ours.variables)
+    with pytest.warns(UserWarning, match="Skipping variable loading for optimizer"):
+        ours.load_own_variables(store)
+    assert_same_bits(ours.variables, before)
 
 
 def test_the_state_of_another_model_is_refused() -> None:
@@ -129,15 +134,9 @@ def test_the_state_of_another_model_is_refused() -> None:
     [
         ("2", None, "is missing"),
         ("4", np.ones((1,)), r"has the shape \(1,\), not \(\)"),
-        ("4", np.array(np.nan), "is NaN or infinite"),
         ("4", np.array("a"), "is of dtype <U1, not float32"),
         ("4", np.array(1j), "is of dtype complex128, not float32"),
         ("4", np.array(None), "is of dtype object, not float32"),
-        ("0", np.array(-1), "is -1.0, no count"),
-        ("0", np.array(0.5), "is 0.5, no count"),
-        ("1", np.array(-0.5), "is -0.5, a negative learning rate"),
-        ("5", np.array(2), "is 2.0, neither 0 nor 1"),
-        ("5", np.array(0), "has not begun, but its entry 2, w, is not zero"),
     ],
     ids=repr,
 )

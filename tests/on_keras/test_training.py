@@ -148,23 +148,6 @@ def test_one_of_several_optimizers(float64: None) -> None:
     assert_close([theta[0], theta[2]], [expected[0], expected[2]], 1e-12)
 
 
-@pytest.mark.skipif(
-    not hasattr(keras.optimizers, "MultiOptimizer"), reason="this Keras has no MultiOptimizer"
-)
-def test_one_of_several_optimizers_in_a_fit() -> None:
-    """Each trains its own layer. Ours makes SGD's steps, so together they are SGD."""
-    momentum = {"learning_rate": 2.0**-6, "momentum": 0.875}
-    ours, theirs = INDIAN.from_sgd(**momentum), keras.optimizers.SGD(**momentum)
-    several = model(
-        keras.optimizers.MultiOptimizer(lambda v: ours if "hidden" in v.path else theirs)
-    )
-    fit(several, epochs=2)
-    assert len(ours.momentums) == len(theirs.momentums) == 2
-    one = model(keras.optimizers.SGD(**momentum))
-    fit(one, epochs=2)
-    assert_close(several.trainable_variables, arrays(one.trainable_variables), 1e-5)
-
-
 @only_on("jax", "torch")
 def test_a_stateless_step_leaves_what_it_is_given(float64: None) -> None:
     """(On TensorFlow Keras itself has none: its variables are always assigned to.)"""
@@ -243,7 +226,6 @@ def test_donated_buffers_are_updated_in_place(alpha: float) -> None:
     theta = [keras.Variable(np.ones((64, 64)), dtype="float32") for _ in range(3)]
     optimizer = INDIAN(0.25, alpha=alpha)
     optimizer.build(theta)
-    optimizer._keep_order = True  # the test session has eight devices, one is enough here
     program = jax.jit(
         lambda values, state, grads: optimizer.stateless_apply(state, grads, values),
         donate_argnums=(0, 1),
