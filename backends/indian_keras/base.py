@@ -156,7 +156,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         """Do nothing, because the decay is part of the step, where λ is not rounded to float32."""
         del variables  # AutoGraph warns about a body without a statement.
 
-    @uncompiled  # type: ignore[untyped-decorator]
+    @uncompiled
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
@@ -172,7 +172,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         """Return whether a subclass, or somebody on this instance, has replaced a method."""
         return getattr(getattr(self, name), "__func__", None) is not getattr(Optimizer, name)
 
-    @uncompiled  # type: ignore[untyped-decorator]
+    @uncompiled
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Make one step on one variable, weight decay included.
 

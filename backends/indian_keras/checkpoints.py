@@ -42,8 +42,9 @@ def _problem(value: np.ndarray[Any, Any], variable: Any) -> str:
     """Return what is wrong with an entry, or an empty string."""
     if value.shape != tuple(variable.shape):
         return f"has the shape {value.shape}, not {tuple(variable.shape)}"
+    kind = "complex128" if "complex" in variable.dtype else "float64"
     try:  # NumPy does not know bfloat16, but it casts it.
-        value.astype("complex128" if "complex" in variable.dtype else "float64", casting="same_kind")
+        value.astype(kind, casting="same_kind")
     except TypeError:
         return f"is of dtype {value.dtype}, not {variable.dtype}"
     return ""

@@ -1,7 +1,7 @@
 """Runs in files that other frameworks can read: `save_run`, `load_run`, and a model's `layout`.
 
-`indian_core.runs.file` describes the contents of the file, and `indian_core.runs.layouts` how names and
-axes are converted between frameworks.
+`indian_core.runs.file` describes the contents of the file, and `indian_core.runs.layouts` how names
+and axes are converted between frameworks.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def load_run(
 
 
 def layout(model: keras.Model) -> list[Entry]:
-    """Return the parameters in the order of the model's layers, for `indian_core.runs.layouts.paired`.
+    """Return the parameters in the order of the model's layers, for `layouts.paired`.
 
     Args:
         model: A built model of dense and convolutional layers, embeddings and normalizations.
@@ -224,7 +224,7 @@ def _optimizer_of(model: Any) -> Optimizer:
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
-            f"Invalid model: its optimizer is a {type(optimizer).__name__}, and none of this package"
+            f"Invalid model: its optimizer is {type(optimizer).__name__}, and none of this package"
         )
     if not model.built:
         raise ValueError("Invalid model: it is not built yet")
@@ -249,9 +249,7 @@ def _members(model: Any, optimizer: Optimizer) -> dict[str, tuple[Any, Any, Any]
     """
     variables = optimizer._trainable_variables
     none = [None] * len(variables)
-    slots = zip(
-        variables, optimizer.momentums or none, optimizer.velocities or none, strict=True
-    )
+    slots = zip(variables, optimizer.momentums or none, optimizer.velocities or none, strict=True)
     members = {each[0].path: each for each in slots}
     if {id(v) for v in variables} != {id(v) for v in model.trainable_variables}:
         raise ValueError("Invalid model: its trainable variables are not the optimizer's")

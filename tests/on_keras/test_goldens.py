@@ -54,7 +54,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(options))
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 @pytest.mark.parametrize("nesterov", [False, True], ids=["", "nesterov"])
 @pytest.mark.parametrize("momentum", [0.0, MOMENTUM, 1.0])
 def test_without_damping_it_is_sgd(momentum: float, nesterov: bool, options: dict) -> None:
@@ -126,7 +126,7 @@ def test_built_without_momentum_it_has_no_slots_and_says_so() -> None:
     assert_same_bits(theta, before)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(options))
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 def test_at_damping_1_it_is_gradient_descent_at_the_total_step_size(options: dict) -> None:
     ours = DampedSGD(LR, momentum=MOMENTUM, damping=1.0, **options)
     decay = options.get("weight_decay")
@@ -136,7 +136,7 @@ def test_at_damping_1_it_is_gradient_descent_at_the_total_step_size(options: dic
     assert_close(run(ours)[:3], run(theirs), 1e-12)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(options))
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 @pytest.mark.parametrize("schedule", [False, True], ids=["", "scheduled"])
 def test_at_damping_1_it_is_adamw_without_momentum(schedule: bool, options: dict) -> None:
     """At ε = 0, whose place is another in Keras."""

@@ -69,9 +69,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("way", ["eager", "compiled anew"])
-def test_every_number_takes_effect_at_the_next_step(
-    method: str, way: str, float64: None
-) -> None:
+def test_every_number_takes_effect_at_the_next_step(method: str, way: str, float64: None) -> None:
     """Written one by one before a step, they make the step of an optimizer that has them."""
     theta, other = variables(), variables()
     edited = METHODS[method]()
@@ -183,7 +181,9 @@ def test_a_scheduled_damping_works_in_a_program(method: type, float64: None) -> 
 
 def test_a_scheduled_damping_is_checked_where_its_values_are_known() -> None:
     theta = variables()
-    optimizer = DampedSGD(0.125, 0.5, damping=keras.optimizers.schedules.ExponentialDecay(1.0, 1, 0.5))
+    optimizer = DampedSGD(
+        0.125, 0.5, damping=keras.optimizers.schedules.ExponentialDecay(1.0, 1, 0.5)
+    )
     apply(optimizer, theta, gradients(0))
     apply(optimizer, theta, gradients(1))  # 1/2 = 1 − m
     before = arrays([*theta, *optimizer.variables])

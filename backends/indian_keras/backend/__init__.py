@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keras
 
-from indian_keras.backend.new_slot import new_slot, slot_dtype
 from indian_keras.backend.on_graph import is_distributed, update_in_order
+from indian_keras.backend.slots import new_slot, slot_dtype
 from indian_keras.backend.step import Scaling, Slots, Step
 
 if keras.backend.backend() == "torch":

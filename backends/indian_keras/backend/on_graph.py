@@ -17,7 +17,7 @@ import keras
 from keras import ops
 
 from indian_core import LARGE, Coefficients, second_moment
-from indian_keras.backend.new_slot import slot_dtype
+from indian_keras.backend.slots import slot_dtype
 from indian_keras.backend.step import Scaling, Slots, Step
 
 expm1 = ops.expm1

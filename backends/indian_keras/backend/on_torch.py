@@ -34,7 +34,7 @@ def uncompiled(function: Any) -> Any:
     Inductor has no rule for the kernels, and would compile every step of a schedule anew, because
     the scalars are floats.
     """
-    return torch.compiler.disable(torch.no_grad()(function))
+    return torch.compiler.disable(torch.no_grad()(function))  # type: ignore[no-untyped-call]
 
 
 def update(

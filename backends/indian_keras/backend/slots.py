@@ -16,7 +16,7 @@ _REAL = {"complex64": "float32", "complex128": "float64"}
 
 def slot_dtype(variable: Any) -> str:
     """Return the dtype of a variable's slots: its own, but of at least 32 bits."""
-    dtype = keras.backend.standardize_dtype(variable.dtype)
+    dtype = str(keras.backend.standardize_dtype(variable.dtype))
     return _WIDE.get(dtype, dtype)
 
 
