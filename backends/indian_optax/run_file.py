@@ -272,12 +272,13 @@ def _found(state: optax.OptState) -> _Found:
 
 
 def _schedule_count(state: optax.OptState) -> int | None:
-    """Return the count of a learning rate schedule, or None if there is none."""
-    schedules = (optax.ScaleByScheduleState,)
-    for node in jax.tree.leaves(state, is_leaf=lambda x: isinstance(x, schedules)):
-        if isinstance(node, schedules):
-            return int(_number(node.count))
-    return None
+    """Return the count of a schedule or of injected hyperparameters, or None if there is none."""
+
+    def counts(node: Any) -> bool:
+        return isinstance(node, optax.ScaleByScheduleState) or _is_injected(node)
+
+    nodes = filter(counts, jax.tree.leaves(state, is_leaf=counts))
+    return next((int(_number(node.count)) for node in nodes), None)
 
 
 def _members(params: Any, found: _Found) -> Members:

@@ -59,7 +59,7 @@ def test_psi_of_parameters_that_are_not_the_optimizers_own_is_refused(wrapper: s
         optimizer: Any = optax.contrib.schedule_free(indian(0.1), 0.1)
     else:
         optimizer = optax.contrib.mechanize(indian(0.1))
-    with pytest.raises(ValueError, match="psi belongs to the iterate that the optimizer inside"):
+    with pytest.raises(ValueError, match="Invalid state: it belongs"):
         psi(optimizer.init(ONE), ONE)
 
 

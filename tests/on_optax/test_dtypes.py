@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from indian_optax import energy, from_sgd, indian, power_decay, psi, stochastic_rounding, with_psi
+from indian_optax import damped_sgd, energy, indian, power_decay, psi, stochastic_rounding, with_psi
 from tests.x64 import enable_x64
 
 DTYPES = ["bfloat16", "float16", "float32", "float64"]
@@ -39,10 +39,7 @@ def test_it_is_sgd_for_every_pair(dtype: str, gradient_dtype: str, given: bool) 
         accumulator = jnp.promote_types(jnp.promote_types(dtype, gradient_dtype), "float32")
         exact = optax.sgd(0.01, 0.9, accumulator_dtype=accumulator)
         expected, _ = train(exact, params, gradient, 8, given=given)
-        actual, update = train(from_sgd(0.01, 0.9), params, gradient, 8, given=given)
-        wider = jnp.promote_types(dtype, gradient_dtype)
-        if given:
-            assert update == wider
+        actual, update = train(damped_sgd(0.01, 0.9), params, gradient, 8, given=given)
         rounding = float(jnp.finfo(update).eps) if update in ("bfloat16", "float16") else 2e-7
         if "float64" in (dtype, gradient_dtype) and dtype == "float64":
             rounding = 1e-14
@@ -53,7 +50,7 @@ def test_it_is_sgd_for_every_pair(dtype: str, gradient_dtype: str, given: bool) 
 def test_steps_of_16_bit_gradients_do_not_vanish(dtype: str) -> None:
     gradient = jnp.full(3, 1e-5, dtype)
     expected, _ = train(optax.sgd(1e-4, 0.9), jnp.zeros(3), gradient, 30, given=True)
-    actual, _ = train(from_sgd(1e-4, 0.9), jnp.zeros(3), gradient, 30, given=True)
+    actual, _ = train(damped_sgd(1e-4, 0.9), jnp.zeros(3), gradient, 30, given=True)
     assert np.all(expected < 0)
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
@@ -73,8 +70,8 @@ def test_stochastic_rounding_rounds_once(dtype: str) -> None:
     n = 200_000
     params = jnp.zeros(n, dtype) + jnp.asarray(2.0**-8, dtype)
     gradient = jnp.full(n, 1e-5, dtype)
-    exact, _ = train(from_sgd(1e-4, 0.9), jnp.zeros(1), gradient[:1], 30, given=True)
-    optimizer = stochastic_rounding(from_sgd(1e-4, 0.9), 0)
+    exact, _ = train(damped_sgd(1e-4, 0.9), jnp.zeros(1), gradient[:1], 30, given=True)
+    optimizer = stochastic_rounding(damped_sgd(1e-4, 0.9), 0)
     state, start = optimizer.init(params), np.asarray(params, np.float64)
 
     @jax.jit
@@ -122,7 +119,7 @@ def test_strict_promotion(dtype: str) -> None:
         updates, state = jax.jit(optimizer.update)(params, state, params)
         params = optax.apply_updates(params, updates)
         state = with_psi(state, params, psi(state, params))
-        assert bool(jnp.isfinite(energy.energy(state, jnp.asarray(1.0, dtype))))
+        assert bool(jnp.isfinite(energy(state, jnp.asarray(1.0, dtype))))
         injected = optax.inject_hyperparams(indian)(power_decay(0.1), alpha=jnp.float32(0.5))
         real = params["w"]
         injected.update(real, injected.init(real), real)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import jax
@@ -15,15 +13,7 @@ import pytest
 from indian_core import PAPER, momentum_from_psi
 from indian_core.energy import lyapunov_energy
 from indian_core.testing import ReferenceINDIAN, problems
-from indian_optax import indian
-from indian_optax.energy import energy
-
-
-def test_is_an_attribute_of_the_package() -> None:
-    """As docs/tuning.md calls it, in a process that has imported nothing else."""
-    code = "import indian_optax; print(indian_optax.energy.energy.__name__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "energy\n"
+from indian_optax import energy, indian
 
 
 def energies(

@@ -12,14 +12,14 @@ import numpy as np
 import optax
 import pytest
 
-from indian_optax import indian, power_decay, scale_by_indian
+from indian_optax import indian, power_decay
 from tests.on_optax.problem import assert_close, run, start
 
 
 def test_limits() -> None:
     for bad in (-0.1, "0.1"):
         with pytest.raises((TypeError, ValueError), match="Invalid alpha"):
-            scale_by_indian(0.1, alpha=bad)
+            indian(0.1, alpha=bad)
     with pytest.raises(ValueError, match=r"Invalid alpha: an array of shape \(2,\)"):
         indian(0.1, alpha=jnp.ones(2))
     indian(0.0, alpha=0.0, initial_speed=0.0, weight_decay=0.0)

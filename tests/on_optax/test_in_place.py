@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from indian_optax import from_sgd, indian, innaprop, innaprop_from_adam, power_decay
+from indian_optax import damped_adamw, damped_sgd, indian, innaprop, power_decay
 
 LEAF = (512, 512)
 BYTES = 4 * 512 * 512
@@ -42,8 +42,9 @@ IN_PLACE = {
     "power_decay": indian(power_decay(0.1), weight_decay=0.1),
     "schedule": indian(COSINE),
     "schedule, masked decay": indian(COSINE, weight_decay=COSINE, mask=[True, False]),
-    "from_sgd": from_sgd(0.1, 0.9, nesterov=True),
-    "from_sgd, schedule": from_sgd(COSINE, 0.9, nesterov=True),
+    "damped_sgd": damped_sgd(0.1, damping=0.3),
+    "damped_sgd, schedule": damped_sgd(COSINE, 0.9, nesterov=True),
+    "damped_sgd, injected": optax.inject_hyperparams(damped_sgd)(COSINE, COSINE, damping=COSINE),
     "chain": optax.chain(optax.clip(1.0), indian(COSINE)),
     "injected": optax.inject_hyperparams(indian)(COSINE, alpha=COSINE),
     "partition": optax.partition({"a": indian(COSINE), "b": indian(2.0, 0.5, 0.5)}, ["a", "b"]),
@@ -80,6 +81,7 @@ def test_without_params_only_what_is_known_is_in_place() -> None:
     if jax.default_backend() != "cpu":
         pytest.skip("on CPUs only")
     assert temporary_bytes(without_params(indian(0.1))) < BYTES // 16
+    assert temporary_bytes(without_params(damped_sgd(COSINE, damping=0.3))) < BYTES // 16
     assert temporary_bytes(without_params(indian(COSINE))) >= BYTES
     assert temporary_bytes(without_params(indian(2.0, 0.5, 0.5))) >= BYTES
 
@@ -112,17 +114,17 @@ SCALED = {
     "schedule, masked decay": innaprop(COSINE, weight_decay=COSINE, mask=[True, False]),
     "alpha beta = 1": innaprop(0.1, 1.0, 1.0),
     "the authors' decay": innaprop(COSINE, authors_weight_decay=True),
-    "from_adam": innaprop_from_adam(COSINE),
+    "damped_adamw": damped_adamw(COSINE),
     "injected": optax.inject_hyperparams(innaprop)(COSINE, alpha=COSINE),
 }
 
 
 @pytest.mark.parametrize("name", SCALED)
-def test_innaprop_has_one_leaf_s_scaled_gradient(name: str) -> None:
+def test_there_is_one_leaf_s_scaled_gradient(name: str) -> None:
     """Not one for each leaf, and no copy."""
     assert temporary_bytes(SCALED[name]) < BYTES + BYTES // 16
 
 
 @pytest.mark.parametrize("name", SCALED)
-def test_innaprop_has_not_even_that_where_leaves_are_large(name: str) -> None:
+def test_there_is_not_even_that_where_leaves_are_large(name: str) -> None:
     assert temporary_bytes(SCALED[name], leaf=(2048, 2048)) < BYTES // 16

@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from indian_core.runs.file import load
-from indian_optax import from_sgd, indian, innaprop, layout, load_run, save_run
+from indian_optax import damped_adamw, damped_sgd, indian, innaprop, layout, load_run, save_run
 
 pytest.importorskip("safetensors", reason="runs in files need it")
 SCHEDULE = optax.linear_schedule(0.1, 0.01, 10)
@@ -38,7 +38,9 @@ def assert_same(one: Any, other: Any) -> None:
         indian(SCHEDULE, initial_speed=1.0),
         innaprop(SCHEDULE, accumulator_dtype=jnp.bfloat16),
         optax.chain(optax.clip(1.0), optax.inject_hyperparams(innaprop)(SCHEDULE)),
-        from_sgd(SCHEDULE, 0.9),
+        damped_sgd(SCHEDULE, damping=0.3),
+        damped_adamw(SCHEDULE),
+        optax.inject_hyperparams(damped_sgd)(SCHEDULE),
         optax.masked(indian(0.1), {"a": True, "b": False, "c": True}),
     ],
 )
@@ -64,13 +66,15 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path, solver: Any) -> None:
 def test_other_hyperparameters_and_several_states_are_refused(tmp_path: Path) -> None:
     params, path = {"a": jnp.ones(2), "b": jnp.ones(3)}, tmp_path / "run.safetensors"
     save_run(path, params, indian(0.1, alpha=0.5, beta=0.1).init(params))
-    with pytest.raises(ValueError, match=r"Invalid optimizer: its \(alpha, beta\)"):
+    with pytest.raises(ValueError, match="Invalid optimizer: its beta"):
         load_run(path, params, indian(0.1, alpha=0.5, beta=0.2).init(params))
     two = optax.partition({"a": indian(0.1), "b": indian(0.2)}, {"a": "a", "b": "b"})
-    with pytest.raises(ValueError, match="it holds 2 states of indian or innaprop, a run one"):
+    with pytest.raises(ValueError, match="it holds 2 states"):
         save_run(path, params, two.init(params))
-    with pytest.raises(ValueError, match="holds no IndianState"):
+    with pytest.raises(ValueError, match="it holds 0 states"):
         save_run(path, params, optax.sgd(0.1).init(params))
+    with pytest.raises(ValueError, match="Invalid step: None"):
+        save_run(path, params, damped_sgd(0.1).init(params))
 
 
 def test_a_module_of_nnx(tmp_path: Path) -> None:

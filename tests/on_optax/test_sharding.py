@@ -13,7 +13,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from indian_optax import from_sgd, indian, innaprop, innaprop_from_adam, power_decay
+from indian_optax import damped_adamw, damped_sgd, indian, innaprop, power_decay
 from tests.on_optax.problem import assert_close
 
 pytestmark = pytest.mark.skipif(
@@ -174,8 +174,8 @@ def test_innaprop_with_named_shardings(x64: None) -> None:
 @pytest.mark.skipif(not hasattr(jax.sharding, "AxisType"), reason="JAX has no explicit meshes")
 @pytest.mark.parametrize(
     "optimizer",
-    [OPTIMIZER, SCALED, from_sgd(power_decay(0.1), 0.9), innaprop_from_adam(0.01)],
-    ids=["indian", "innaprop", "from_sgd", "innaprop_from_adam"],
+    [OPTIMIZER, SCALED, damped_sgd(power_decay(0.1), damping=0.3), damped_adamw(0.01)],
+    ids=["indian", "innaprop", "damped_sgd", "damped_adamw"],
 )
 def test_explicit_meshes(x64: None, optimizer: Any) -> None:
     """The arrays' types say how they are sharded, which JAX's own `make_mesh` does by default."""

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from indian_core import BETA
-from indian_optax import indian, power_decay, scale_by_indian
+from indian_optax import indian, power_decay
 from tests.on_optax.problem import assert_close, assert_same_bits
 
 DTYPES = ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
@@ -52,7 +52,7 @@ def test_sixteen_bit_parameters_with_float32_gradients() -> None:
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
 def test_accumulator_dtype(x64: None, dtype: str) -> None:
-    optimizer = scale_by_indian(0.1, accumulator_dtype=dtype)
+    optimizer = indian(0.1, accumulator_dtype=dtype)
     params = all_dtypes()
     state = optimizer.init(params)
     for _ in range(2):

@@ -15,7 +15,7 @@ import pytest
 from optax import contrib
 
 from indian_core import ALPHA
-from indian_optax import IndianState, from_sgd, indian, power_decay, scale_by_indian
+from indian_optax import IndianState, damped_sgd, indian, power_decay
 from tests.on_optax.problem import STEPS, assert_close, assert_same_bits, loss, run, start
 
 Wrapper = Callable[[optax.GradientTransformation], optax.GradientTransformation]
@@ -50,7 +50,7 @@ WRAPPERS: dict[str, Wrapper] = {
 def test_wrapped_indian_is_wrapped_sgd(x64: None, name: str) -> None:
     wrap = WRAPPERS[name]
     expected, _ = run(wrap(optax.sgd(0.05, 0.9)), start())
-    actual, _ = run(wrap(from_sgd(0.05, 0.9)), start())
+    actual, _ = run(wrap(damped_sgd(0.05, 0.9)), start())
     assert_close(actual, expected)
 
 
@@ -70,7 +70,7 @@ def test_lookahead(x64: None, reset_state: bool) -> None:
             params, state = step(params, state, k)
         return params
 
-    assert_close(lookahead(from_sgd(0.05, 0.9)), lookahead(optax.sgd(0.05, 0.9)))
+    assert_close(lookahead(damped_sgd(0.05, 0.9)), lookahead(optax.sgd(0.05, 0.9)))
 
 
 def test_the_first_step_is_the_first_applied_one(x64: None) -> None:
@@ -139,7 +139,7 @@ class TestState:
         assert isinstance(optax.tree.get(state, "IndianState"), IndianState)
 
     def test_tree_map_params(self) -> None:
-        optimizer = optax.chain(optax.clip(1.0), scale_by_indian(0.1))
+        optimizer = optax.chain(optax.clip(1.0), indian(0.1))
         state = optimizer.init(start())
         specs = optax.tree.map_params(
             optimizer, lambda _: "param", state, transform_non_params=lambda _: "other"
@@ -268,7 +268,7 @@ class TestTransformations:
 
 
 def test_extra_arguments_are_taken() -> None:
-    for optimizer in (indian(0.1), indian(0.1, weight_decay=0.1), from_sgd(0.1)):
+    for optimizer in (indian(0.1), indian(0.1, weight_decay=0.1), damped_sgd(0.1)):
         params = jnp.ones(2)
         optimizer.update(params, optimizer.init(params), params, value=1.0, loss_fn=None)
 
