@@ -15,7 +15,7 @@ from torch.optim.optimizer import Optimizer, ParamsT
 
 from indian_core import METHODS
 from indian_torch import _private, groups
-from indian_torch.checkpoints import StateDict, completed, restored
+from indian_torch.checkpoints import StateDict, completed, has_same_sizes, restored
 from indian_torch.groups import Group
 from indian_torch.step.dispatch import make
 from indian_torch.step.layout import BUFFERS, Examiner, examine, examine_compiled
@@ -75,6 +75,9 @@ class LinearOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._examiners = defaultdict(Examiner)
+        for group in self.param_groups:
+            for name, value in self.arguments.items():
+                group.setdefault(name, value)
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a parameter group, whose options may differ from the defaults.
@@ -114,6 +117,8 @@ class LinearOptimizer(Optimizer):
 
         # As hooks: the user's own hooks run before the check, and after the state is restored.
         def check(_: Optimizer, state_dict: StateDict) -> StateDict:
+            if not has_same_sizes(self, state_dict):
+                return state_dict  # torch raises its own error for this
             state_dict = completed(self, state_dict)
             entries.append(restored(self, state_dict))
             return state_dict
@@ -196,14 +201,14 @@ class LinearOptimizer(Optimizer):
             check: Any = examine_compiled
             states: Any = None
         else:
-            # Comprehensions: with a thousand small tensors, this Python code is half of the time.
+            # Maps: with a thousand small tensors, this Python code is half of the time.
             params = group["params"]
             grads = [param.grad for param in params]
             if NoneType in set(map(type, grads)):
                 params = [param for param in params if param.grad is not None]
                 grads = [grad for grad in grads if grad is not None]
             states = list(map(self.state.get, params, itertools.repeat(_NO_STATE)))
-            columns = [[state.get(name) for state in states] for name in names]
+            columns = [list(map(dict.get, states, itertools.repeat(name))) for name in names]
             check = examine if settings.differentiable else self._examiners[number]
         grads = self.direction(grads)
         lists: dict[str, Any] = dict(zip(keys, columns, strict=True))
@@ -270,6 +275,4 @@ class LinearOptimizer(Optimizer):
 
 def _on(device: torch.device, number: Any) -> Tensor:
     """Return a number of a state as a float32 tensor on a device."""
-    if isinstance(number, Tensor) and number.dtype == torch.float32 and number.device == device:
-        return number
-    return torch.as_tensor(number, dtype=torch.float32, device=device)
+    return torch.as_tensor(number, dtype=torch.float32, device=device).reshape(())

@@ -33,6 +33,15 @@ _OTHERS = {
 }
 
 
+def has_same_sizes(optimizer: Optimizer, state_dict: StateDict) -> bool:
+    """Return whether the groups of a state dict have as many parameters as the optimizer's."""
+    sizes = [
+        [len(group["params"]) for group in groups_]
+        for groups_ in (optimizer.param_groups, state_dict["param_groups"])
+    ]
+    return sizes[0] == sizes[1]
+
+
 def completed(optimizer: Any, state_dict: StateDict) -> StateDict:
     """Return a state dict whose groups have all options, or raise if it cannot be loaded.
 
@@ -40,9 +49,7 @@ def completed(optimizer: Any, state_dict: StateDict) -> StateDict:
     `torch.optim.SGD` can be loaded into a `DampedSGD`.
     """
     ours, theirs = optimizer.param_groups, state_dict["param_groups"]
-    if [len(group["params"]) for group in ours] != [len(group["params"]) for group in theirs]:
-        return state_dict  # torch raises its own error for this, before it changes anything
-    needed = set(METHODS[optimizer.method].numbers) - {"damping", "reference_lr"}
+    needed = METHODS[optimizer.method].numbers.keys() - {"damping"}
     complete = []
     for mine, group in zip(ours, theirs, strict=True):
         rest = {name: mine[name] for name in optimizer.arguments if name not in needed}

@@ -77,8 +77,6 @@ def numbers(method: str, group: Group, defaults: Group, *, read: bool = True) ->
     given = dict(zip(_BETAS, _pair(group["betas"]), strict=True)) if "betas" in defaults else {}
     values: Group = {}
     for name, bounds in METHODS[method].numbers.items():
-        if name == "reference_lr":
-            continue
         value = given[name] if name in given else group[name]
         if name in TENSORS and isinstance(value, Tensor):
             if value.numel() != 1:

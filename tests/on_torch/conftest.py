@@ -3,10 +3,9 @@ from __future__ import annotations
 import importlib
 import shutil
 import warnings
+from typing import Any
 
 import pytest
-
-from typing import Any
 
 from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop
 

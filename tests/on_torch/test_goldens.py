@@ -44,7 +44,11 @@ def test_damped_sgd_is_torchs_sgd_whatever_is_written_into_its_group(
     draw = random.Random(0)
     ours = DampedSGD(parameters(dtype=dtype), lr=0.1, **options, **IMPLEMENTATIONS[implementation])
     theirs = torch.optim.SGD(
-        parameters(dtype=dtype), lr=0.1, momentum=0.9, **options, **torchs_own(implementation, dtype)
+        parameters(dtype=dtype),
+        lr=0.1,
+        momentum=0.9,
+        **options,
+        **torchs_own(implementation, dtype),
     )
     for k in range(80):
         momentum = draw.choice([0.0, 0.3, 0.5, 0.9, 0.99])

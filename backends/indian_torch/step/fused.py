@@ -98,7 +98,10 @@ def _before(
 ) -> None:
     """Do what comes before the kernel: weight decay, and a buffer's change of sign or scale."""
     if settings.shrinkage is not None:
-        torch._foreach_mul_(params, 1 - settings.shrinkage)
+        # As a tensor, because on the CPU a number would become one for each parameter.
+        kept: Any = 1 - settings.shrinkage
+        first = params[0]
+        torch._foreach_mul_(params, torch.full((), kept, dtype=first.dtype, device=first.device))
     if call.factor != 1:
         torch._foreach_mul_(buffers, call.factor)
 

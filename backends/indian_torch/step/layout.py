@@ -47,11 +47,13 @@ class Layout:
     Attributes:
         kinds: The indices of the parameters of each kind.
         sparse: Whether a gradient is sparse.
+        conjugate: Whether a parameter is lazily conjugated.
         plans: The plans that `indian_torch.step.pieces` made for these tensors.
     """
 
     kinds: dict[Kind, list[int]]
     sparse: bool
+    conjugate: bool = False
     plans: dict[Kind, Any] = field(default_factory=dict)
 
 
@@ -87,7 +89,8 @@ def examine(
         momentum_dtype = None if states[0] is None else states[0].dtype
         fits = plain and _fit(param, grad, *present)
         kinds[Kind(param.device, param.dtype, momentum_dtype, fits, plain)].append(i)
-    return Layout(dict(kinds), any(grad.is_sparse for grad in grads))
+    sparse = any(grad.is_sparse for grad in grads)
+    return Layout(dict(kinds), sparse, any(param.is_conj() for param in params))
 
 
 def examine_compiled(

@@ -15,10 +15,9 @@ from torch import Tensor
 from indian_torch import _private
 from indian_torch.step.layout import Kind, Layout
 from indian_torch.step.settings import Settings
-from indian_torch.values import is_unreadable
 
 # The lists that the implementations work on, with one entry per parameter.
-_DTYPE_AND_IS_CPU = operator.attrgetter("dtype", "is_cpu")
+_DTYPE, _IS_CPU = operator.attrgetter("dtype"), operator.attrgetter("is_cpu")
 _LISTS = ("params", "grads", "momentum_buffers", "exp_avg_sqs")
 
 
@@ -58,7 +57,7 @@ class Tensors:
             )
         if self.layout.sparse and settings.l2 is not None:
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-        if self.states and self.exp_avg_sqs and any(param.is_conj() for param in self.params):
+        if self.layout.conjugate and settings.sigma is not None:
             raise ValueError("Invalid parameter: it is lazily conjugated: resolve_conj() it")
 
     def is_complete(self, on_device: bool) -> bool:
@@ -71,12 +70,16 @@ class Tensors:
             kinds = set(map(type, self.scales))
             if NoneType in kinds or (float in kinds if on_device else kinds - {float}):
                 return False
-        steps = self.steps or []
-        if not all(isinstance(step, Tensor) for step in steps):
-            return False
+        if self.steps is None:
+            return True
         if on_device:
-            return all(step.device == p.device for step, p in zip(steps, self.params, strict=False))
-        return {(torch.float32, True)}.issuperset(map(_DTYPE_AND_IS_CPU, steps))
+            return all(
+                isinstance(step, Tensor) and step.ndim == 0 and step.device == param.device
+                for step, param in zip(self.steps, self.params, strict=True)
+            )
+        if not all(issubclass(each, Tensor) for each in set(map(type, self.steps))):
+            return False
+        return {torch.float32}.issuperset(map(_DTYPE, self.steps)) and all(map(_IS_CPU, self.steps))
 
     def _take_local_shards(self) -> None:
         """Replace DTensors by this rank's shards, since the step is the same for every number.
@@ -99,7 +102,8 @@ class Tensors:
 
     def take_complex_as_pairs(self) -> None:
         """Replace complex tensors by views of real pairs, as torch's Adam does."""
-        if any(param.is_complex() for param in self.params):
+        assert self.layout is not None
+        if any(kind.dtype.is_complex for kind in self.layout.kinds):
             self._replace(lambda t, _: torch.view_as_real(t) if t.is_complex() else t)
 
     def _replace(self, function: Callable[[Any, int], Any]) -> None:
@@ -111,14 +115,12 @@ class Tensors:
     def count_gradients(self, *, read: bool) -> None:
         """Add one to the number of gradients in each V, and read the numbers if the host may."""
         assert self.steps is not None
-        steps = [step if step.ndim == 0 else step.reshape(()) for step in self.steps]
-        if not steps:
-            return
-        if self.states is None or not steps[0].is_cpu:
+        steps = self.steps
+        if self.states is None or not steps or not steps[0].is_cpu:
             torch._foreach_add_(steps, 1)
         else:  # so that 1 becomes a tensor once, and not once for each step
             torch._foreach_add_(steps, torch.tensor(1.0), alpha=1.0)
-        read = read and not any(map(is_unreadable, steps))
+        read = read and {Tensor}.issuperset(map(type, steps))  # fake tensors have another type
         self.counts = list(map(float, steps)) if read else steps
 
     def buckets(self) -> Iterator[Tensors]:
