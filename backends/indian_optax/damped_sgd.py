@@ -156,14 +156,23 @@ def scale_by_damped_momentum(
                 continue
             if jnp.iscomplexobj(v) and not jnp.iscomplexobj(s):
                 raise ValueError(f"Invalid gradients: {v.dtype} (the momentum is {s.dtype})")
-            made = v + _weak(momentum, s) * s
+            made = _sum((1, v), (momentum, s))
             new.append(made.astype(s.dtype))
-            moves.append(_weak(buffer, s) * made + _weak(direction, s) * v)
+            moves.append(_sum((buffer, made), (direction, v)))
         return treedef.unflatten(moves), optax.TraceState(treedef.unflatten(new))
 
     return optax.GradientTransformation(standard_promotion(init_fn), update_fn)
 
 
-def _weak(scalar: Any, like: Any) -> Any:
-    """Return an array in the precision of the momentum, and a number unchanged."""
-    return scalar if isinstance(scalar, float | int) else scalar.astype(jnp.abs(like).dtype)
+def _sum(*terms: tuple[Any, jax.Array]) -> Any:
+    """Return the sum of factors times arrays, without those whose factor is the number 0.
+
+    An infinite gradient times 0 would be NaN. An array as a factor has the array's precision.
+    """
+    products = []
+    for factor, array in terms:
+        if not isinstance(factor, float | int):
+            products.append(factor.astype(jnp.finfo(array.dtype).dtype) * array)
+        elif factor:
+            products.append(array if factor == 1 else factor * array)
+    return sum(products[1:], products[0])

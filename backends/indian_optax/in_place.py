@@ -20,6 +20,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+# A copy of fewer numbers costs less than the order, which takes time to compile.
+_SMALL = 2**12
+
 
 def after(scalar: Any, array: Any, count: jax.Array) -> Any:
     """Return a scalar in a form that XLA on the CPU cannot know before it has an array.
@@ -33,13 +36,15 @@ def after(scalar: Any, array: Any, count: jax.Array) -> Any:
     Returns:
         The same number.
     """
-    if array is None or not isinstance(array, jax.core.Tracer) or 0 in array.shape:
+    if not isinstance(array, jax.core.Tracer) or array.size < _SMALL:
         return scalar
     if jax.default_backend() != "cpu" or jax.process_count() > 1 or _is_sharded(array):
         return scalar
-    entry = jnp.real(array[(0,) * array.ndim])
-    never = jnp.logical_and(jnp.not_equal(entry, entry), jnp.less(count, -7))
-    return jnp.where(never, scalar + jnp.ones_like(scalar), scalar)
+    # XLA's own operations, because jnp's indexing takes most of the time of tracing a step.
+    first = jax.lax.slice(array, (0,) * array.ndim, (1,) * array.ndim)
+    entry = jnp.real(jax.lax.reshape(first, ()))
+    never = jax.lax.bitwise_and(jax.lax.ne(entry, entry), jnp.less(count, -7))
+    return jax.lax.select(never, scalar + 1, scalar)
 
 
 def _is_sharded(array: jax.Array) -> bool:

@@ -65,7 +65,8 @@ class ScaledGradients:
         if made is not None and varies_as(made, v):
             decay = after(decay, made, self._count)
         old = self._leaves[i]
-        nu = second_moment(old.astype(dtype), jnp.abs(v), decay)
+        size = jnp.abs(v) if jnp.iscomplexobj(v) else v
+        nu = second_moment(old.astype(dtype), size, decay)
         self._leaves[i] = nu.astype(old.dtype)
 
         def scaled(inverse: jax.Array) -> jax.Array:
