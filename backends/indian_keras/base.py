@@ -37,6 +37,11 @@ _FOREIGN = {name for method in METHODS.values() for name in method.numbers} | {"
 _HOOKS = ("update_step", "assign", "assign_add", "assign_sub")
 
 
+def arguments_of(names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a constructor's arguments, given its `locals()`, to hand them all on by name."""
+    return {name: value for name, value in names.items() if name not in ("self", "__class__")}
+
+
 class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     """A linear step on (θ, s), after Keras's clipping and accumulation.
 
@@ -58,7 +63,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     count: Any = None
     precision = "float32"
 
-    def __init__(self, learning_rate: Any, **arguments: Any) -> None:
+    def __init__(self, *, learning_rate: Any, **arguments: Any) -> None:
         own = {name: arguments.pop(name) for name in self.names()}
         super().__init__(learning_rate=as_learning_rate(learning_rate), **arguments)
         for name, value in own.items():

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from indian_core import DAMPING, Coefficients, adamw_coefficients, checked
+from indian_keras.base import arguments_of
 from indian_keras.damping import MomentumLaw
 
 
@@ -98,23 +99,9 @@ class DampedAdamW(MomentumLaw):
     ) -> None:
         if amsgrad:
             raise ValueError(f"Invalid amsgrad: {amsgrad} (there is no such variant)")
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            name=name,
-            damping=damping,
-        )
+        arguments = arguments_of(locals())
+        del arguments["amsgrad"]
+        super().__init__(**arguments)
 
     def scalars(self, lr: Any) -> Coefficients:
         """Return the scalars of the next step."""

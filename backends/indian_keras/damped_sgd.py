@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from indian_core import Coefficients, keras_sgd_coefficients
+from indian_keras.base import arguments_of
 from indian_keras.damping import MomentumLaw
 
 
@@ -90,22 +91,7 @@ class DampedSGD(MomentumLaw):
         *,
         damping: Any = None,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            momentum=momentum,
-            nesterov=nesterov,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            name=name,
-            damping=damping,
-        )
+        super().__init__(**arguments_of(locals()))
 
     def has_momentum(self) -> bool:
         """Return whether the next step has a momentum."""

@@ -29,14 +29,12 @@ def checked_gradients(gradients: Sequence[Any], variables: Sequence[Any]) -> lis
 
 
 def _checked(gradient: Any, variable: Any) -> Any:
-    if type(gradient).__name__ == "IndexedSlices":
-        gradient = _indexed_slices(gradient, variable)
-    elif not ops.is_tensor(gradient):  # a list, an array or a Keras variable
-        if isinstance(gradient, list | tuple):
-            gradient = np.asarray(gradient)  # (Keras would round it to floatx.)
+    if isinstance(gradient, list | tuple):
+        gradient = np.asarray(gradient)  # Keras would round it to floatx.
+    if type(gradient).__name__ != "IndexedSlices" and not ops.is_tensor(gradient):
         gradient = ops.convert_to_tensor(gradient)
     shape, expected = gradient.shape, variable.shape
-    # (On TensorFlow a shape may be partly unknown in a graph. Its AutoGraph does not support :=.)
+    # On TensorFlow a shape may be partly unknown in a graph. Its AutoGraph does not support :=.
     if hasattr(shape, "is_compatible_with"):
         fits = shape.is_compatible_with(expected)
     else:
@@ -62,15 +60,8 @@ def refuse_complex(name: str, value: Any, variable: Any) -> None:
 
 
 def _is_complex(dtype: Any) -> bool:
-    known = getattr(dtype, "is_complex", None)  # (PyTorch's and TensorFlow's dtypes have it.)
+    known = getattr(dtype, "is_complex", None)  # PyTorch's and TensorFlow's dtypes have it.
     return "complex" in str(dtype) if known is None else bool(known)
-
-
-def _indexed_slices(gradient: Any, variable: Any) -> Any:
-    """Return TensorFlow's IndexedSlices with its parts, which may be tuples, as tensors."""
-    shape = tuple(variable.shape) if gradient.dense_shape is None else gradient.dense_shape
-    parts = (gradient.values, gradient.indices, shape)
-    return type(gradient)(*(ops.convert_to_tensor(part) for part in parts))
 
 
 def path_of(variable: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from indian_core import ALPHA, BETA, INITIAL_SPEED, LR
+from indian_keras.base import arguments_of
 from indian_keras.psi import PaperLaw
 
 
@@ -89,19 +90,4 @@ class INDIAN(PaperLaw):
         gradient_accumulation_steps: int | None = None,
         name: str = "indian",
     ) -> None:
-        super().__init__(
-            learning_rate,
-            alpha=alpha,
-            beta=beta,
-            initial_speed=initial_speed,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            name=name,
-        )
+        super().__init__(**arguments_of(locals()))

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from indian_core import authors_pull
+from indian_keras.base import arguments_of
 from indian_keras.psi import PaperLaw
 
 
@@ -96,24 +97,7 @@ class INNAprop(PaperLaw):
         *,
         authors_weight_decay: bool = False,
     ) -> None:
-        super().__init__(
-            learning_rate,
-            alpha=alpha,
-            beta=beta,
-            sigma=sigma,
-            epsilon=epsilon,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            name=name,
-            authors_weight_decay=authors_weight_decay,
-        )
+        super().__init__(**arguments_of(locals()))
 
     def pull(self, lr: Any) -> Any:
         """Return how many times θ is added to w in the authors' weight decay, or None."""

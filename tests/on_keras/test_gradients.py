@@ -58,22 +58,6 @@ def test_a_gradient_without_memory_of_its_own(give: Callable, lr: float, options
 
 @only_on("torch")
 @pytest.mark.parametrize("lr", LRS)
-def test_gradients_that_are_each_others_variables(lr: float) -> None:
-    """J = a · b: the gradients are b and a."""
-
-    def run(give: Callable) -> list[np.ndarray]:
-        a, b = keras.Variable(START), keras.Variable(2 * START)
-        optimizer = INDIAN(lr, alpha=0.5, beta=0.1)
-        for _ in range(5):
-            optimizer.apply([give(b), give(a)], [a, b])
-        return arrays([a, b, *optimizer.momentums])
-
-    expected = run(lambda v: v.value.detach().clone())
-    assert_same_bits(run(lambda v: v.value.detach()), expected)
-
-
-@only_on("torch")
-@pytest.mark.parametrize("lr", LRS)
 def test_expanded_gradients_and_parts_of_one_flat_buffer(lr: float) -> None:
     flat = torch.arange(8.0)
 
@@ -164,18 +148,6 @@ def test_too_few_gradients_are_refused() -> None:
     theta = [keras.Variable(START), keras.Variable(START)]
     with pytest.raises(ValueError, match="Invalid gradients: 1 for 2 variables"):
         INDIAN().apply([ops.ones((2, 2))], theta)
-
-
-@only_on("tensorflow")
-@pytest.mark.parametrize("dense_shape", [(3, 2), None], ids=str)
-def test_indexed_slices_of_tuples(dense_shape: tuple | None) -> None:
-    import tensorflow as tf
-
-    theta, other = (keras.Variable(np.ones((3, 2), "float32")) for _ in range(2))
-    slices = tf.IndexedSlices(ops.ones((2, 2)), (0, 2), dense_shape)
-    INDIAN().apply([slices], [theta])
-    INDIAN().apply([ops.array([[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]])], [other])
-    assert_same_bits([theta], arrays([other]))
 
 
 @only_on("tensorflow")

@@ -28,7 +28,7 @@ if BACKEND == "torch":
     import torch
 
     from indian_keras import _private
-    from indian_keras.backend import Scaling, Step, kernels, memory, on_torch
+    from indian_keras.backend import Scaling, Step, kernels, on_torch
 
 pytestmark = only_on("torch")
 
@@ -331,9 +331,8 @@ def test_the_steps_on_cuda_are_traced(kind: str, scaled: bool, monkeypatch: Any)
         slots = [w, squares if scaled else None]
         for beta in (0.125, 0.25, 0.75):
             linear = INDIAN(0.25, alpha=0.5, beta=beta).scalars(0.25)
-            gradients = memory.in_own_memory(v, [*theta, *w])
             step = Step(linear, decay=0.1, pull=1.0, scaling=scaling)
-            on_torch.make(step, theta, gradients, *slots, decays=[True, False, True])
+            on_torch.make(step, theta, v, *slots, decays=[True, False, True])
         assert {t.device.type for t in (*theta, *w)} == {"cuda"}
     kernels_of_a_step = ["fused_adam"] * scaled + ["fused_sgd"]
     assert made == ([] if kind == "no kernel" else 3 * kernels_of_a_step)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from indian_keras import _private
-from indian_keras.backend import kernels, memory
+from indian_keras.backend import kernels
 from indian_keras.backend.kernels import Tensors
 from indian_keras.backend.step import Slots, Step
 
@@ -54,8 +54,16 @@ def update(
     momentum, squares = (
         None if each[0] is None else _private.values(each) for each in (momentums, velocities)
     )
-    gradients = memory.in_own_memory(gradients, [*theta, *(momentum or ()), *(squares or ())])
-    make(step, theta, gradients, momentum, squares, decays)
+    v = [_plain(v, t) for v, t in zip(gradients, theta, strict=True)]
+    make(step, theta, v, momentum, squares, decays)
+
+
+def _plain(v: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+    """Return a gradient in memory that the kernels can read: dense, contiguous and not θ's own."""
+    if v.layout != torch.strided:
+        v = v.to_dense()
+    v = v.resolve_conj().resolve_neg().contiguous()
+    return v.clone() if v.data_ptr() == theta.data_ptr() else v
 
 
 def make(
