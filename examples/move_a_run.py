@@ -23,7 +23,7 @@ targets = np.sin(inputs.sum(axis=1, keepdims=True))
 
 torch.manual_seed(0)
 model = torch.nn.Sequential(torch.nn.Linear(5, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
-optimizer = indian_torch.INNAprop.from_adam(model.parameters(), lr=0.01)
+optimizer = indian_torch.DampedAdamW(model.parameters(), lr=0.01)
 
 
 def train_in_torch(steps):
@@ -45,7 +45,7 @@ params = {
     "Dense_0": {"kernel": jnp.zeros((5, 16)), "bias": jnp.zeros(16)},
     "Dense_1": {"kernel": jnp.zeros((16, 1)), "bias": jnp.zeros(1)},
 }
-solver = indian_optax.innaprop_from_adam(0.01, weight_decay=0.01)
+solver = indian_optax.damped_adamw(0.01, weight_decay=0.01)
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "run.safetensors"

@@ -154,7 +154,8 @@ def load_run(
     }
     run = received(load(path), optimizer.method, places, table, allow_rounding=allow_rounding)
     group, begun, steps = shared(run)
-    scale = _scale(optimizer, group["lr"])
+    # A file of optax does not know the learning rate.
+    scale = _scale(optimizer, group.get("lr", float(optimizer.learning_rate)))
     for name, (variable, momentum, squares) in members.items():
         parameter = run.parameters[name]
         _put(variable, parameter.theta)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_optax import from_sgd, indian, innaprop_from_adam
+from indian_optax import damped_adamw, damped_sgd, indian
 
 from . import banded
 from .networks import Layer, Weights
@@ -100,8 +100,8 @@ class Trajectory:
 
 RULES: dict[str, Callable[..., optax.GradientTransformation]] = {
     "indian": indian,
-    "indian from_sgd": from_sgd,
-    "innaprop from_adam": innaprop_from_adam,
+    "damped sgd": damped_sgd,
+    "damped adamw": damped_adamw,
     "sgd": optax.sgd,
     "nesterov": functools.partial(optax.sgd, nesterov=True),
     "adam": optax.adam,

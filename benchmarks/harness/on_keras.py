@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from indian_keras import INDIAN, INNAprop, PowerDecay
+from indian_keras import INDIAN, DampedAdamW, DampedSGD, PowerDecay
 
 from .networks import Layer, Weights
 from .runs import Run
@@ -82,8 +82,8 @@ class Trajectory:
 
 RULES: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "indian": INDIAN,
-    "indian from_sgd": INDIAN.from_sgd,
-    "innaprop from_adam": INNAprop.from_adam,
+    "damped sgd": DampedSGD,
+    "damped adamw": DampedAdamW,
     "sgd": keras.optimizers.SGD,
     "nesterov": functools.partial(keras.optimizers.SGD, nesterov=True),
     "adam": keras.optimizers.Adam,

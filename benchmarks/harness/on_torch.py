@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from indian_torch import INDIAN, INNAprop, PowerDecayLR
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, PowerDecayLR
 
 from .networks import Layer, Weights
 from .runs import Run
@@ -86,8 +86,8 @@ class Trajectory:
 
 RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "indian": INDIAN,
-    "indian from_sgd": INDIAN.from_sgd,
-    "innaprop from_adam": INNAprop.from_adam,
+    "damped sgd": DampedSGD,
+    "damped adamw": DampedAdamW,
     "sgd": torch.optim.SGD,
     "nesterov": functools.partial(torch.optim.SGD, nesterov=True),
     "adam": torch.optim.Adam,

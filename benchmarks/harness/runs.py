@@ -83,9 +83,8 @@ class Run:
 # and optax), so a run specifies every hyperparameter.
 RULES = {
     "indian": ("alpha", "beta", "initial_speed"),
-    # These two take SGD's own learning rate and AdamW's.
-    "indian from_sgd": ("momentum", "damping"),
-    "innaprop from_adam": ("beta_1", "beta_2", "epsilon", "weight_decay", "damping"),
+    "damped sgd": ("momentum", "damping"),
+    "damped adamw": ("beta_1", "beta_2", "epsilon", "weight_decay", "damping"),
     "sgd": ("momentum",),
     "nesterov": ("momentum",),
     "adam": ("beta_1", "beta_2", "epsilon"),

@@ -39,7 +39,8 @@ DISTRIBUTIONS = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
 }
 WARM_UP = 3
-OURS = ("INDIAN", "INNAprop")  # the first words of the contenders that get ratios
+# The first words of the contenders that get ratios.
+OURS = ("INDIAN", "INNAprop", "DampedSGD", "DampedAdamW")
 
 
 @command.in_words()

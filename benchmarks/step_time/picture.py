@@ -62,7 +62,10 @@ def _over_the_limit(result: dict[str, Any]) -> dict[str, float]:
         for name in ("INDIAN", "INNAprop")
         if any(n.startswith(name) for n in contenders)
     ]
-    names = [ours[0], *result["baselines"][:2], *ours[1:], *result["baselines"][2:]]
+    # AdamW is the framework's fastest, so that a slow one does not make ours look fast.
+    adamws = [name for name in contenders if name.startswith("AdamW")]
+    adamw = min(adamws, key=lambda name: contenders[name]["median_ms"])
+    names = [ours[0], *result["baselines"][:2], *ours[1:], adamw]
     return {
         label: contenders[name]["median_ms"] / limit
         for label, name in zip(LABELS, names, strict=False)

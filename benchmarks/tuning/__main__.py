@@ -28,7 +28,6 @@ from indian_core import ALPHA, BETA
 from indian_core.tuning import SAFETY, from_curvature
 from indian_torch import INDIAN
 from indian_torch.curvature import largest_curvature, suggest_lr
-from indian_torch.energy import energy
 
 RESULTS = harness.RESULTS / "tuning.json"
 TRAIN, TEST = 10_000, 2_000
@@ -200,7 +199,7 @@ def traces(problem: Problem, steps: int = 600) -> Iterator[dict[str, Any]]:
             loss = whole()
             loss.backward()
             losses.append(loss.item())
-            energies.append(energy(optimizer, loss).item())
+            energies.append(optimizer.energy(loss).item())
             optimizer.step()
         yield trace | {
             "lr": found.lr,

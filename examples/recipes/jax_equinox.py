@@ -6,10 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from indian_optax import from_sgd
+from indian_optax import damped_sgd
 
 model = eqx.nn.MLP(8, 1, 32, 1, jnp.tanh, key=jax.random.key(0))
-optimizer = from_sgd(0.003, momentum=0.95, damping=0.3)
+optimizer = damped_sgd(0.003, momentum=0.95, damping=0.3)
 state = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
 
 

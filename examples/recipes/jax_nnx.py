@@ -4,7 +4,7 @@ import jax
 import optax
 from flax import nnx
 
-from indian_optax import innaprop_from_adam
+from indian_optax import damped_adamw
 
 
 class Network(nnx.Module):
@@ -17,9 +17,7 @@ class Network(nnx.Module):
 
 
 model = Network(nnx.Rngs(0))
-optimizer = nnx.Optimizer(
-    model, optax.chain(optax.clip(1.0), innaprop_from_adam(1e-2)), wrt=nnx.Param
-)
+optimizer = nnx.Optimizer(model, optax.chain(optax.clip(1.0), damped_adamw(1e-2)), wrt=nnx.Param)
 
 
 @nnx.jit

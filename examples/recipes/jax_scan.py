@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_optax import innaprop_from_adam
+from indian_optax import damped_adamw
 
 
 def network(params, x):
@@ -18,7 +18,7 @@ def loss_of(params, x):
 
 
 schedule = optax.warmup_cosine_decay_schedule(0.0, 1e-2, 20, 300)
-optimizer = optax.chain(optax.clip_by_global_norm(1.0), innaprop_from_adam(schedule))
+optimizer = optax.chain(optax.clip_by_global_norm(1.0), damped_adamw(schedule))
 
 
 @functools.partial(jax.jit, donate_argnums=(0, 1))

@@ -11,17 +11,21 @@ import numpy as np
 import indian_keras
 import indian_optax
 import indian_torch
-from indian_core.kept_momentum import referred
 from indian_core.runs.layouts import Move
-from indian_core.testing import Arrays, Problem, ReferenceINDIAN, ReferenceINNAprop, Settings
+from indian_core.testing import Arrays, Problem, Settings
 from tests.conformance.keras_driver import KerasDriver
 from tests.conformance.optax_driver import OptaxDriver
 from tests.conformance.torch_driver import TorchDriver
+from tests.trajectories.generate import REFERENCES
 
-REFERENCES: dict[str, Any] = {"INDIAN": ReferenceINDIAN, "INNAprop": ReferenceINNAprop}
 HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     "INDIAN": {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0, "weight_decay": 0.01},
     "INNAprop": {"alpha": 1.0, "beta": 0.3, "sigma": 0.99, "eps": 1e-3, "weight_decay": 0.1},
+    "DampedSGD": {"momentum": 0.9, "damping": 0.3},
+    "DampedAdamW": {
+        **{"beta_1": 0.9, "beta_2": 0.99, "eps": 1e-3},
+        **{"damping": 0.3, "weight_decay": 0.1},
+    },
 }
 STEPS = 24
 
@@ -92,6 +96,8 @@ class Course(NamedTuple):
 def course(problem: Problem, method: str, power: float = 0.25) -> Course:
     """Return the reference's run on a problem, with the gradients that it met."""
     scale = 0.2 if method == "INDIAN" else 0.05
+    # Along a schedule Keras's SGD, which has the rates in its momentum, is another method.
+    power = 0.0 if method == "DampedSGD" else power
     lrs = [scale / (k + 1) ** power for k in range(STEPS)]
     reference = REFERENCES[method](problem.theta_0, **HYPERPARAMETERS[method])
     gradients = []
@@ -100,14 +106,6 @@ def course(problem: Problem, method: str, power: float = 0.25) -> Course:
         reference.step(gradients[-1], lr)
     settings = Settings(lrs, HYPERPARAMETERS[method], method)
     return Course(problem.theta_0, settings, gradients, list(reference.theta))
-
-
-def kept(along: Course, reference_lr: float) -> Course:
-    """Return the same run at a constant lr with α and β in their other form."""
-    old = along.settings
-    numbers, _ = referred({"lr": old.lrs[0], **old.hyperparameters}, reference_lr)
-    lrs = [numbers.pop("lr")] * STEPS
-    return along._replace(settings=Settings(lrs, numbers, old.method))
 
 
 def table_of(source: Any, target: Any) -> dict[str, Move]:

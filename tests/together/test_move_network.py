@@ -35,6 +35,12 @@ TARGETS = RANDOM.standard_normal((BATCH, 2))
 METHODS = {
     "INDIAN": (indian_keras.INDIAN, indian_torch.INDIAN, indian_optax.indian),
     "INNAprop": (indian_keras.INNAprop, indian_torch.INNAprop, indian_optax.innaprop),
+    "DampedSGD": (indian_keras.DampedSGD, indian_torch.DampedSGD, indian_optax.damped_sgd),
+    "DampedAdamW": (
+        indian_keras.DampedAdamW,
+        indian_torch.DampedAdamW,
+        indian_optax.damped_adamw,
+    ),
 }
 EPOCHS = 5
 

@@ -1,4 +1,4 @@
-"""A pytest plugin for optax's own tests: INDIAN as `optax.sgd`, which it is, number for number."""
+"""A pytest plugin for optax's own tests: `damped_sgd` as `optax.sgd`, which it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import optax
 from optax._src import alias
 
-from indian_optax import from_sgd
+from indian_optax import damped_sgd
 
 
 def sgd(
@@ -16,8 +16,8 @@ def sgd(
     nesterov: bool = False,
     accumulator_dtype: Any = None,
 ) -> Any:
-    """Return `from_sgd`, which is this SGD at any schedule."""
-    return from_sgd(learning_rate, momentum, nesterov, accumulator_dtype=accumulator_dtype)
+    """Return `damped_sgd` without a damping, which is this SGD."""
+    return damped_sgd(learning_rate, momentum, nesterov, accumulator_dtype=accumulator_dtype)
 
 
 for module in (optax, alias):

@@ -1,4 +1,4 @@
-"""JAX, jitted with donated buffers: INDIAN and INNAprop against optax's SGD, Adam, AdamW, Lion."""
+"""JAX, jitted with donated buffers: the four methods against optax's SGD, Adam, AdamW, Lion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from benchmarks.step_time.contenders import Contender
-from indian_optax import indian, innaprop, power_decay
+from indian_optax import damped_adamw, damped_sgd, indian, innaprop, power_decay
 
 # The learning rate is small, so that no run leaves the range of float32, even after many steps.
 LR = 1e-3
@@ -24,6 +24,11 @@ OPTIMIZERS: dict[str, optax.GradientTransformation] = {
     "INDIAN (cosine and weight decay)": indian(COSINE, weight_decay=1e-2),
     "INDIAN (alpha lr = 1)": indian(LR, alpha=1 / LR),
     "INDIAN (weight decay)": indian(LR, weight_decay=1e-2),
+    "DampedSGD": damped_sgd(LR, damping=0.3),
+    "DampedSGD (cosine decay)": damped_sgd(COSINE, damping=0.3),
+    "DampedSGD (no damping)": damped_sgd(LR, nesterov=True),
+    "DampedAdamW": damped_adamw(LR),
+    "DampedAdamW (cosine decay)": damped_adamw(COSINE),
     "INNAprop": innaprop(LR, weight_decay=None),
     "INNAprop (weight decay)": innaprop(LR),
     "INNAprop (cosine and weight decay)": innaprop(COSINE),
@@ -70,7 +75,7 @@ def contenders(shapes: Sequence[tuple[int, ...]]) -> Iterator[Contender]:
         yield _contender(name, optimizer, params, lambda _, gradients: gradients, (gradients,))
 
 
-TRAINED = ("INDIAN", "INNAprop (weight decay)", "SGD Nesterov", "AdamW")
+TRAINED = ("INDIAN", "DampedSGD", "INNAprop (weight decay)", "DampedAdamW", "SGD Nesterov", "AdamW")
 TRAINING_BASELINES = ("SGD Nesterov (donated)", "AdamW (donated)")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from benchmarks.step_time.contenders import Contender
-from indian_keras import INDIAN, INNAprop
+from indian_keras import INDIAN, DampedAdamW, DampedSGD, INNAprop
 
 Step = Callable[[], None]
 BACKEND = keras.backend.backend()
@@ -33,6 +33,8 @@ OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "INDIAN": functools.partial(INDIAN, 1e-3),
     "INDIAN, lr = beta": functools.partial(INDIAN, 0.1, beta=0.1),
     "SGD Nesterov": functools.partial(keras.optimizers.SGD, 1e-3, momentum=0.9, nesterov=True),
+    "DampedSGD": functools.partial(DampedSGD, 1e-3, damping=0.3),
+    "DampedAdamW": DampedAdamW,
     "INNAprop": INNAprop,
     "INNAprop, alpha beta = 1": functools.partial(INNAprop, alpha=1.0, beta=1.0),
     "AdamW": functools.partial(keras.optimizers.AdamW, 1e-3),
@@ -58,7 +60,7 @@ def contenders(shapes: Sequence[tuple[int, ...]]) -> Iterator[Contender]:
             yield Contender(f"{name} ({mode})", step, _bytes(optimizer))
 
 
-TRAINED = ("INDIAN", "INNAprop", "SGD Nesterov", "AdamW")
+TRAINED = ("INDIAN", "DampedSGD", "INNAprop", "DampedAdamW", "SGD Nesterov", "AdamW")
 TRAINING_BASELINES = ("SGD Nesterov", "AdamW")
 
 

@@ -1,4 +1,4 @@
-"""PyTorch: each implementation of INDIAN and INNAprop, against torch.optim's SGD, Adam, AdamW."""
+"""PyTorch: each implementation of the four methods, against torch.optim's SGD, Adam, AdamW."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.harness.on_torch import DEVICE
 from benchmarks.step_time.contenders import Contender
-from indian_torch import INDIAN, INNAprop
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop
 
 MODES: dict[str, dict[str, bool]] = {
     "fused": {"fused": True},
@@ -19,7 +19,12 @@ MODES: dict[str, dict[str, bool]] = {
     "for-loop": {"foreach": False},
 }
 # The learning rate is small, so that no run leaves the range of float32, even after many steps.
-OURS = {"INDIAN": functools.partial(INDIAN, lr=1e-3), "INNAprop": INNAprop}
+OURS = {
+    "INDIAN": functools.partial(INDIAN, lr=1e-3),
+    "DampedSGD": functools.partial(DampedSGD, damping=0.3),
+    "INNAprop": INNAprop,
+    "DampedAdamW": DampedAdamW,
+}
 THEIRS = {
     "SGD Nesterov": functools.partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True),
     "Adam": functools.partial(torch.optim.Adam, lr=1e-3),
@@ -33,6 +38,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
         for mode, options in MODES.items()
         if (name, mode) != ("Adam", "for-loop")
     },
+    "DampedSGD (fused, no damping)": functools.partial(DampedSGD, nesterov=True, fused=True),
     # These two have special kernel calls.
     "INDIAN (fused, lr = beta)": functools.partial(INDIAN, lr=0.1, beta=0.1, fused=True),
     "INNAprop (fused, alpha beta = 1)": functools.partial(
@@ -73,7 +79,9 @@ def contenders(shapes: Sequence[tuple[int, ...]]) -> Iterator[Contender]:
 # PyTorch's own default on the CPU is the for-loop.
 TRAINED = (
     "INDIAN (default)",
+    "DampedSGD (default)",
     "INNAprop (default)",
+    "DampedAdamW (default)",
     "SGD Nesterov (fused)",
     "SGD Nesterov (for-loop)",
     "AdamW (fused)",
