@@ -275,4 +275,5 @@ class LinearOptimizer(Optimizer):
 
 def _on(device: torch.device, number: Any) -> Tensor:
     """Return a number of a state as a float32 tensor on a device."""
-    return torch.as_tensor(number, dtype=torch.float32, device=device).reshape(())
+    tensor = torch.as_tensor(number, dtype=torch.float32, device=device)
+    return tensor if tensor.ndim == 0 else tensor.reshape(())

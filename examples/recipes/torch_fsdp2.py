@@ -6,7 +6,7 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
-from indian_torch import INNAprop
+from indian_torch import DampedAdamW
 
 
 def train() -> float:
@@ -14,7 +14,7 @@ def train() -> float:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
     fully_shard(model, mesh=mesh)
-    optimizer = INNAprop.from_adam(model.parameters(), lr=1e-2)  # after the weights are sharded
+    optimizer = DampedAdamW(model.parameters(), lr=1e-2)  # after the weights are sharded
     torch.manual_seed(1 + dist.get_rank())
     for _ in range(200):
         x = torch.randn(32, 8)

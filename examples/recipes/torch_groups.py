@@ -6,13 +6,16 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
-from indian_torch import INNAprop, no_weight_decay_groups
+from indian_torch import DampedAdamW
 
 
 def build():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 32), nn.LayerNorm(32), nn.Tanh(), nn.Linear(32, 1))
-    optimizer = INNAprop.from_adam(no_weight_decay_groups(model, 0.1), lr=1e-2)
+    weights = [param for param in model.parameters() if param.ndim > 1]
+    others = [param for param in model.parameters() if param.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    optimizer = DampedAdamW(groups, lr=1e-2)
     # `lr` is AdamW's learning rate, so the schedule's factors are the same as for AdamW.
     warmup = LinearLR(optimizer, 0.01, total_iters=20)
     cosine = CosineAnnealingLR(optimizer, 180)

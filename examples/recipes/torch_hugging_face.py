@@ -6,8 +6,7 @@ import torch
 from torch import nn
 from transformers import Trainer, TrainingArguments
 
-from indian_core import from_adam
-from indian_torch import INNAprop
+from indian_torch import DampedAdamW
 
 
 class Network(nn.Module):
@@ -40,9 +39,8 @@ with tempfile.TemporaryDirectory() as folder:
         Network(),
         options,
         train_dataset=samples,
-        # AdamW's numbers become INNAprop's. The learning rate stays AdamW's, and so does the
-        # schedule.
-        optimizer_cls_and_kwargs=(INNAprop, from_adam(lr=1e-2)._asdict()),
+        # AdamW's own arguments. The learning rate and the schedule are AdamW's too.
+        optimizer_cls_and_kwargs=(DampedAdamW, {"lr": 1e-2, "betas": (0.9, 0.999)}),
     )
     trainer.train()
     loss = trainer.model(x, x.sum(1, keepdim=True))["loss"]

@@ -3,13 +3,12 @@
 import torch
 from torch import nn
 
-from indian_torch import INDIAN
+from indian_torch import DampedSGD
 
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
 optimizers = {
-    param: INDIAN.from_sgd([param], lr=0.003, momentum=0.95, damping=0.3)
-    for param in model.parameters()
+    param: DampedSGD([param], lr=0.003, momentum=0.95, damping=0.3) for param in model.parameters()
 }
 
 

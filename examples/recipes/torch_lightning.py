@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader
 
-from indian_torch import INNAprop
+from indian_torch import DampedAdamW
 
 warnings.filterwarnings("ignore", module="lightning")
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -24,7 +24,7 @@ class Module(lightning.LightningModule):
         return (self.layers(x) - x.sum(1, keepdim=True)).square().mean()
 
     def configure_optimizers(self):
-        optimizer = INNAprop.from_adam(self.parameters(), lr=1e-2)
+        optimizer = DampedAdamW(self.parameters(), lr=1e-2)
         scheduler = CosineAnnealingLR(optimizer, T_max=320)
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 

@@ -7,12 +7,12 @@ from timm.optim._optim_factory import default_registry  # what create_optimizer_
 from timm.scheduler import CosineLRScheduler
 from torch import nn
 
-from indian_torch import INDIAN, INNAprop
+from indian_torch import DampedAdamW, DampedSGD
 
 defaults = {"damping": 0.3}
-innaprop = OptimInfo("innaprop", INNAprop.from_adam, has_betas=True, defaults=defaults)
-indian = OptimInfo("indian", INDIAN.from_sgd, has_eps=False, has_momentum=True, defaults=defaults)
-for info in (innaprop, indian):
+adamw = OptimInfo("dampedadamw", DampedAdamW, has_betas=True, defaults=defaults)
+sgd = OptimInfo("dampedsgd", DampedSGD, has_eps=False, has_momentum=True, defaults=defaults)
+for info in (adamw, sgd):
     default_registry.register(info)
 
 
@@ -36,8 +36,8 @@ def train(name, steps=150, **options):
 
 
 losses = {
-    "innaprop": train("innaprop", lr=1e-3, betas=(0.9, 0.999)),
-    "indian": train("indian", lr=0.003, momentum=0.97),
+    "dampedadamw": train("dampedadamw", lr=1e-3, betas=(0.9, 0.999)),
+    "dampedsgd": train("dampedsgd", lr=0.003, momentum=0.97),
 }
 print(losses)
 print(f"loss {max(losses.values()):.3f}")

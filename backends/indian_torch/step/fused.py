@@ -55,6 +55,8 @@ def call_of(bucket: Tensors, settings: Settings) -> NesterovSGD | None:
     scale = bucket.scale(settings)
     if settings.buffer_scale is not None:
         return constant_call(settings.linear, scale)
+    if settings.lr == 0:
+        return None
     fresh = scale == 0
     if fresh and settings.stays_at_rest and settings.sigma is not None:
         return WITHOUT_MOMENTUM

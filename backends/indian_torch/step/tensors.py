@@ -104,7 +104,9 @@ class Tensors:
         """Replace complex tensors by views of real pairs, as torch's Adam does."""
         assert self.layout is not None
         if any(kind.dtype.is_complex for kind in self.layout.kinds):
-            self._replace(lambda t, _: torch.view_as_real(t) if t.is_complex() else t)
+            self._replace(
+                lambda t, _: torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
+            )
 
     def _replace(self, function: Callable[[Any, int], Any]) -> None:
         for name in _LISTS:

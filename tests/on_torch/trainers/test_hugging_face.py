@@ -10,7 +10,7 @@ import torch
 import transformers
 from accelerate import Accelerator
 
-from indian_torch import INDIAN, PowerDecayLR
+from indian_torch import INDIAN, DampedAdamW, PowerDecayLR
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # both advise and deprecate a lot
 
@@ -102,18 +102,25 @@ def test_trainer_with_an_optimizer_and_a_scheduler(tmp_path: Path) -> None:
     torch.testing.assert_close(model.layer.weight, by_hand(4))
 
 
-def test_trainer_with_an_optimizer_class_resumes_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "optimizer", [(INDIAN, {"alpha": 0.4, "beta": 0.2}), (DampedAdamW, {"betas": (0.8, 0.95)})]
+)
+def test_trainer_with_an_optimizer_class_resumes_bit_for_bit(
+    tmp_path: Path, optimizer: tuple[Any, dict[str, Any]]
+) -> None:
+    method, numbers = optimizer
+
     def start() -> InOrder:
         return InOrder(
             Regression(),
             arguments(tmp_path, save_strategy="steps", save_steps=4, lr_scheduler_type="cosine"),
             train_dataset=samples(),
-            optimizer_cls_and_kwargs=(INDIAN, {"lr": 0.1, "alpha": 0.4, "beta": 0.2}),
+            optimizer_cls_and_kwargs=(method, {"lr": 0.1, **numbers}),
         )
 
     unbroken = start()
     unbroken.train()
-    assert unbroken.optimizer.optimizer.param_groups[0]["beta"] == 0.2
+    assert numbers.items() <= unbroken.optimizer.optimizer.param_groups[0].items()
     resumed = start()
     resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
     assert torch.equal(resumed.model.layer.weight, unbroken.model.layer.weight)
