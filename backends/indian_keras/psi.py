@@ -22,7 +22,6 @@ class PaperLaw(Optimizer):
     """
 
     start: Any = None
-    initial_speed: float | None = None
 
     def build(self, variables: list[Any]) -> None:
         """Create the slots.
@@ -38,12 +37,12 @@ class PaperLaw(Optimizer):
 
     def scalars(self, lr: Any) -> Coefficients:
         """Return the scalars of the next step."""
-        first = 0.0
-        if self.start is not None and self.initial_speed is not None:
+        first, initial_speed = 0.0, getattr(self, "initial_speed", None)
+        if self.start is not None and initial_speed is not None:
             is_due = ops.equal(self.start, self.iterations)
             is_first = ops.logical_and(is_due, ops.not_equal(lr, 0))
             first = scalar(ops.cast(is_first, self.precision), self.precision)
-        return coefficients(lr, self.alpha, self.beta, self.initial_speed, first)
+        return coefficients(lr, self.alpha, self.beta, initial_speed, first)
 
     def _count_step(self, learning_rate: Any) -> None:
         if self.start is not None:

@@ -103,8 +103,8 @@ def load_run(
     """Load a model's trainable variables and its optimizer's state from a file of any framework.
 
     If this adapter wrote the file, the run continues bit for bit. The optimizer must already have
-    the run's hyperparameters, except for the learning rate. The caller is responsible for the
-    learning rate schedule, which continues from the step count in the file.
+    the run's hyperparameters. The caller is responsible for the learning rate and for schedules,
+    which continue from the step count in the file.
 
     Args:
         path: The file to read.
@@ -281,8 +281,8 @@ def _scale(optimizer: Optimizer, lr: float) -> float:
 def _hyperparameters(optimizer: Optimizer, variable: Any) -> dict[str, Any]:
     """Return a variable's hyperparameters by their names in PyTorch."""
     group = {OTHER_NAMES.get(name, name): getattr(optimizer, name) for name in optimizer.names()}
-    if is_schedule(group.get("damping")):
-        group["damping"] = float(optimizer.damping(optimizer._iterations))
+    if is_schedule(group.get("damping")):  # which, as a learning rate's, is up to the caller
+        del group["damping"]
     decays = optimizer.weight_decay and _private.decays(optimizer, variable)
     return group | {
         "lr": float(optimizer.learning_rate),

@@ -8,11 +8,11 @@ import jax
 import keras
 import numpy as np
 
-from indian_keras import INDIAN
+from indian_keras import DampedSGD
 
 keras.utils.set_random_seed(0)
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(1)])
-optimizer = INDIAN.from_sgd(0.003, momentum=0.95, damping=0.3)
+optimizer = DampedSGD(0.003, momentum=0.95, damping=0.3)
 optimizer.build(model.trainable_variables)
 
 

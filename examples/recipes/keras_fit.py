@@ -5,7 +5,7 @@ import tempfile
 import keras
 import numpy as np
 
-from indian_keras import INNAprop
+from indian_keras import DampedAdamW
 
 keras.utils.set_random_seed(0)
 x = np.random.default_rng(0).standard_normal((512, 8)).astype("float32")
@@ -13,7 +13,7 @@ y = x.sum(1, keepdims=True)
 
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(1)])
 schedule = keras.optimizers.schedules.CosineDecay(1e-2, decay_steps=320)  # AdamW's schedule
-model.compile(optimizer=INNAprop.from_adam(schedule), loss="mse")
+model.compile(optimizer=DampedAdamW(schedule), loss="mse")
 stop = keras.callbacks.EarlyStopping("loss", patience=5)
 model.fit(x, y, batch_size=32, epochs=10, verbose=0, callbacks=[stop])
 

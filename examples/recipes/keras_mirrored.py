@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from indian_keras import INDIAN
+from indian_keras import DampedSGD
 
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -20,6 +20,6 @@ with strategy.scope():
     model = keras.Sequential(
         [keras.Input((8,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(1)]
     )
-    model.compile(INDIAN.from_sgd(0.003, momentum=0.95, damping=0.3), loss="mse")
+    model.compile(DampedSGD(0.003, momentum=0.95, damping=0.3), loss="mse")
 history = model.fit(x, x.sum(1, keepdims=True), batch_size=64, epochs=20, verbose=0)
 print(f"loss {history.history['loss'][-1]:.3f}")

@@ -106,6 +106,7 @@ def test_every_number_takes_effect_at_the_next_step(method: str, way: str, float
         # Numbers of other methods.
         ("INDIAN", "momentum", 0.9),
         ("INNAprop", "beta_1", 0.9),
+        ("INNAprop", "initial_speed", 1.0),
         ("DampedSGD", "alpha", 0.1),
         ("DampedAdamW", "nesterov", True),
     ],

@@ -11,7 +11,16 @@ import pytest
 
 from indian_core.runs.file import load
 from indian_core.runs.layouts import paired
-from indian_keras import INDIAN, DampedAdamW, DampedSGD, INNAprop, layout, load_run, save_run
+from indian_keras import (
+    INDIAN,
+    DampedAdamW,
+    DampedSGD,
+    INNAprop,
+    PowerDecay,
+    layout,
+    load_run,
+    save_run,
+)
 
 pytest.importorskip("safetensors", reason="runs in files need it")
 METHODS = [INDIAN, INNAprop, DampedSGD, DampedAdamW]
@@ -102,6 +111,39 @@ def test_a_state_that_a_file_does_not_hold(
         save_run(path, model)
         assert (load(path).step, load_run(path, model)) == (1, 1)
         assert int(optimizer.iterations) == 1
+
+
+def test_sgds_slots_are_in_the_file_in_torchs_form(tmp_path: Path) -> None:
+    """s = −slot/lr, the sum of gradients that PyTorch's SGD calls momentum_buffer."""
+    model, path = network(DampedSGD(0.125, damping=0.3)), tmp_path / "run.safetensors"
+    train(model, 3)
+    save_run(path, model)
+    run = load(path)
+    assert {k: run.groups[0][k] for k in ("lr", "momentum", "damping", "nesterov")} == {
+        "lr": 0.125,
+        "momentum": 0.9,
+        "damping": 0.3,
+        "nesterov": False,
+    }
+    for parameter, slot in zip(run.parameters.values(), model.optimizer.momentums, strict=True):
+        np.testing.assert_allclose(parameter.w, -8 * np.array(keras.ops.convert_to_numpy(slot)))
+    model.optimizer.learning_rate = 0.0
+    with pytest.raises(ValueError, match="learning rate"):
+        save_run(path, model)
+    assert load(path).step == 3
+
+
+@pytest.mark.parametrize("schedule", [False, True], ids=["", "scheduled damping"])
+def test_sgd_without_slots_or_with_a_schedule(tmp_path: Path, schedule: bool) -> None:
+    numbers = {"damping": PowerDecay(0.9, 0.01)} if schedule else {"momentum": 0}
+    model, other = (network(DampedSGD(0.125, **numbers)) for _ in range(2))
+    train(model, 2)
+    save_run(tmp_path / "run", model)
+    assert load_run(tmp_path / "run", other, paired(layout(model), layout(other), *2 * ["keras"]))
+    train(model, 2)
+    train(other, 2)
+    for ours, theirs in zip(values(model), values(other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_layout() -> None:
