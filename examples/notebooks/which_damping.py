@@ -31,7 +31,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from indian_torch import INDIAN, INNAprop
+from indian_core import indian_from_damped_sgd
+from indian_torch import INDIAN, DampedAdamW, DampedSGD
 
 torch.set_num_threads(1)
 images, labels = (torch.from_numpy(array) for array in load_digits(return_X_y=True))
@@ -67,7 +68,7 @@ def mean_loss(make):
 # %% [markdown]
 # ## The learning rates you know
 #
-# `INNAprop.from_adam` takes AdamW's learning rate, and `INDIAN.from_sgd` takes SGD's. SGD's
+# `DampedAdamW` takes AdamW's learning rate, and `DampedSGD` takes SGD's. SGD's
 # effective step size is lr/(1 − m). With m = 0.97 instead of 0.9 it stays the same if lr is
 # multiplied by 0.3. The schedule, a warm-up and a cosine, is the same for all and needs no change.
 
@@ -76,25 +77,24 @@ ADAM_LRS = [1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0]
 SGD_STEPS = [0.1, 0.3, 1.0, 3.0, 10.0]  # lr / (1 - momentum)
 
 adamw = [mean_loss(lambda params, lr=lr: torch.optim.AdamW(params, lr=lr)) for lr in ADAM_LRS]
-innaprop = [
-    mean_loss(lambda params, lr=lr: INNAprop.from_adam(params, lr=lr, damping=0.3))
-    for lr in ADAM_LRS
+damped_adamw = [
+    mean_loss(lambda params, lr=lr: DampedAdamW(params, lr=lr, damping=0.3)) for lr in ADAM_LRS
 ]
 sgd = [
     mean_loss(lambda params, lr=0.1 * s: torch.optim.SGD(params, lr, momentum=0.9, nesterov=True))
     for s in SGD_STEPS
 ]
-indian = [
-    mean_loss(lambda params, lr=0.03 * s: INDIAN.from_sgd(params, lr, momentum=0.97, damping=0.3))
+damped_sgd = [
+    mean_loss(lambda params, lr=0.03 * s: DampedSGD(params, lr, momentum=0.97, damping=0.3))
     for s in SGD_STEPS
 ]
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, layout="constrained")
 left.plot(ADAM_LRS, adamw, "o-", label="AdamW")
-left.plot(ADAM_LRS, innaprop, "o-", label="INNAprop, d = 0.3")
+left.plot(ADAM_LRS, damped_adamw, "o-", label="DampedAdamW, d = 0.3")
 left.set(xscale="log", yscale="log", xlabel="lr", ylabel="loss after training")
 right.plot(SGD_STEPS, sgd, "o-", label="SGD, Nesterov, m = 0.9")
-right.plot(SGD_STEPS, indian, "o-", label="INDIAN, m = 0.97, d = 0.3")
+right.plot(SGD_STEPS, damped_sgd, "o-", label="DampedSGD, m = 0.97, d = 0.3")
 right.set(xscale="log", xlabel="lr / (1 − m)")
 for axes in (left, right):
     axes.legend()
@@ -105,11 +105,12 @@ plt.show()
 # ends within a third of SGD at every step size but the last. At the last, all four fail.
 
 # %%
-for name, column in {"AdamW": adamw, "INNAprop": innaprop, "SGD": sgd, "INDIAN": indian}.items():
-    print(f"{name:8}", *(f"{loss:6.3f}" for loss in column))
-assert all(ours < theirs for ours, theirs in zip(innaprop[:-1], adamw[:-1], strict=True))
-assert all(2 / 3 < a / b < 4 / 3 for a, b in zip(indian[:-1], sgd[:-1], strict=True))
-assert min(column[-1] for column in (adamw, innaprop, sgd, indian)) > 1
+columns = {"AdamW": adamw, "DampedAdamW": damped_adamw, "SGD": sgd, "DampedSGD": damped_sgd}
+for name, column in columns.items():
+    print(f"{name:12}", *(f"{loss:6.3f}" for loss in column))
+assert all(ours < theirs for ours, theirs in zip(damped_adamw[:-1], adamw[:-1], strict=True))
+assert all(2 / 3 < a / b < 4 / 3 for a, b in zip(damped_sgd[:-1], sgd[:-1], strict=True))
+assert min(column[-1] for column in columns.values()) > 1
 
 # %% [markdown]
 # ## The momentum, and the damping
@@ -125,7 +126,7 @@ def over_momenta(damping):
     """Return the losses at one step size, lr / (1 - m) = 1. None is Nesterov's damping."""
     return [
         mean_loss(
-            lambda params, m=m: INDIAN.from_sgd(
+            lambda params, m=m: DampedSGD(
                 params, lr=1 - m, momentum=m, nesterov=damping is None, damping=damping
             )
         )
@@ -171,11 +172,9 @@ assert all(0.8 < a / b < 1.25 for a, b in zip(losses[0.3][:3], losses[None][:3],
 # %%
 torch.manual_seed(0)
 weight = nn.Parameter(torch.randn(64, 10, dtype=torch.float64))
-# (The rate is constant here, so `lr` may be γ, as `keep_momentum=False` makes it.)
-sgd_numbers = {"lr": 0.03, "momentum": 0.97, "damping": 0.3}
-optimizer = INDIAN.from_sgd([weight], **sgd_numbers, keep_momentum=False)
-group = optimizer.param_groups[0]
-gamma, alpha, beta = group["lr"], group["alpha"], group["beta"]
+# The INDIAN of this DampedSGD, at constant numbers.
+gamma, alpha, beta, _ = indian_from_damped_sgd(lr=0.03, momentum=0.97, damping=0.3)
+optimizer = INDIAN([weight], gamma, alpha, beta)
 print(f"γ = {gamma:.3f}, α = {alpha:.3f}, β = {beta:.3f}, d = {alpha * beta:.2f}")
 
 for _ in range(5):
@@ -199,7 +198,8 @@ def trace(lr, momentum, damping):
     """Return the losses and the energies of some steps on all images."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-    optimizer = INDIAN.from_sgd(model.parameters(), lr=lr, momentum=momentum, damping=damping)
+    gamma, alpha, beta, _ = indian_from_damped_sgd(lr, momentum, damping)
+    optimizer = INDIAN(model.parameters(), gamma, alpha, beta)
     losses, energies = [], []
     for _ in range(TRACED):
         optimizer.zero_grad()
@@ -246,8 +246,7 @@ assert failing[-1] > 1
 # %% [markdown]
 # ## So
 #
-# Here INNAprop with d = 0.3 ended below AdamW wherever the two learnt. INDIAN with d = 0.3 ended
-# near SGD, and depended less on the momentum than with Nesterov's damping. So start with d = 0.3
-# for INNAprop, and with 0.3 or the default d = 0.2 for INDIAN.
-# This is one small problem. [When should I use it?](../when.md) has others, measured at equal
-# budgets, and says where d = 0.3 is not the best.
+# Here `DampedAdamW` with d = 0.3 ended lower than AdamW wherever the two learnt. `DampedSGD` with
+# d = 0.3 ended near SGD, and depended less on the momentum than Nesterov's. So start with d = 0.3.
+# This is one small problem. [The evidence](../evidence.md) has others, and says where d = 0.3 is
+# not the best.

@@ -10,9 +10,6 @@ from . import commands
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 
 
-README = commands.BENCHMARKS.parent / "README.md"
-
-
 @pytest.fixture
 def collected():
     return importlib.import_module("benchmarks.step_time.picture")
@@ -73,93 +70,25 @@ def test_the_collection_is_over_two_and_a_half_copies(collected, tmp_path):
     assert "0.75" in collected.table(rows)
 
 
-@pytest.mark.parametrize(
-    ("row", "file", "shapes", "contender"),
-    [
-        ("PyTorch, fused", "torch", "ResNet-50", "INDIAN (fused)"),
-        (
-            "PyTorch, fused, 1000 tensors of 1000 numbers",
-            "torch",
-            "1000 x 1000",
-            "INDIAN (fused)",
-        ),
-        ("JAX and optax, jitted", "jax", "ResNet-50", "INDIAN"),
-        (
-            "JAX and optax, jitted, with a schedule",
-            "jax",
-            "ResNet-50",
-            "INDIAN (cosine decay)",
-        ),
-        ("Keras on JAX, jitted", "keras-jax", "ResNet-50", "INDIAN (jit)"),
-        ("Keras on TensorFlow, jitted", "keras-tensorflow", "ResNet-50", "INDIAN (jit)"),
-        ("Keras on torch", "keras-torch", "ResNet-50", "INDIAN (eager)"),
-        (
-            "Keras on torch, lr = β",
-            "keras-torch",
-            "ResNet-50",
-            "INDIAN, lr = beta (eager)",
-        ),
-    ],
-)
-def test_the_ratios_in_the_readme_are_those_of_the_files(row, file, shapes, contender):
-    result = json.loads((commands.RESULTS / f"step-time-{file}-cpu.json").read_text())
-    times = read(f"step-time-{file}-cpu", shapes)
-    sgd, adam = (times[contender] / times[baseline] for baseline in result["baselines"][:2])
-    assert f"| {row} | {sgd:.2f} | {adam:.2f} |\n" in README.read_text()
+@pytest.mark.parametrize("table", ["steps", "whole_steps"])
+def test_the_tables_of_the_page_are_those_of_the_files(table):
+    page = importlib.import_module("benchmarks.step_time.page")
+    made = getattr(page, table)(commands.RESULTS)
+    assert made.count("\n") > 4
+    assert made in (commands.RESULTS.parent / "speed.md").read_text()
 
 
-INNAPROP = {
-    "PyTorch, fused": ("torch", "fused"),
-    "PyTorch, fused, αβ = 1": ("torch", "fused, alpha beta = 1"),
-    "PyTorch, foreach": ("torch", "foreach"),
-    "JAX and optax, jitted": ("jax", None),
-    "Keras on JAX, jitted": ("keras-jax", "jit"),
-    "Keras on TensorFlow, jitted": ("keras-tensorflow", "jit"),
-    "Keras on torch": ("keras-torch", "eager"),
-}
-
-
-@pytest.mark.parametrize("row", INNAPROP)
-def test_innaprops_ratios_in_the_readme_are_those_of_the_files(row):
-    file, how = INNAPROP[row]
-    ours = f"INNAprop ({how})" if how else "INNAprop (weight decay)"
-    theirs = f"AdamW ({how.partition(',')[0]})" if how else "AdamW"
-    times = read(f"step-time-{file}-cpu", "ResNet-50")
-    assert f"| {row} | {times[ours] / times[theirs]:.2f} |\n" in README.read_text()
-
-
-TRAINED = {
-    "INDIAN over SGD, PyTorch": ("torch", "INDIAN (default)", "SGD Nesterov (fused)"),
-    "INNAprop over AdamW, PyTorch": ("torch", "INNAprop (default)", "AdamW (fused)"),
-    "INDIAN over SGD, JAX, donated": ("jax", "INDIAN (donated)", "SGD Nesterov (donated)"),
-    "INNAprop over AdamW, JAX, donated": (
-        "jax",
-        "INNAprop (weight decay) (donated)",
-        "AdamW (donated)",
-    ),
-    "INNAprop, JAX, not donated, over donated": (
-        "jax",
-        "INNAprop (weight decay) (not donated)",
-        "INNAprop (weight decay) (donated)",
-    ),
-    "INDIAN over SGD, Keras on JAX": ("keras-jax", "INDIAN", "SGD Nesterov"),
-    "INNAprop over AdamW, Keras on JAX": ("keras-jax", "INNAprop", "AdamW"),
-}
-
-
-@pytest.mark.parametrize("row", TRAINED)
-def test_training_ratios_in_the_readme_are_those_of_the_files(row):
-    file, ours, theirs = TRAINED[row]
-    ratios = []
-    for batch in (16, 256):
-        times = read(f"whole-step-{file}-cpu", f"perceptron, batches of {batch}")
-        ratios.append(f"{times[ours] / times[theirs]:.2f}")
-    assert f"| {row} | {' | '.join(ratios)} |\n" in README.read_text()
-
-
-def read(file, shapes):
-    rows = json.loads((commands.RESULTS / f"{file}.json").read_text())["sets"][shapes]["contenders"]
-    return {name: numbers["median_ms"] for name, numbers in rows.items()}
+def test_a_ratio_is_over_the_framework_s_fastest():
+    page = importlib.import_module("benchmarks.step_time.page")
+    times = {"INDIAN (fused)": 3, "SGD Nesterov (fused)": 2, "AdamW (fused)": 5}
+    times |= {"INNAprop (fused)": 6, "AdamW (foreach)": 4, "DampedSGD (fused)": 2}
+    found = page.ratios({name: {"median_ms": ms} for name, ms in times.items()})
+    assert found == {
+        "INDIAN / SGD": "1.50",
+        "DampedSGD / SGD": "1.00",
+        "INNAprop / AdamW": "1.50",
+        "DampedAdamW / AdamW": "",
+    }
 
 
 @pytest.mark.skipif(not commands.installed("torch"), reason="no torch installed")

@@ -34,9 +34,16 @@ def test_an_example_reaches_a_good_accuracy(framework):
     assert accuracy >= 0.95
 
 
+def test_the_example_of_mlx_reaches_a_good_accuracy():
+    for module in ("mlx.core", "sklearn"):
+        pytest.importorskip(module)
+    accuracy = float(re.findall(r"test accuracy ([\d.]+)", printed_by("train_mlx.py"))[-1])
+    assert accuracy >= 0.95
+
+
 def test_a_run_that_moves_is_the_one_that_stays():
     for module in ("torch", "optax", "safetensors"):
         pytest.importorskip(module)
     printed = printed_by("move_a_run.py")
-    assert "INNAprop, step 50" in printed
+    assert "DampedAdamW, step 50" in printed
     assert float(re.findall(r"difference from the run in PyTorch (\S+)", printed)[-1]) < 1e-4
