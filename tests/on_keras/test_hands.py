@@ -78,7 +78,7 @@ def test_every_number_takes_effect_at_the_next_step(method: str, way: str, float
     made = type(edited).from_config(config)
     made.build(other)
     for new, old in zip([*other, *made.variables], [*theta, *edited.variables], strict=True):
-        new.assign(old)
+        new.assign(array(old))
     made.learning_rate = config["learning_rate"]
     for name, value in NUMBERS[method].items():
         setattr(edited, name, value)
