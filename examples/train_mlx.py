@@ -4,8 +4,8 @@ In a clone of the repository: pip install ".[mlx]" scikit-learn
 """
 
 import mlx.core as mx
-import mlx.nn as nn
 import numpy as np
+from mlx import nn
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 

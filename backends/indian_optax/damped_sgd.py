@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from indian_core import checked_damping, new_buffer_weights
@@ -172,7 +173,7 @@ def _sum(*terms: tuple[Any, jax.Array]) -> Any:
     products = []
     for factor, array in terms:
         if not isinstance(factor, float | int):
-            products.append(factor.astype(jnp.finfo(array.dtype).dtype) * array)
+            products.append(factor.astype(np.finfo(array.dtype).dtype) * array)
         elif factor:
             products.append(array if factor == 1 else factor * array)
     return sum(products[1:], products[0])

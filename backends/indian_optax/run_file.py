@@ -72,7 +72,7 @@ def save_run(
     """
     found = _found(state)
     members = _members(params, found)
-    step = found.count if step is None else step
+    step = found.step if step is None else step
     if step is None:
         raise ValueError("Invalid step: None (the state does not count its steps: say how many)")
     parameters = {
@@ -231,7 +231,7 @@ class _Found(NamedTuple):
         method: The method.
         momentum: The momentum, a tree.
         nu: V, a tree, or None.
-        count: The number of steps made, or None if the state does not count them.
+        step: The number of steps made, or None if the state does not count them.
         steps: The number of gradients that V holds.
         begun: Whether a first step was made.
         group: The hyperparameters that the state knows.
@@ -240,7 +240,7 @@ class _Found(NamedTuple):
     method: str
     momentum: Any
     nu: Any
-    count: int | None
+    step: int | None
     steps: int
     begun: bool
     group: Mapping[str, float]

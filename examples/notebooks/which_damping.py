@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Which damping?
 #
-# You train with AdamW or SGD, and want to try INNAprop or INDIAN instead. There is one new
+# You train with AdamW or SGD, and want to try them with a damping. There is one new
 # number, the damping d: the share of the newest gradient in a step. The rest of the step comes
 # from older gradients. With m the momentum, d ranges from 1 − m for the heavy ball (SGD with
 # momentum) to 1 for gradient descent. For Nesterov's momentum it is 1 − m².
@@ -101,7 +101,7 @@ for axes in (left, right):
 plt.show()
 
 # %% [markdown]
-# On the left, INNAprop ends below AdamW at every learning rate but the last. On the right, INDIAN
+# On the left, DampedAdamW ends lower than AdamW at every rate but the last. On the right, DampedSGD
 # ends within a third of SGD at every step size but the last. At the last, all four fail.
 
 # %%
