@@ -10,7 +10,17 @@ import numpy as np
 import optax
 import pytest
 
-from indian_optax import damped_sgd, energy, indian, power_decay, psi, stochastic_rounding, with_psi
+from indian_optax import (
+    damped_adamw,
+    damped_sgd,
+    energy,
+    indian,
+    innaprop,
+    power_decay,
+    psi,
+    stochastic_rounding,
+    with_psi,
+)
 from tests.x64 import enable_x64
 
 DTYPES = ["bfloat16", "float16", "float32", "float64"]
@@ -159,3 +169,28 @@ def test_power_decay_is_exact_far_out() -> None:
         for k in (70_000, 1_000_003, 10_000_000):
             found = power_decay(0.5, 0.5)(jnp.int32(k))
             assert float(found) == pytest.approx(0.5 / (k + 1) ** 0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        indian(optax.cosine_decay_schedule(0.1, 10)),
+        innaprop(optax.cosine_decay_schedule(0.1, 10)),
+        damped_sgd(optax.cosine_decay_schedule(0.1, 10), damping=0.3),
+        damped_adamw(optax.cosine_decay_schedule(0.1, 10)),
+    ],
+)
+def test_a_state_of_32_bits_keeps_its_dtypes_under_x64(optimizer: Any) -> None:
+    """Resumed where x64 has been enabled since, and carried through a loop."""
+    params = jnp.ones(3, jnp.float32)
+    state = optimizer.init(params)
+    with enable_x64(True):
+
+        def step(carry: Any, _: Any) -> Any:
+            params, state = carry
+            updates, state = optimizer.update(params, state, params)
+            return (optax.apply_updates(params, updates), state), None
+
+        carry, _ = jax.lax.scan(step, (params, state), None, length=3)
+    for before, after in zip(jax.tree.leaves((params, state)), jax.tree.leaves(carry), strict=True):
+        assert after.dtype == before.dtype
