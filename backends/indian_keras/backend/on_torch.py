@@ -7,7 +7,6 @@ it on the tensors of all variables together, in place.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from itertools import compress
 from typing import Any
@@ -96,7 +95,10 @@ def make(
     if momentum is None:
         torch._foreach_add_(wide, v, alpha=step.linear.theta_gradient)
     else:
-        _linear_step(step, [wide, v, momentum, *([] if squares is None else [squares])])
+        lists = (wide, v, momentum, *([] if squares is None else [squares]))
+        fused = kernels.fusible(*lists) and kernels.is_exact(step.linear, momentum[0].dtype)
+        of_lists = kernels.fused_step if fused else kernels.foreach_step
+        of_lists(step.linear, *lists, scaling=step.scaling)
     for parameter, new in zip(theta, wide, strict=True):
         if new is not parameter:
             parameter.copy_(new)
@@ -116,20 +118,3 @@ def _decay(step: Step, theta: Tensors, momentum: Tensors) -> None:
         torch._foreach_add_(momentum, theta, alpha=step.pull)
     if theta:
         torch._foreach_mul_(theta, 1 - step.decay)
-
-
-def _linear_step(step: Step, lists: Sequence[Tensors]) -> None:
-    """Make the step on θ, v, s and perhaps V: by the fused kernels where they serve."""
-    if kernels.fusible(*lists):  # nearly always, so one check for all
-        kinds: dict[Any, Sequence[Tensors]] = {(lists[2][0].device, lists[2][0].dtype): lists}
-    else:
-        kinds = defaultdict(lambda: [[] for _ in lists])
-        for tensors in zip(*lists, strict=True):
-            m = tensors[2]
-            kind = (m.device, m.dtype) if kernels.fusible(*([t] for t in tensors)) else None
-            for of_kind, tensor in zip(kinds[kind], tensors, strict=True):
-                of_kind.append(tensor)
-    for kind, some in kinds.items():
-        fused = kind is not None and kernels.is_exact(step.linear, dtype=kind[1])
-        make_lists = kernels.fused_step if fused else kernels.foreach_step
-        make_lists(step.linear, *some, scaling=step.scaling)
