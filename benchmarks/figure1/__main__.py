@@ -26,7 +26,7 @@ from tqdm import tqdm
 from benchmarks.figure1 import picture, tables, valley
 from benchmarks.figure1.valley import Panel
 from benchmarks.harness import apart, command, workers
-from benchmarks.harness.files import leave, rounded
+from benchmarks.harness.files import leave, rounded, save
 
 SETTINGS = Path(__file__).with_name("settings.json")
 POINTS = 500  # of a curve, in the file
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     content = summary(settings, options, *_trace(settings, options))
     print(tables.losses(content), tables.oscillations(content), sep="\n\n")
     leave(options.output, "figure1", content, picture.picture(content))
+    save(picture.idea(content), options.output / "idea.png")
 
 
 def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[str, str], Paths]:

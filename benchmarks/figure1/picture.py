@@ -33,6 +33,19 @@ def picture(content: dict[str, Any]) -> Figure:
     return figure
 
 
+def idea(content: dict[str, Any]) -> Figure:
+    """Return panels (a) and (b) alone, for a page that 720 pixels are wide enough for."""
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    panels = [panel for panel in content["panels"] if "expected" in panel][:2]
+    titles = ("little damping: it swings", "more damping: it follows the floor")
+    for axes, panel, title, colour in zip(
+        figure.subplots(1, 2, sharey=True), panels, titles, COLOURS, strict=False
+    ):
+        _trajectory(axes, panel, colour)
+        axes.set(title=title, xlabel="", ylabel="", xticks=[], yticks=[])
+    return figure
+
+
 def _trajectory(axes: Axes, panel: dict[str, Any], colour: str) -> None:
     x, y = (np.linspace(*limits, 400) for limits in LIMITS)
     points = np.stack(np.meshgrid(x, y), axis=-1)
@@ -81,7 +94,7 @@ def _differences(
         yscale="log",
         xlabel="iteration",
         ylabel="largest difference in θ",
-        title="Adapters against equation (11) in NumPy",
+        title="Every framework against equation (11) in NumPy",
     )
     axes.grid(alpha=0.3)
     if others:
