@@ -53,7 +53,7 @@ class DampedAdamW(LinearOptimizer):
         amsgrad: Must be False. AdamW has it.
         damping: d, from 1 − β1 to 1.
         maximize: Whether to maximize the loss instead of minimizing it.
-        foreach: Whether to use the implementation over lists of tensors; see `DampedSGD`.
+        foreach: Whether to use the implementation over lists of tensors; see `INDIAN`.
         capturable: Whether steps can be captured in a CUDA graph.
         differentiable: Whether autograd goes through the step.
         fused: Whether to use PyTorch's fused kernels where they can make the step; see `INDIAN`.

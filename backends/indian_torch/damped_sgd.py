@@ -44,8 +44,7 @@ class DampedSGD(LinearOptimizer):
         damping: d, from 1 − m to 1, or None for SGD's own. With a damping, m must be less than 1
             and ``nesterov`` False.
         maximize: Whether to maximize the loss instead of minimizing it.
-        foreach: Whether to use the implementation over lists of tensors; see `INDIAN`. A step under
-            torch.compile always uses the for-loop.
+        foreach: Whether to use the implementation over lists of tensors; see `INDIAN`.
         differentiable: Whether autograd goes through the step.
         fused: Whether to use PyTorch's fused SGD kernel where it can make the step; see `INDIAN`.
         capturable: Whether steps can be captured in a CUDA graph.

@@ -146,7 +146,12 @@ def settings(method: str, group: Group, defaults: Group) -> Settings:
         if decay is not None and group.get("authors_weight_decay") and not rests:
             pull = authors_pull(lr, alpha, beta, decay)
     else:
-        linear = first = _signed(_momentum_law(values, group, lr), sign)
+        linear = _signed(_momentum_law(values, group, lr), sign)
+        if isinstance(lr, Tensor):
+            # With a number among its factors, AOTAutograd in PyTorch 2.13 drops the update of a
+            # 0-dim float64 buffer on the CPU, as torch's SGD shows too.
+            linear = Coefficients(*(each + 0 * lr for each in linear))
+        first = linear
         scale, wanted = group.get("buffer_scale", 1.0), wanted_scale(values, group)
     return Settings(
         linear=linear,

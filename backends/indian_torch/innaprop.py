@@ -40,7 +40,7 @@ class INNAprop(PaperOptimizer):
             tensor may be changed in place; a captured or compiled graph uses the new value.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping; not Adam's betas.
-        sigma: σ, 0 ≤ σ < 1, the decay of V.
+        sigma: σ, 0 ≤ σ < 1, the part of V that a step keeps.
         eps: ε ≥ 0, added outside the root, as in torch's Adam.
         weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − γλ) θ, with w unchanged.
         authors_weight_decay: Whether to use the weight decay of the authors' code. It changes θ but

@@ -43,7 +43,7 @@ class PowerDecayLR(LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         """Return the learning rate of each parameter group at ``last_epoch``."""
-        # (The product with a NumPy scalar would be a NumPy scalar of that precision.)
+        # The product with a NumPy scalar would be a NumPy scalar of that precision.
         lrs = [lr if isinstance(lr, Tensor) else float(lr) for lr in self.base_lrs]
         return [power_decay(self.last_epoch, lr, self.power) for lr in lrs]
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from indian_torch import INDIAN, INNAprop
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop
 from indian_torch.step import pieces
-from indian_torch.step.fused import _kernel_works
+from indian_torch.step.fused import kernel_works
 from tests.on_torch import test_innaprop
 from tests.on_torch.runs import (
     IMPLEMENTATIONS,
@@ -28,7 +28,7 @@ def on_gpu() -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(param.detach().cuda()) for param in parameters()]
 
 
-def advance(optimizer: INDIAN | INNAprop, lrs: list[float]) -> None:
+def advance(optimizer: Any, lrs: list[float]) -> None:
     params = [param for group in optimizer.param_groups for param in group["params"]]
     for k, lr in enumerate(lrs):
         set_lr(optimizer, lr)
@@ -59,7 +59,7 @@ def test_every_implementation_makes_the_papers_steps(implementation: str, run: s
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_kernels_are_there(dtype: torch.dtype) -> None:
     device = torch.device("cuda", 0)
-    assert _kernel_works(device, dtype)
+    assert kernel_works(device, dtype)
     assert pieces.kernel_works(device, dtype)
 
 
@@ -139,3 +139,32 @@ def test_every_implementation_makes_innaprops_steps(implementation: str, run: st
     optimizer = INNAprop(on_gpu(), **numbers, **IMPLEMENTATIONS[implementation])
     advance(optimizer, lrs)
     check(optimizer, expected)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_the_momentum_law_there_is_that_of_the_cpu(implementation: str) -> None:
+    """Under edits of the momentum and the damping, which change the scale of the buffers."""
+    for method in (DampedSGD, DampedAdamW):
+        there, here = method(on_gpu(), **IMPLEMENTATIONS[implementation]), method(parameters())
+        for k, momentum in enumerate((0.9, 0.9, 0.8, 0.95, 0.9, 0.9)):
+            edit: dict[str, Any] = {"damping": 0.3 if k % 2 else 0.5}
+            edit |= {"momentum": momentum} if method is DampedSGD else {"betas": (momentum, 0.99)}
+            for optimizer in (there, here):
+                optimizer.param_groups[0].update(edit)
+                advance(optimizer, [0.05])
+        pairs = zip(there.param_groups[0]["params"], here.param_groups[0]["params"], strict=True)
+        for one, other in pairs:
+            torch.testing.assert_close(one.cpu(), other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_damped_sgd_is_torchs_sgd_there(fused: bool) -> None:
+    ours = DampedSGD(on_gpu(), lr=0.05, fused=fused)
+    theirs = torch.optim.SGD(on_gpu(), lr=0.05, momentum=0.9, fused=fused)
+    for momentum in (0.9, 0.5, 0.0, 0.9):
+        for optimizer in (ours, theirs):
+            optimizer.param_groups[0]["momentum"] = momentum
+            advance(optimizer, [0.05] * 3)
+    pairs = zip(ours.param_groups[0]["params"], theirs.param_groups[0]["params"], strict=True)
+    for one, other in pairs:
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from indian_torch import INDIAN, PowerDecayLR, _private
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop, PowerDecayLR, _private
 from indian_torch.step import fused, pieces
 from tests.on_torch.runs import IMPLEMENTATIONS, SHAPES
 
@@ -22,6 +22,8 @@ GROUPS: list[dict[str, Any]] = [
     {"stochastic_rounding": True},
     {"momentum_dtype": torch.bfloat16},
     {"alpha": 10.0},
+    {"damping": 0.3},
+    {"momentum": 0.0},
 ]
 
 
@@ -70,16 +72,28 @@ def on(*devices: str, dtypes: tuple[torch.dtype, ...] = DTYPES) -> list[nn.Param
 
 
 @pytest.mark.usefixtures("without_copy")
-@pytest.mark.parametrize("group", GROUPS, ids=str)
-@pytest.mark.parametrize("devices", [("cuda:0",), ("cuda:0", "cuda:1", "cpu")], ids=str)
+@pytest.mark.parametrize(
+    ("method", "group"),
+    [
+        (method, group)
+        for method in (INDIAN, INNAprop, DampedSGD, DampedAdamW)
+        for group in GROUPS
+        if group.keys() <= method.arguments.keys()
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_every_path_on_fake_devices(
-    implementation: str, devices: tuple[str, ...], group: dict[str, Any], method: Any
+    implementation: str, group: dict[str, Any], method: Any
 ) -> None:
-    group = {name: value for name, value in group.items() if name in method.arguments}
     dtypes = DTYPES[:-1] if implementation == "fused" else DTYPES
     with FakeTensorMode():
-        run(on(*devices, dtypes=dtypes), method=method, **group, **IMPLEMENTATIONS[implementation])
+        run(
+            on("cuda:0", "cuda:1", "cpu", dtypes=dtypes),
+            method=method,
+            **group,
+            **IMPLEMENTATIONS[implementation],
+        )
 
 
 @pytest.mark.usefixtures("without_copy")
@@ -107,7 +121,7 @@ def fake_kernel(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     monkeypatch.setattr(_private, "native_types", native)
     monkeypatch.setattr(_private, "fused_sgd", kernel)
     monkeypatch.setattr(_private, "fused_adamw", kernel)
-    for module, name in ((fused, "_kernel_works"), (pieces, "kernel_works")):
+    for module, name in ((fused, "kernel_works"), (pieces, "kernel_works")):
         monkeypatch.setattr(module, name, lambda device, dtype: True)
     monkeypatch.setattr(Tensor, "data_ptr", id)
     return calls
@@ -159,9 +173,9 @@ def test_a_memory_estimate_of_the_first_step(implementation: str, lr: float, met
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_another_default_device_changes_nothing(implementation: str, paper_method: Any) -> None:
-    fused._kernel_works.cache_clear()
+    fused.kernel_works.cache_clear()
     with torch.device("meta"):
-        assert fused._kernel_works(torch.device("cpu"), torch.float32)
+        assert fused.kernel_works(torch.device("cpu"), torch.float32)
     results = []
     for device in ("cpu", "meta"):
         param = nn.Parameter(torch.linspace(0, 1, 5))
@@ -179,4 +193,4 @@ def test_another_default_device_changes_nothing(implementation: str, paper_metho
             optimizer.step()
             results.append((param.detach(), optimizer.psi(param), optimizer.energy(1.0)))
     torch.testing.assert_close(*results, rtol=0, atol=0)
-    fused._kernel_works.cache_clear()
+    fused.kernel_works.cache_clear()

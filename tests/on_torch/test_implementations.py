@@ -47,16 +47,16 @@ RUNS: dict[str, tuple[list[float], float, float, float]] = {
 def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Count the parameters that each call of PyTorch's kernel gets."""
     calls: list[int] = []
-    kernel = fused._kernel
+    kernel = fused.kernel
 
     def counted(params: list[torch.Tensor], *rest: Any) -> None:
         calls.append(len(params))
         kernel(params, *rest)
 
-    fused._kernel_works.cache_clear()
-    fused._kernel_works(torch.device("cpu"), torch.float32)
-    fused._kernel_works(torch.device("cpu"), torch.float64)
-    monkeypatch.setattr(fused, "_kernel", counted)
+    fused.kernel_works.cache_clear()
+    fused.kernel_works(torch.device("cpu"), torch.float32)
+    fused.kernel_works(torch.device("cpu"), torch.float64)
+    monkeypatch.setattr(fused, "kernel", counted)
     return calls
 
 
@@ -207,7 +207,7 @@ def test_without_the_private_kernel_the_steps_are_the_same(
             kernel(*lists, lr=2 * lr, **scalars)
 
         monkeypatch.setattr(torch, "_fused_sgd_", other)
-    fused._kernel_works.cache_clear()
+    fused.kernel_works.cache_clear()
     try:
         params = parameters()
         theta, psi = by_the_paper(params, DECAYING, 0.5, 0.2)
@@ -216,7 +216,7 @@ def test_without_the_private_kernel_the_steps_are_the_same(
         optimizer = INDIAN(params, alpha=0.5, beta=0.2, **options)
         advance(optimizer, DECAYING)
     finally:
-        fused._kernel_works.cache_clear()
+        fused.kernel_works.cache_clear()
     assert_follows(optimizer, [t.float() for t in theta], [p.float() for p in psi], 1e-5)
 
 

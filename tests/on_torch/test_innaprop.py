@@ -61,7 +61,7 @@ def by_the_paper(
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Pieces of 16 numbers, so that some parameters are in one piece and some in several."""
-    monkeypatch.setattr(pieces, "_ON_CPU", 16)
+    monkeypatch.setattr(pieces, "ON_CPU", 16)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -288,15 +288,15 @@ def test_autograd_goes_through_steps(lr: Any, authors: bool) -> None:
 
 def test_float32_takes_the_kernels_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    kernel = pieces._kernel
+    kernel = pieces.kernel
 
     def counted(piece: Any, params: list[Tensor], *rest: Any, **scalars: Any) -> None:
         calls.append(len(params))
         kernel(piece, params, *rest, **scalars)
 
-    assert fused._kernel_works(torch.device("cpu"), torch.float32)
+    assert fused.kernel_works(torch.device("cpu"), torch.float32)
     assert pieces.kernel_works(torch.device("cpu"), torch.float32)
-    monkeypatch.setattr(pieces, "_kernel", counted)
+    monkeypatch.setattr(pieces, "kernel", counted)
     advance(INNAprop(parameters(dtype=torch.float32)), [0.1] * 3)
     assert calls == [len(SHAPES)] * 3
     advance(INNAprop(parameters(dtype=torch.float64)), [0.1] * 3)

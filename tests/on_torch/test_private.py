@@ -67,13 +67,13 @@ ABSENT: dict[str, Remove] = {name: without(OPTIMIZER, name) for name in IN_OPTIM
 def absent(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         ABSENT[request.param](patch)
-        fused._kernel_works.cache_clear()
+        fused.kernel_works.cache_clear()
         pieces.kernel_works.cache_clear()
         importlib.reload(_private)
         if request.param in IN_OPTIMIZER:  # torch's own functions need them
             patch.undo()
         yield
-    fused._kernel_works.cache_clear()
+    fused.kernel_works.cache_clear()
     pieces.kernel_works.cache_clear()
     importlib.reload(_private)
 

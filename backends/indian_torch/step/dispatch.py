@@ -19,6 +19,8 @@ from indian_torch.step.tensors import Tensors
 
 def make(tensors: Tensors, settings: Settings) -> None:
     """Make the step of a parameter group, in place."""
+    if not tensors.params:
+        return
     if settings.sigma is not None:
         tensors.take_complex_as_pairs()
         tensors.count_gradients(read=tensors.states is not None and not settings.capturable)

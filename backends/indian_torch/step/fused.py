@@ -46,7 +46,7 @@ def call_of(bucket: Tensors, settings: Settings) -> NesterovSGD | None:
     if (
         not (settings.fused or automatic)
         or not (kind.fits_kernel and settings.on_host and _private.has_foreach)
-        or not _kernel_works(kind.device, kind.dtype)
+        or not kernel_works(kind.device, kind.dtype)
         or (settings.sigma is not None and not pieces.kernel_works(kind.device, kind.dtype))
     ):
         return None
@@ -75,7 +75,7 @@ def fused_step(bucket: Tensors, settings: Settings, call: NesterovSGD) -> None:
     params, buffers = bucket.params, bucket.momentum_buffers or []
     if bucket.exp_avg_sqs is None:
         _before(params, buffers, settings, call)
-        _kernel(params, bucket.grads, buffers, call, settings.l2 or 0.0)
+        kernel(params, bucket.grads, buffers, call, settings.l2 or 0.0)
         raise_versions([*params, *buffers])
         bucket.keep_scale(call.scale)
         return
@@ -90,7 +90,7 @@ def fused_step(bucket: Tensors, settings: Settings, call: NesterovSGD) -> None:
             torch._foreach_add_(piece.momentum_buffers, piece.params, alpha=pull)
         u = pieces.scaled(piece, settings, count)
         _before(piece.params, piece.momentum_buffers, settings, call)
-        _kernel(piece.params, u, piece.momentum_buffers, call)
+        kernel(piece.params, u, piece.momentum_buffers, call)
     raise_versions([*params, *buffers, *bucket.exp_avg_sqs])
     bucket.keep_scale(call.scale)
 
@@ -119,13 +119,14 @@ def raise_versions(tensors: Sequence[Tensor]) -> None:
         torch.autograd.graph.increment_version([t for t in tensors if not t.is_inference()])
 
 
-def _kernel(
+def kernel(
     params: list[Tensor],
     grads: list[Tensor],
     buffers: list[Tensor],
     call: NesterovSGD,
     l2: Any = 0.0,
 ) -> None:
+    """Make this call of the SGD kernel."""
     _private.fused_sgd(
         params,
         grads,
@@ -142,7 +143,7 @@ def _kernel(
 
 
 @functools.cache
-def _kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
+def kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
     """Return whether PyTorch has the kernel here, and whether it computes what we expect."""
     numbers = torch.linspace(-1.0, 2.0, 3 * 19, dtype=torch.float64, device="cpu").reshape(3, 19)
     theta, gradient, momentum = numbers.to(device, dtype)
@@ -156,7 +157,7 @@ def _kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
             return False
         param, buffer = theta.clone(), momentum.clone()
         try:
-            _kernel([param], [gradient], [buffer], call)
+            kernel([param], [gradient], [buffer], call)
         except (AttributeError, TypeError, NotImplementedError, RuntimeError):
             return False
         a, b, c, d = coefficients

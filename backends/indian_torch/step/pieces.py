@@ -22,7 +22,7 @@ from indian_torch.step.tensors import Tensors
 
 # How many numbers a piece has for each thread: 2 MiB in float32 for each of six tensors. Smaller
 # pieces need more calls, larger pieces leave the cache. A GPU needs far more numbers to be busy.
-_ON_CPU, _ELSEWHERE = 2**19, 2**23
+ON_CPU, ELSEWHERE = 2**19, 2**23
 
 
 class Scratch:
@@ -57,7 +57,7 @@ class Plan:
     def __init__(self, params: list[Tensor]) -> None:
         first = params[0]
         on_cpu = first.device.type == "cpu"
-        self.size = _ON_CPU * torch.get_num_threads() if on_cpu else _ELSEWHERE
+        self.size = ON_CPU * torch.get_num_threads() if on_cpu else ELSEWHERE
         places: list[list[int]] = []
         room = 0
         for i, param in enumerate(params):
@@ -117,7 +117,7 @@ def scaled(piece: Piece, settings: Settings, count: Tensor) -> list[Tensor]:
     """Return u, and update V in place."""
     u = piece.scratch.u
     piece.scratch.memory.zero_()
-    _kernel(piece, u, count, lr=-1.0, beta2=settings.sigma, eps=settings.eps)
+    kernel(piece, u, count, lr=-1.0, beta2=settings.sigma, eps=settings.eps)
     return u
 
 
@@ -128,7 +128,7 @@ def adamw(piece: Piece, settings: Settings, count: Tensor) -> None:
     decay = settings.shrinkage / lr if settings.shrinkage is not None and lr else 0.0
     # Otherwise a gradient that is not finite would stay in exp_avg.
     piece.scratch.of_exp_avgs.zero_()
-    _kernel(
+    kernel(
         piece,
         piece.params,
         count,
@@ -139,7 +139,8 @@ def adamw(piece: Piece, settings: Settings, count: Tensor) -> None:
     )
 
 
-def _kernel(piece: Piece, params: list[Tensor], count: Tensor, **scalars: Any) -> None:
+def kernel(piece: Piece, params: list[Tensor], count: Tensor, **scalars: Any) -> None:
+    """Call the AdamW kernel on a piece, with its scratch memory as exp_avg."""
     _private.fused_adamw(
         params,
         piece.grads,
@@ -162,7 +163,7 @@ def kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
     piece = Piece([theta], [gradient], [other], [squares], scratch)
     expected = 0.75 * squares + 0.25 * gradient**2
     try:
-        _kernel(piece, [u], torch.full((), 2.0, device=device), lr=-1.0, beta2=0.75, eps=0.5)
+        kernel(piece, [u], torch.full((), 2.0, device=device), lr=-1.0, beta2=0.75, eps=0.5)
     except (AttributeError, TypeError, NotImplementedError, RuntimeError):
         return False
     root: Any = (expected / (1 - 0.75**2)) ** 0.5

@@ -1,10 +1,10 @@
 r"""Parameters in 16 bits: the momentum's dtype, and rounding θ once per step.
 
-The momentum of a 16-bit parameter is kept in float32, because in bfloat16 the decay by 1 − αγ drops
-under half an ulp. A step is computed in the momentum's dtype, or in float32 if that dtype also has
-16 bits. θ and the momentum are then rounded once, each to its own dtype.
-Rounding to nearest loses every step under half an ulp of θ, and a run stalls. Stochastic rounding
-preserves such steps in the mean.
+The momentum of a 16-bit parameter is kept in float32, because in bfloat16 its product with 1 − αγ
+would not change it. A step is computed in the momentum's dtype, or in float32 if that dtype also
+has 16 bits. θ and the momentum are then rounded once, each to its own dtype. Rounding to nearest
+loses every step under half an ulp of θ, and a run stalls. Stochastic rounding preserves such steps
+in the mean.
 """
 
 from __future__ import annotations

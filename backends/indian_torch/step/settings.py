@@ -36,7 +36,7 @@ class Settings(NamedTuple):
         shrinkage: Decoupled weight decay subtracts this times θ from θ before the step, or None.
         l2: Coupled weight decay adds this times θ to the user's gradient, or None.
         pull: The authors' weight decay adds this times θ to w, before θ decays, or None.
-        sigma: The decay of V, or None if the method does not scale the gradient.
+        sigma: The part of V that a step keeps, or None if the gradient is not scaled.
         eps: ε.
         on_host: Whether every scalar of an eager step is a Python float.
     """

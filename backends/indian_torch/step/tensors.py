@@ -118,7 +118,7 @@ class Tensors:
         """Add one to the number of gradients in each V, and read the numbers if the host may."""
         assert self.steps is not None
         steps = self.steps
-        if self.states is None or not steps or not steps[0].is_cpu:
+        if self.states is None or not steps[0].is_cpu:
             torch._foreach_add_(steps, 1)
         else:  # so that 1 becomes a tensor once, and not once for each step
             torch._foreach_add_(steps, torch.tensor(1.0), alpha=1.0)
