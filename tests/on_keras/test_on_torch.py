@@ -33,7 +33,7 @@ if BACKEND == "torch":
 pytestmark = only_on("torch")
 
 OPERATIONS = ("_fused_sgd_", "_foreach_mul_", "_foreach_add_")
-HEAVY_BALL, SCALED, ADDED = "heavy ball", "_foreach_mul_", "_foreach_add_"
+HEAVY_BALL, NESTEROV, SCALED, ADDED = "heavy ball", "nesterov", "_foreach_mul_", "_foreach_add_"
 
 
 @pytest.fixture
@@ -45,7 +45,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
         operation = getattr(torch, name)
 
         def spy(tensors: list, *others: Any, **options: Any) -> None:
-            what = HEAVY_BALL if name == "_fused_sgd_" else name
+            what = name
+            if name == "_fused_sgd_":
+                what = NESTEROV if options["nesterov"] else HEAVY_BALL
             made.append((what, [t.numel() for t in tensors]))
             operation(tensors, *others, **options)
 
@@ -71,7 +73,7 @@ def momentum(lrs: list[float], alpha: float, beta: float, initial_speed: float) 
     ("lr", "alpha", "beta", "expected"),
     [
         (0.25, 0.5, 0.25, [HEAVY_BALL]),
-        (0.25, 0.5, 0.75, [HEAVY_BALL, ADDED]),
+        (0.25, 0.5, 0.75, [NESTEROV, SCALED]),
         (0.25, 0.5, 0.125, [HEAVY_BALL, ADDED]),
         # Nothing decays, so w is not scaled either.
         (0.25, 0.0, 4.0, [HEAVY_BALL, ADDED]),
@@ -115,7 +117,7 @@ def test_a_rate_that_passes_beta_leaves_no_trace(calls: list, float64: None) -> 
     for k, lr in enumerate(lrs):
         optimizer.learning_rate = lr
         apply(optimizer, theta, gradients(k))
-    assert {what for what, _ in calls} == {HEAVY_BALL, ADDED, SCALED}
+    assert {what for what, _ in calls} == {HEAVY_BALL, NESTEROV, SCALED, ADDED}
     assert_close(theta, paper(lrs, 0.5, 0.25, 1.0)[0], 1e-12)
     assert_close(optimizer.momentums, momentum(lrs, 0.5, 0.25, 1.0), 1e-12)
 
@@ -138,8 +140,9 @@ def test_groups_of_tensors_make_the_same_step(
         runs.append(arrays([*theta, *optimizer.momentums]))
     assert_same_bits(runs[1], runs[0])
     # A group ends where it is full, and the second operation comes right after the kernel.
+    kernel, second = (NESTEROV, SCALED) if lr < 0.25 else (HEAVY_BALL, ADDED)
     groups = [[3, 40], [5, 6, 7], [100], [1, 2]]
-    assert calls == 3 * [(what, group) for group in groups for what in (HEAVY_BALL, ADDED)]
+    assert calls == 3 * [(what, group) for group in groups for what in (kernel, second)]
 
 
 def test_a_small_rate_keeps_its_digits_in_float64(float64: None) -> None:

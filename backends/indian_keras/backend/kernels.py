@@ -16,7 +16,14 @@ from typing import Any
 
 import torch
 
-from indian_core import ROUNDING, SMALLEST_DECAY, Coefficients, from_new_momentum, heavy_ball
+from indian_core import (
+    ROUNDING,
+    SMALLEST_DECAY,
+    Coefficients,
+    as_nesterov_sgd,
+    from_new_momentum,
+    heavy_ball,
+)
 from indian_keras._private import fused_adam, fused_sgd
 from indian_keras.backend.step import Scaling
 
@@ -106,13 +113,17 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, s: Tensors) -> 
     """Make the linear step with the kernel.
 
     With the new s, the step is s ← C s + D v and θ ← θ + (A/C) s + R v. The heavy ball's call
-    leaves out R v.
+    leaves out R v. For R < 0 and A < 0 (INDIAN with β > γ), Nesterov's call makes all of θ's
+    update, but leaves a multiple of s, and to divide s is faster than to add R v.
     """
+    dtype = s[0].dtype
     call, share = heavy_ball(step), from_new_momentum(step).theta_gradient
     # What rounding may leave of R, which is 0 at β = γ and for SGD's heavy ball. The learning rate
     # may have the precision of s.
-    rounding = max(ROUNDING, torch.finfo(s[0].dtype).eps)
-    left_out = abs(share) > rounding * abs(step.theta_gradient)
+    left_out = abs(share) > max(ROUNDING, torch.finfo(dtype).eps) * abs(step.theta_gradient)
+    # Where C rounds to 1, the products would round all of s at every step.
+    if left_out and share < 0 > step.theta_momentum and _rounded(step, dtype) != 1:
+        call = as_nesterov_sgd(step, 1.0, dtype=str(dtype).removeprefix("torch.")) or call
     for some_theta, some_s, some_v in _groups(theta, s, v) if left_out else [(theta, s, v)]:
         fused_sgd()(
             some_theta,
@@ -122,14 +133,20 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, s: Tensors) -> 
             momentum=call.momentum,
             lr=call.lr,
             dampening=call.dampening,
-            nesterov=False,
+            nesterov=call.nesterov,
             maximize=False,
             is_first_step=False,
         )
         # The kernel does not tell autograd that it has changed these tensors.
         torch.autograd.graph.increment_version([*some_theta, *some_s])
-        if left_out:
+        if call.nesterov:
+            torch._foreach_mul_(some_s, 1 / call.scale)
+        elif left_out:
             torch._foreach_add_(some_theta, some_v, alpha=share)
+
+
+def _rounded(step: Coefficients, dtype: torch.dtype) -> float:
+    return torch.tensor(step.momentum_momentum, dtype=dtype).item()
 
 
 def _groups(*lists: Tensors, cut: bool = False) -> Iterator[tuple[Tensors, ...]]:
