@@ -101,7 +101,7 @@ def _restored(
             number_of = float(value)
             if not (math.isfinite(number_of) and (name == "scale" or number_of >= 0)):
                 raise ValueError(f"{where}: {name} should be a finite number, but is {value!r}")
-            state[name] = number_of if name == "scale" else torch.tensor(number_of)
+            state[name] = number_of if name == "scale" else torch.tensor(number_of, device="cpu")
     return state
 
 

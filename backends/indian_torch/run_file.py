@@ -268,7 +268,7 @@ def _put(parameter: Parameter, param: Tensor, optimizer: LinearOptimizer, group:
     if "scale" in optimizer.entries:
         state["scale"] = parameter.scale if parameter.begun else 0.0
     if "step" in optimizer.entries:
-        state["step"] = torch.tensor(float(parameter.steps))
+        state["step"] = torch.tensor(float(parameter.steps), device="cpu")
 
 
 def _buffers(optimizer: LinearOptimizer) -> list[str]:

@@ -23,7 +23,6 @@ GROUPS: list[dict[str, Any]] = [
     {"momentum_dtype": torch.bfloat16},
     {"alpha": 10.0},
     {"damping": 0.3},
-    {"momentum": 0.0},
 ]
 
 

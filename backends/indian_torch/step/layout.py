@@ -6,7 +6,9 @@ step. They may have another shape, be lazily negated, or be sparse.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from indian_torch import _private
 # The tensors of a state that the step works on. Each has its parameter's shape.
 BUFFERS = ("momentum_buffer", "exp_avg_sq")
 _FUSED_DTYPES = (torch.float32, torch.float64)
+_IS_PRESENT = functools.partial(operator.is_not, None)
 
 
 class Kind(NamedTuple):
@@ -120,12 +123,13 @@ class Examiner:
         self, params: Sequence[Tensor], grads: Sequence[Tensor], *buffers: Sequence[Tensor | None]
     ) -> Layout:
         """Return the same as `examine`."""
-        tensors: list[Any] = [*params, *grads, *itertools.chain(*buffers)]
+        states = filter(_IS_PRESENT, itertools.chain(*buffers))
+        tensors: list[Any] = [*params, *grads, *states]
         if len(tensors) == self._count and self._alike(*tensors):
             return self._layout
         self._count = -1
         layout = examine(params, grads, *buffers)
-        if all(kind.fits_kernel for kind in layout.kinds) and None not in set(buffers[0][:1]):
+        if all(kind.fits_kernel for kind in layout.kinds):
             alike = _private.likeness(tensors)
             if alike is not None:
                 self._count, self._alike, self._layout = len(tensors), alike, layout

@@ -121,7 +121,7 @@ class Tensors:
         if self.states is None or not steps[0].is_cpu:
             torch._foreach_add_(steps, 1)
         else:  # so that 1 becomes a tensor once, and not once for each step
-            torch._foreach_add_(steps, torch.tensor(1.0), alpha=1.0)
+            torch._foreach_add_(steps, torch.tensor(1.0, device="cpu"), alpha=1.0)
         read = read and {Tensor}.issuperset(map(type, steps))  # fake tensors have another type
         self.counts = list(map(float, steps)) if read else steps
 
