@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -85,6 +85,21 @@ def apply_as_a_program(
     )
     for variable, value in zip([*theta, *optimizer.variables], [*new[0], *new[1]], strict=True):
         variable.assign(value)
+
+
+def program(optimizer: Any, theta: list[Any]) -> Callable[[Sequence[np.ndarray]], None]:
+    """Return the step as the backend compiles it. (On torch, nothing of it is compiled.)"""
+    optimizer.build(theta)
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        compiled = tf.function(lambda tensors: optimizer.apply(tensors, theta))
+        return lambda values: compiled([tf.constant(v) for v in values])
+    if BACKEND == "torch":
+        return lambda values: apply(optimizer, theta, values)
+    return lambda values: apply_as_a_program(
+        optimizer, theta, [ops.convert_to_tensor(v) for v in values]
+    )
 
 
 def paper(

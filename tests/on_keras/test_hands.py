@@ -15,9 +15,7 @@ from keras import ops
 
 from indian_keras import INDIAN, DampedAdamW, DampedSGD, INNAprop
 from tests.on_keras.runs import (
-    BACKEND,
     apply,
-    apply_as_a_program,
     array,
     arrays,
     assert_close,
@@ -26,6 +24,7 @@ from tests.on_keras.runs import (
     gradients,
     model,
     only_on,
+    program,
     variables,
 )
 
@@ -84,14 +83,8 @@ def test_every_number_takes_effect_at_the_next_step(method: str, way: str, float
         setattr(edited, name, value)
     if way == "eager":
         apply(edited, theta, gradients(1))
-    elif BACKEND == "jax":
-        apply_as_a_program(edited, theta, [ops.convert_to_tensor(v) for v in gradients(1)])
-    elif BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        tf.function(edited.apply)([tf.constant(v) for v in gradients(1)], theta)
     else:
-        pytest.skip("nothing is compiled on torch")
+        program(edited, theta)(gradients(1))
     apply(made, other, gradients(1))
     assert_close([*theta, *edited.momentums], arrays([*other, *made.momentums]), 1e-12)
 
@@ -158,20 +151,10 @@ def test_a_scheduled_damping_works_in_a_program(method: type, float64: None) -> 
     scheduled = method(0.125, damping=Rising(), **numbers)
     edited = method(0.125, **numbers)
     theta, other = variables(), variables()
-    scheduled.build(theta)
-    program = apply
-    if BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        compiled = tf.function(scheduled.apply)
-        program = lambda o, t, v: compiled([tf.constant(x) for x in v], t)  # noqa: E731
-    elif BACKEND == "jax":
-        program = lambda o, t, v: apply_as_a_program(  # noqa: E731
-            o, t, [ops.convert_to_tensor(x) for x in v]
-        )
+    step = program(scheduled, theta)
     for k in range(5):
         edited.damping = min((k + 1) / 4, 1.0)
-        program(scheduled, theta, gradients(k))
+        step(gradients(k))
         apply(edited, other, gradients(k))
     assert_close(theta, arrays(other), 1e-12)
     custom = {"Rising": Rising}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 
 from indian_core import (
@@ -121,9 +122,10 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, s: Tensors) -> 
     # What rounding may leave of R, which is 0 at β = γ and for SGD's heavy ball. The learning rate
     # may have the precision of s.
     left_out = abs(share) > max(ROUNDING, torch.finfo(dtype).eps) * abs(step.theta_gradient)
+    number = np.float64 if dtype == torch.float64 else np.float32
     # Where C rounds to 1, the products would round all of s at every step.
-    if left_out and share < 0 > step.theta_momentum and _rounded(step, dtype) != 1:
-        call = as_nesterov_sgd(step, 1.0, dtype=str(dtype).removeprefix("torch.")) or call
+    if left_out and share < 0 > step.theta_momentum and number(step.momentum_momentum) != 1:
+        call = as_nesterov_sgd(step, 1.0, dtype=number) or call
     for some_theta, some_s, some_v in _groups(theta, s, v) if left_out else [(theta, s, v)]:
         fused_sgd()(
             some_theta,
@@ -143,10 +145,6 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, s: Tensors) -> 
             torch._foreach_mul_(some_s, 1 / call.scale)
         elif left_out:
             torch._foreach_add_(some_theta, some_v, alpha=share)
-
-
-def _rounded(step: Coefficients, dtype: torch.dtype) -> float:
-    return torch.tensor(step.momentum_momentum, dtype=dtype).item()
 
 
 def _groups(*lists: Tensors, cut: bool = False) -> Iterator[tuple[Tensors, ...]]:
