@@ -1,99 +1,160 @@
-"""Which should I use? Every method is tuned with the same number of trials, rerun and compared.
+"""A grid of momenta and learning rates for each method, its winners rerun from other seeds.
 
-    python -m benchmarks.study --data FOLDER                     # all of it; hours on two cores
-    python -m benchmarks.study --workloads "digits, MLP, 16" --schedules linear
-    python -m benchmarks.study --draw                            # only tables and pictures
+    python -m benchmarks.study text-1000             # a part; they are listed below
+    python -m benchmarks.study --draw                # pictures, and the tables as a page
 
-FOLDER holds Fashion-MNIST's four IDX files. Each method gets the same points of one Sobol sequence
-and three decades of learning rates. All trials use one seed. The best of N trials is rerun from
-other seeds, and each disjoint block of N trials is one more draw. Runs are made in JAX, with one
-process for each processor. The work can be stopped at any time, and the same command resumes after
-the finished cells. Writes study-WORKLOAD.json and two pictures to the output folder, and prints the
-tables.
+Every row, a method at a momentum, is searched on one seed: octaves of the rate until the best by
+the validation loss lies between two worse ones, then the half octaves beside it. Runs are made in
+JAX on one thread. Stopped, the same command goes on after the last run. Writes study-WORKLOAD.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import dataclasses
 import os
 from collections.abc import Sequence
+from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.harness import apart, command, workers
+from benchmarks.harness import command
 from benchmarks.harness.files import save
-from benchmarks.study import cells, picture, tables
+from benchmarks.study import picture, search, tables
+from benchmarks.study.parts import PARTS, SEEDS, WORKLOADS, Part, Untuned
+from benchmarks.study.record import SEARCHED, Record, Row
 
-SETTINGS = json.loads(Path(__file__).with_name("settings.json").read_text())
-# One thread for each process, because the kernels are short.
-THREADS = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+FRONT = 4000  # the steps of the front page's runs
 
 
 @command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = _options(arguments)
-    if not options.draw:
-        measure(options)
-    show(options.output)
-
-
-def measure(options: argparse.Namespace) -> None:
-    """Make the cells that are missing from the files."""
-    methods = options.methods + (SETTINGS["sweeps"]["methods"] if options.sweeps else [])
-    files, jobs = {}, []
-    for workload in options.workloads:
-        files[workload] = cells.File(options.output, workload, options.seeds, SETTINGS)
-        for method in methods:
-            plan = files[workload].plan(method, options.trials, options.schedules)
-            if plan:
-                jobs.append({"workload": workload, "method": method, "data": options.data} | plan)
-    runs = sum(job["trials"] * len(job["schedules"]) for job in jobs)
-    with tqdm(total=runs, unit="trial", smoothing=0.02) as bar:
-
-        def make(job: dict[str, Any], processors: Sequence[int]) -> list[dict[str, Any]]:
-            environment = workers.environment("jax", "cpu") | THREADS
-            made: list[dict[str, Any]] = apart.call(
-                cells.make, job, environment=environment, bar=bar, processors=processors
-            )
-            return made
-
-        for job, made in apart.several(make, jobs, options.processes):
-            files[job["workload"]].add(made)
+    parser = command.parser("study", __doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--data", metavar="DIR", help="folder of Fashion-MNIST's IDX files")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="(all of the part)")
+    parser.add_argument("--momenta", nargs="+", type=float, metavar="M", help="(all of the part)")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="of reruns (%(default)s)")
+    parser.add_argument("--octaves", action="store_true", help="no half octaves")
+    parser.add_argument("--draw", action="store_true", help="make no runs")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.parts if name not in PARTS]
+    if unknown:
+        parser.error(f"unknown parts: {', '.join(unknown)} (there are {', '.join(PARTS)})")
+    for name in options.parts:
+        make(name, options)
+    if options.draw:
+        show(options.output)
 
 
 def show(folder: Path) -> None:
-    """Print the tables of the existing files, and draw the pictures."""
-    paths = [folder / f"study-{cells.slug(name)}.json" for name in SETTINGS["workloads"]]
-    contents = [json.loads(path.read_text()) for path in paths if path.exists()]
-    if not contents:
-        raise ValueError(f"Invalid output: {str(folder)!r} (it holds no cells)")
-    sweeps = SETTINGS["sweeps"]["methods"]
-    print(tables.summary_table(contents, picture.SCHEDULE), end="\n\n")
-    print(tables.momenta(contents, picture.SCHEDULE), end="\n\n")
-    for content in contents:
-        print(tables.results(content, sweeps), end="\n\n")
-    save(picture.comparison(contents, sweeps), folder / "study.png")
-    save(picture.sensitivity(contents), folder / "study-sensitivity.png")
-    print(folder / "study*.json and .png")
+    """Print the page of tables, and draw the pictures of what there is."""
+    paths = [folder / f"study-{name}.json" for name in WORKLOADS]
+    records = {path.stem[6:]: Record.read(path) for path in paths if path.exists()}
+    if not records:
+        raise ValueError(f"Invalid output: {str(folder)!r} (it holds no runs)")
+    print(tables.page(records))
+    if {"text", "images"} <= records.keys():
+        save(picture.grids(records), folder / "study-grid.png")
+        save(picture.front(records["text"], FRONT), folder / "front.png")
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = command.parser("study", __doc__)
-    add, positive = parser.add_argument, command.positive
-    add("--data", metavar="DIR", help="folder of Fashion-MNIST's IDX files")
-    for name in ("workloads", "methods", "schedules"):
-        choices = SETTINGS[name]
-        add(f"--{name}", nargs="+", choices=choices, default=choices, metavar="NAME", help="(all)")
-    add("--trials", type=positive, default=SETTINGS["trials"], metavar="N", help="(%(default)s)")
-    seeds = SETTINGS["seeds"]
-    add("--seeds", type=int, nargs="+", default=seeds, metavar="N", help="(%(default)s)")
-    add("--no-sweeps", dest="sweeps", action="store_false", help="of the momentum")
-    add("--draw", action="store_true", help="make no runs")
-    add("--processes", type=positive, default=os.cpu_count(), metavar="N", help="(%(default)s)")
-    return parser.parse_args(arguments)
+def make(name: str, options: argparse.Namespace) -> None:
+    """Make a part's runs that are missing from its file."""
+    # The kernels are too short for two threads.
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    from benchmarks.study.training import Program  # noqa: PLC0415 (it loads JAX)
+    from benchmarks.study.workloads import load  # noqa: PLC0415
+
+    part = narrowed(PARTS[name], options)
+    workload = load(part.workload, options.data)
+    head = {
+        "made by": "python -m benchmarks.study PART",
+        "workload": workload.name,
+        "data": workload.data,
+        "software": ", ".join(f"{each} {metadata.version(each)}" for each in ("jax", "optax")),
+    }
+    record = Record.read(options.output / f"study-{part.workload}.json", head)
+    with tqdm(total=planned(part, record), unit="step", desc=name, smoothing=0.01) as bar:
+        programs: dict[Row, Any] = {}
+
+        def run(row: Row, rate: float, seed: int) -> None:
+            if record.has(row, rate, seed):
+                return
+            if row not in programs:
+                programs[row] = Program(workload, *row)
+            record.add(row, rate, seed, programs[row](rate, seed, bar.update))
+
+        if isinstance(part, Untuned):
+            for seed, (row, rate) in product(part.seeds, untuned(part)):
+                run(row, rate, seed)
+            return
+        for row in rows(part):
+            while places := search.wanted(record.losses(row), part.first, part.halves):
+                for k in places:
+                    run(row, search.rate(k), SEARCHED)
+            if search.at_edge(record.losses(row)):
+                bar.write(f"{row}: at the edge")
+        for seed in part.seeds:
+            for row in rows(part) if seed in part.row_seeds else best_rows(part, record):
+                run(row, search.rate(search.winner(record.losses(row))), seed)
+
+
+def narrowed(part: Part | Untuned, options: argparse.Namespace) -> Any:
+    """Return what of the part is asked for."""
+    kept = tuple(
+        row
+        for row in part.rows
+        if (not options.methods or row[0] in options.methods)
+        and (not options.momenta or row[1] in options.momenta)
+    )
+    part = dataclasses.replace(part, rows=kept, seeds=part.seeds[: options.seeds])
+    if isinstance(part, Untuned):
+        return part
+    halves = part.halves and not options.octaves
+    return dataclasses.replace(part, row_seeds=part.row_seeds[: options.seeds], halves=halves)
+
+
+def untuned(part: Untuned) -> list[tuple[Row, float]]:
+    """Return the part's rows and their rates."""
+    return [(Row(part.steps, name, m, "flat"), rate) for name, m, rate in part.rows]
+
+
+def rows(part: Part) -> list[Row]:
+    """Return the part's rows."""
+    from benchmarks.study.optimizers import METHODS  # noqa: PLC0415 (it loads JAX)
+
+    return [Row(part.steps, name, m, METHODS[name].schedule) for name, m in part.rows]
+
+
+def best_rows(part: Part, record: Record) -> list[Row]:
+    """Return each method's row with the lowest validation loss."""
+    best: dict[str, Row] = {}
+    for row in sorted(rows(part), key=lambda row: min(record.losses(row).values())):
+        best.setdefault(row.method, row)
+    return list(best.values())
+
+
+def planned(part: Part | Untuned, record: Record) -> int:
+    """Return about how many steps are left to make."""
+    if isinstance(part, Untuned):
+        missing = [
+            seed
+            for seed, (row, rate) in product(part.seeds, untuned(part))
+            if not record.has(row, rate, seed)
+        ]
+        return part.steps * len(missing)
+    searched = {row: len(record.losses(row)) for row in rows(part)}
+    again = sum(run["seed"] != SEARCHED for run in record if Row.of(run) in searched)
+    methods = len({row.method for row in searched})
+    runs = sum(max(len(part.first) + 2 * part.halves - n, 0) for n in searched.values())
+    reruns = len(searched) * len(part.row_seeds)
+    reruns += methods * (len(part.seeds) - len(part.row_seeds))
+    return part.steps * (runs + max(reruns - again, 0))
 
 
 if __name__ == "__main__":

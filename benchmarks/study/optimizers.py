@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 
-from indian_optax import from_sgd, indian, innaprop_from_adam
+from indian_optax import damped_adamw, damped_sgd, indian
 
 DAMPING = 0.3
 # Makes an optimizer from its schedule of rates, its momentum and the number of steps.
@@ -45,13 +47,39 @@ def _nadamw(rate: optax.Schedule, m: float, _: int) -> optax.GradientTransformat
 
 
 def _damped_adamw(rate: optax.Schedule, m: float, _: int) -> optax.GradientTransformation:
-    return innaprop_from_adam(rate, m, damping=DAMPING, **_ADAM)
+    return damped_adamw(rate, m, damping=DAMPING, **_ADAM)
 
 
 def _ademamix(rate: optax.Schedule, m: float, steps: int) -> optax.GradientTransformation:
     # The weight of the slow average grows along the run, as its authors have it.
     growing = optax.linear_schedule(0.0, 5.0, steps)
     return optax.contrib.ademamix(rate, 0.9, b3=m, alpha=growing, **_ADAM)
+
+
+def _two_buffers(rate: optax.Schedule, m: float, steps: int) -> optax.GradientTransformation:
+    """Return AdEMAMix's two averages, of gradients scaled by rows and columns: an attempt."""
+    return optax.chain(
+        optax.scale_by_factored_rms(min_dim_size_to_factor=2),
+        _two_averages(m, steps),
+        optax.add_decayed_weights(_ADAM["weight_decay"]),
+        optax.scale_by_learning_rate(rate),
+    )
+
+
+def _two_averages(m: float, steps: int) -> optax.GradientTransformation:
+    def init(params: optax.Params) -> Any:
+        return jnp.zeros([], jnp.int32), *(optax.tree.zeros_like(params) for _ in range(2))
+
+    def update(updates: Any, state: Any, _: Any = None) -> Any:
+        count, fast, slow = state
+        fast = optax.tree.update_moment(updates, fast, 0.9, 1)
+        slow = optax.tree.update_moment(updates, slow, m, 1)
+        weight = 5.0 * count / steps
+        unbiased = optax.tree.bias_correction(fast, 0.9, count + 1)
+        mixed = jax.tree.map(lambda a, b: a + weight * b, unbiased, slow)
+        return mixed, (count + 1, fast, slow)
+
+    return optax.GradientTransformation(init, update)
 
 
 def _schedule_free(rate: optax.Schedule, m: float, _: int) -> optax.GradientTransformation:
@@ -75,7 +103,7 @@ def _sgd(rate: optax.Schedule, m: float, _: int) -> optax.GradientTransformation
 
 
 def _damped_sgd(rate: optax.Schedule, m: float, _: int) -> optax.GradientTransformation:
-    return from_sgd(lambda count: rate(count) * (1 - m), m, damping=DAMPING)
+    return damped_sgd(lambda count: rate(count) * (1 - m), m, damping=DAMPING)
 
 
 _ADAM: Mapping[str, Any] = {"b2": 0.99, "weight_decay": 0.1}
@@ -84,6 +112,7 @@ _ALL = [
     Method("NAdamW", _nadamw, "AdamW"),
     Method("DampedAdamW", _damped_adamw, "AdamW"),
     Method("AdEMAMix", _ademamix),
+    Method("AdEMAMix, scaled by rows and columns", _two_buffers),
     Method("schedule-free AdamW", _schedule_free, schedule="constant"),
     Method("Muon", _muon),
     Method("Lion", _lion),
@@ -91,6 +120,6 @@ _ALL = [
     Method("DampedSGD", _damped_sgd, "SGD"),
     Method("INDIAN", lambda rate, *_: indian(rate)),
     Method("Adam", lambda rate, *_: optax.adam(rate)),
-    Method("DampedAdamW, untuned", lambda rate, *_: innaprop_from_adam(rate, damping=DAMPING)),
+    Method("DampedAdamW, untuned", lambda rate, *_: damped_adamw(rate)),
 ]
 METHODS = {method.name: method for method in _ALL}

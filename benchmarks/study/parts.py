@@ -8,6 +8,7 @@ from itertools import product
 
 MOMENTA = (0.9, 0.97, 0.99, 0.997)
 SEEDS = (1, 2, 3, 4, 5)
+WORKLOADS = ("text", "images", "images-plain", "digits")
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Part:
     """A part of the study: rows, which are methods at a momentum, on a workload.
 
     Attributes:
-        workload: One of `workloads.WORKLOADS`.
+        workload: One of `WORKLOADS`.
         steps: The length of a run.
         rows: The methods and their momenta; None for INDIAN, whose momentum is 1 − αγ.
         first: The places of the first rates, in octaves (see `search`).
@@ -38,7 +39,7 @@ class Untuned:
     """A part without a search, a schedule or a warm-up: rates that a script begins with.
 
     Attributes:
-        workload: One of `workloads.WORKLOADS`.
+        workload: One of `WORKLOADS`.
         steps: The length of a run.
         rows: The methods, their momenta and their rates.
         seeds: The seeds of the runs.
@@ -78,6 +79,15 @@ PARTS: Mapping[str, Part | Untuned] = {
     "text-1000": Part("text", 1000, _GRID, _TO_4),
     "text-4000": Part("text", 4000, _GRID, _TO_4),
     "text-16000": Part("text", 16_000, _LONG, _TO_4[:3], halves=False, row_seeds=()),
+    # The loss of a long memory has a second, lower valley at higher rates.
+    "text-1000-high": Part(
+        "text", 1000, tuple(product(ADAMS[:1], MOMENTA[1:])), (4, 6, 8, 10), row_seeds=(), seeds=()
+    ),
+    # Is .9 too long a memory already?
+    "text-shorter": Part("text", 4000, (("AdamW", 0.8), ("NAdamW", 0.8)), _TO_4[1:4]),
+    "text-two-buffers": Part(
+        "text", 4000, (("AdEMAMix, scaled by rows and columns", 0.99),), _TO_4[:3]
+    ),
     "text-schedule-free": Part("text", 4000, (("schedule-free AdamW", 0.9),), _TO_4),
     "text-muon": Part("text", 4000, (("Muon", 0.95),), (0, 2, 4)),
     "text-lion": Part("text", 4000, (("Lion", 0.9),), (-10, -8, -6)),

@@ -67,6 +67,10 @@ class Record:
         """Return whether a run is in the file."""
         return (row, rate, seed) in self._runs
 
+    def run(self, row: Row, rate: float, seed: int) -> dict[str, Any]:
+        """Return a run of the file."""
+        return self._runs[row, rate, seed]
+
     def add(self, row: Row, rate: float, seed: int, ends: Mapping[str, float]) -> None:
         """Add a run, and write the file."""
         run = row._asdict() | {"rate": rate, "seed": seed} | files.rounded(dict(ends), DIGITS)

@@ -1,113 +1,174 @@
-"""The tables of the study."""
+"""The tables of the study, in Markdown."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from benchmarks.harness.tables import table
 from benchmarks.study import summary
+from benchmarks.study.parts import ADAMS, PARTS, SGDS, Untuned, learning_rate
+from benchmarks.study.record import Record, Row
 
-BASELINES = ("SGD-Nesterov", "AdamW")
-
-# The methods in the first table that readers see. Each has one tuned number, the learning rate.
-SHOWN = (
-    "SGD-Nesterov",
-    "INDIAN (.1, 2)",
-    "INDIAN.from_sgd, d .3",
-    "INDIAN, the paper's (.5, .1)",
-    "AdamW",
-    "NAdamW",
-    "INNAprop.from_adam, d .3",
-    "INNAprop, its paper's (.1, .9)",
-    "Lion",
-    "schedule-free AdamW",
-    "Muon",
-)
+NEAR = (1, 3)  # percent
+OURS = "INDIAN"  # what the untuned methods are compared with
 
 
-def summary_table(
-    contents: Sequence[Mapping[str, Any]],
-    schedule: str,
-    methods: Sequence[str] = SHOWN,
-    name: str = "train loss",
-) -> str:
-    """Return a Markdown table of one quantity: a row for each method, a column for each workload.
+def overview(record: Record, families: Sequence[str], others: Sequence[str] = ()) -> str:
+    """Return the table of the front: each method's best, and its grid's shares near the best.
 
-    A method that is run without a schedule is shown with a constant rate. A missing cell is "".
+    Args:
+        record: The runs.
+        families: The methods whose grids are compared.
+        others: More methods, whose best is shown.
     """
-    rows = []
-    for method in methods:
-        row = {"method": method}
-        for content in contents:
-            cell = summary.cell_of(content, method, schedule) or summary.cell_of(
-                content, method, "constant" if method.startswith("schedule-free") else schedule
-            )
-            row[content["workload"]] = (
-                summary.estimate(cell, summary.largest_budget(cell), name).text() if cell else ""
-            )
-        if any(list(row.values())[1:]):
-            rows.append(row)
-    return table(rows, markdown=True) if rows else ""
+    columns: dict[str, dict[str, str]] = {name: {"": name} for name in (*families, *others)}
+    for steps in summary.lengths(record):
+        near = shares(record, steps, families)
+        found = summary.methods(record, steps)
+        for name, row in columns.items():
+            label = f"{steps:,} steps: test loss (β1)"
+            row[label] = _lowest(record, steps, name) if name in found else ""
+            row[f"grid near it, {steps:,}"] = near.get(name, "")
+    return table(list(columns.values()), markdown=True)
 
 
-def momenta(contents: Sequence[Mapping[str, Any]], schedule: str) -> str:
-    """Return a Markdown table: the largest over the smallest loss of the swept momenta."""
-    losses: dict[str, dict[str, list[float]]] = {}
-    for content in contents:
-        for method, found in summary.swept(content, schedule).items():
-            of_method = losses.setdefault(method, {})
-            of_method[content["workload"]] = [each.mean for each in found.values()]
-    rows = [
-        {"largest / smallest loss": method}
-        | {workload: f"{max(each) / min(each):.2f}" for workload, each in of_method.items()}
-        for method, of_method in losses.items()
-    ]
-    return table(rows, markdown=True) if rows else ""
+def _lowest(record: Record, steps: int, name: str) -> str:
+    found = summary.best(record, steps, name)
+    at = "" if found.row.momentum is None else f" ({found.row.momentum:g})"
+    return found.of("test loss").text() + at
 
 
-def results(content: Mapping[str, Any], sweeps: Sequence[str] = ()) -> str:
-    """Return a table for each schedule of a workload, sorted by the loss at the largest N."""
-    found = []
-    for schedule in dict.fromkeys(cell["schedule"] for cell in content["cells"]):
-        cells = [
-            cell
-            for cell in content["cells"]
-            if cell["schedule"] == schedule and cell["method"] not in sweeps
-        ]
-        target = summary.target(content, schedule, BASELINES)
-        title = f"{content['workload']}, {schedule}: training loss (the target is {target:.3f})"
-        budgets = sorted({int(budget) for cell in cells for budget in cell["winners"]})
-        found.append(f"{title}\n{table(rows(cells, budgets, target))}")
-    return "\n\n".join(found)
-
-
-def rows(
-    cells: Sequence[summary.Cell], budgets: Sequence[int], target: float
-) -> list[dict[str, str]]:
-    """Return a row for each cell, sorted by the loss."""
-
-    def order(cell: summary.Cell) -> float:
-        loss = summary.estimate(cell, summary.largest_budget(cell), "train loss").mean
-        return loss if math.isfinite(loss) else math.inf
-
-    return [_row(cell, budgets, target) for cell in sorted(cells, key=order)]
-
-
-def _row(cell: summary.Cell, budgets: Sequence[int], target: float) -> dict[str, str]:
-    def text(budget: int, name: str = "train loss") -> str:
-        return summary.estimate(cell, budget, name).text() if str(budget) in cell["winners"] else ""
-
-    last = summary.largest_budget(cell)
-    reached = summary.time_to(cell, target)
+def shares(record: Record, steps: int, family: Sequence[str]) -> dict[str, str]:
+    """Return, for each method, the shares of its grid near the lowest loss of all methods."""
+    target = lowest(record, steps)
     return {
-        "method": cell["method"],
-        "tuned": str(len(cell["values"][0])),
-        **{f"N = {n}": text(n) for n in budgets},
-        "averaged": text(last, "averaged train loss"),
-        "test loss": text(last, "test loss"),
-        "test, %": f"{100 * summary.estimate(cell, last, 'test score').mean:.1f}",
-        "reaches it": "" if math.isnan(reached) else f"{100 * reached:.0f} %",
-        "of trials within 10 %": f"{100 * summary.useful(cell):.0f} %",
+        name: ", ".join(f"{100 * summary.share(losses.values(), target, p):.0f} %" for p in NEAR)
+        for name, losses in summary.grid(record, steps, family).items()
+        if losses
     }
+
+
+def lowest(record: Record, steps: int) -> float:
+    """Return the lowest validation loss of all searches at a length."""
+    return min(
+        summary.best(record, steps, name).searched for name in summary.methods(record, steps)
+    )
+
+
+def best(record: Record, steps: int) -> str:
+    """Return a table of each method's best at a length: training beside test."""
+    rows = []
+    for name in summary.methods(record, steps):
+        found = summary.best(record, steps, name)
+        rows.append(
+            {
+                f"{steps:,} steps": name,
+                "momentum": "" if found.row.momentum is None else f"{found.row.momentum:g}",
+                "learning rate": f"{learning_rate(name, found.row.momentum, found.rate):.2g}",
+                "training loss": found.of("train loss").text(),
+                "test loss": found.of("test loss").text(),
+                "test, % right": _percent(found.runs),
+                "runs": str(len(found.runs)),
+            }
+        )
+    return table(rows, markdown=True)
+
+
+def momenta(record: Record, steps: int, names: Sequence[str]) -> str:
+    """Return a table of the validation loss at each momentum's best rate, and of that rate."""
+    rows: dict[float | None, dict[str, str]] = {}
+    for row in summary.rows(record, steps, names):
+        found = summary.best_rate(record, row)
+        rate = learning_rate(row.method, row.momentum, found.rate)
+        text = f"{found.searched:.3f} at {rate:.2g}"
+        again = record.reruns(row, found.rate)
+        if again:
+            mean = summary.Estimate.of(run["validation loss"] for run in again)
+            text += f"; {mean.text()}" + (f" ({mean.count})" if mean.count > 1 else "")
+        label = f"{steps:,} steps, momentum"
+        rows.setdefault(row.momentum, {label: f"{row.momentum:g}"} | dict.fromkeys(names, ""))
+        rows[row.momentum][row.method] = text
+    return table(list(rows.values()), markdown=True)
+
+
+def untuned(record: Record, part: Untuned) -> str:
+    """Return a table of a part that is not tuned, with what `OURS` is against each other row."""
+    (ours,) = [each for each in part.rows if each[0] == OURS]
+
+    def runs(row: tuple[str, float | None, float]) -> list[summary.Run]:
+        name, momentum, rate = row
+        return list(record.reruns(Row(part.steps, name, momentum, "flat"), rate))
+
+    rows = []
+    for row in part.rows:
+        made = runs(row)
+        if not made:
+            continue
+        against = {
+            quantity: summary.difference(runs(ours), made, quantity)
+            for quantity in ("train loss", "test loss")
+        }
+        rows.append(
+            {
+                f"{record.head['workload']}, {part.steps:,} steps": _named(row),
+                "training loss": summary.Estimate.of(r["train loss"] for r in made).text(),
+                "test loss": summary.Estimate.of(r["test loss"] for r in made).text(),
+                "test, % right": _percent(made),
+                f"{_named(ours)} is, in training": _judged(against["train loss"], row == ours),
+                "in the test": _judged(against["test loss"], row == ours),
+            }
+        )
+    return table(rows, markdown=True)
+
+
+def _named(row: tuple[str, float | None, float]) -> str:
+    name, momentum, rate = row
+    return f"{name.removesuffix(', untuned')}, lr {learning_rate(name, momentum, rate):g}"
+
+
+def _judged(found: summary.Estimate, same: bool) -> str:
+    return "" if same else summary.verdict(found)
+
+
+def _percent(runs: Sequence[summary.Run]) -> str:
+    accuracies = [r["test accuracy"] for r in runs]
+    return summary.Estimate.of(a if a is None else 100 * a for a in accuracies).text(".1f")
+
+
+def page(records: Mapping[str, Record]) -> str:
+    """Return the page of all tables."""
+    parts = [PAGE]
+    for record in records.values():
+        if summary.lengths(record):
+            parts.append(f"## The {record.head['workload']}\n\nData: {record.head['data']}.")
+        for steps in summary.lengths(record):
+            parts.append(best(record, steps))
+            for family in (ADAMS, SGDS):
+                if len({row.method for row in summary.rows(record, steps, family)}) > 1:
+                    parts.append(momenta(record, steps, family))
+    parts.append(UNTUNED)
+    for part in PARTS.values():
+        if isinstance(part, Untuned) and _made(records, part):
+            parts.append(untuned(records[part.workload], part))
+    return "\n\n".join(parts)
+
+
+def _made(records: Mapping[str, Record], part: Untuned) -> bool:
+    record = records.get(part.workload)
+    return record is not None and any(row.schedule == "flat" for row in record.rows(part.steps))
+
+
+PAGE = """# The study's tables
+
+`python -m benchmarks.study --draw` prints this page from the files in `docs/results`.
+[What was found](evidence.md) is the summary.
+
+For each method and length, the first table has the momentum and the learning rate with the lowest
+validation loss on one seed, and the means and standard errors of runs from other seeds ("one run":
+there was no time for others, or for one alone). The second has each momentum's lowest validation
+loss and its learning rate; after the semicolon, the mean, its standard error and the number of runs
+from other seeds."""
+UNTUNED = """## Untuned
+
+No search, no schedule and no warm-up: the rates that a script begins with. A difference is clear if
+it is more than twice its standard error over five seeds."""

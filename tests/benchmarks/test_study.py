@@ -1,9 +1,11 @@
-"""The study: equal budgets, cells that resume, and what the committed files and pages say."""
+"""The study: searches that end between two worse rates, files that resume, what the page says."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,241 +14,268 @@ import pytest
 from . import commands
 
 pytest.importorskip("optax", reason="the study runs in JAX")
-pytest.importorskip("scipy", reason="its points are SciPy's")
 
-from benchmarks.study import cells, methods, picture, runs, summary, tables, untuned, workloads
+from benchmarks.study import __main__ as study
+from benchmarks.study import parts, picture, search, summary, tables, training
+from benchmarks.study.parts import PARTS, Part, Untuned
+from benchmarks.study.record import Record, Row
 
-SETTINGS = json.loads((commands.BENCHMARKS / "study" / "settings.json").read_text())
-FILES = [commands.RESULTS / f"study-{cells.slug(name)}.json" for name in SETTINGS["workloads"]]
-CONTENTS = [json.loads(path.read_text()) for path in FILES if path.exists()]
-
-
-def test_the_settings_name_what_there_is() -> None:
-    assert SETTINGS["workloads"] == list(workloads.WORKLOADS)
-    assert SETTINGS["methods"] == list(methods.METHODS)
-    assert SETTINGS["schedules"] == list(runs.SCHEDULES)
-    assert SETTINGS["sweeps"]["methods"] == list(methods.SWEEPS)
+ROW = Row(100, "AdamW", 0.9, "cosine")
+FILES = sorted(commands.RESULTS.glob("study-*.json"))
 
 
-def test_every_method_gets_the_same_points_and_three_decades() -> None:
-    points = runs.trials(32)
-    assert points.shape == (32, 3)
-    np.testing.assert_array_equal(points[:8], runs.trials(8))
-    for method in methods.METHODS.values():
-        first = method.scales[0]
-        # (The raw search is over the same factor in each of its three numbers.)
-        decades = math.log10(first.high / first.low)
-        assert decades == pytest.approx(3) or len(method.scales) == 3
-        for point in points:
-            values = method.values(point)
-            assert len(values) == len(method.scales)
-            assert first.low <= values["lr"] <= first.high
-            assert 0.7 <= values.get("momentum", 0.9) <= 0.99
+def searched(
+    loss: Callable[[int], float], first: tuple[int, ...] = (-4, -2, 0)
+) -> dict[int, float]:
+    losses: dict[int, float] = {}
+    while places := search.wanted(losses, first, halves=True):
+        assert not losses.keys() & set(places)
+        losses |= {k: loss(k) for k in places}
+    return losses
 
 
-def test_the_draws_of_a_budget_are_disjoint() -> None:
-    found = runs.blocks(32, [8, 16, 32, 64])
-    assert {budget: len(ranges) for budget, ranges in found.items()} == {8: 4, 16: 2, 32: 1}
-    for budget, ranges in found.items():
-        assert sorted(i for block in ranges for i in block) == list(range(32))
-        assert all(len(block) == budget for block in ranges)
+@pytest.mark.parametrize("best", [-11, -8, -3, 0, 1, 9])
+def test_a_search_goes_on_until_its_best_is_between_two_worse(best: int) -> None:
+    losses = searched(lambda k: abs(k - best))
+    assert not search.at_edge(losses)
+    assert search.winner(losses) == best
 
 
-def test_schedules_begin_at_one_and_warm_up_from_zero() -> None:
-    workload = workloads.load("text, transformer, 16", None)
-    for name in runs.SCHEDULES:
-        factors = runs.factors(name, workload)
-        warm = round(workload.warmup * workload.steps)
-        assert len(factors) == workload.steps
-        assert factors.max() == pytest.approx(1, abs=1e-3)
-        assert (np.diff(factors[: warm + 1]) > 0).all()
-        assert factors[-1] == (1 if name == "constant" else pytest.approx(0, abs=2e-3))
+def test_a_search_leaves_the_rates_that_diverge() -> None:
+    losses = searched(lambda k: math.inf if k > -9 else -k)
+    assert search.winner(losses) == -9
+    assert not search.at_edge(losses)
+    # A loss that falls forever has no best rate, and the search says so.
+    losses = searched(lambda k: -k)
+    assert len(losses) >= search.MOST
+    assert search.at_edge(losses)
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("SGD-Nesterov", {"lr": 0.1}),
-        ("INDIAN (lr, m, d)", {"lr": 0.1, "momentum": 0.9, "exponent": math.log(0.19, 0.1)}),
-        ("INDIAN (γ, α, β)", {"lr": 0.1**0.5, "alpha": 0.1**0.5, "beta": 0.19 / 0.1**0.5}),
-    ],
-)
-def test_a_family_member_at_nesterovs_numbers_is_nesterov(
-    name: str, values: dict[str, float]
+def test_rates_are_half_octaves() -> None:
+    for k in range(-12, 17):
+        assert search.place(search.rate(k)) == k
+    assert search.rate(2) == 2 * search.rate(0)
+    with pytest.raises(ValueError, match="Invalid rate"):
+        search.place(0.012)
+
+
+def recorded(folder: Any, losses: dict[int, float], row: Row = ROW) -> Record:
+    record = Record(folder / "study-text.json", {"workload": "some", "data": "some"})
+    for k, loss in losses.items():
+        ends = dict.fromkeys(training.NAMES, loss)
+        record.add(row, search.rate(k), 0, ends)
+    return record
+
+
+def test_a_best_rate_at_an_edge_is_refused(tmp_path: Any) -> None:
+    inside = recorded(tmp_path, {-2: 1.2, 0: 1.0, 2: 1.1})
+    assert summary.best_rate(inside, ROW).rate == 0.01
+    for losses in ({-2: 1.2, 0: 1.1, 2: 1.0}, {-2: 1.0, 0: 1.1}, {0: math.nan, 2: math.nan}):
+        record = recorded(tmp_path, losses)
+        with pytest.raises(ValueError, match="at the edge"):
+            summary.best_rate(record, ROW)
+        with pytest.raises(ValueError, match="at the edge"):
+            summary.best(Record.read(record.path), ROW.steps, ROW.method)
+
+
+def test_the_share_of_a_grid_counts_what_diverged_on_equal_rates(tmp_path: Any) -> None:
+    record = recorded(tmp_path, {-4: 1.5, -2: 1.02, -1: 1.0, 0: 1.0, 2: math.nan})
+    other = ROW._replace(method="NAdamW")
+    for k in (-2, 0, 2, 4):
+        record.add(other, search.rate(k), 0, dict.fromkeys(training.NAMES, 1.5))
+    found = summary.grid(record, ROW.steps, ["AdamW", "NAdamW"])
+    assert set(found["AdamW"]) == set(found["NAdamW"]) == {(0.9, -2), (0.9, 0), (0.9, 2)}
+    assert summary.share(found["AdamW"].values(), 1.0, 1) == pytest.approx(1 / 3)
+    assert summary.share(found["AdamW"].values(), 1.0, 3) == pytest.approx(2 / 3)
+
+
+def test_differences_are_of_equal_seeds_and_judged_by_twice_their_error() -> None:
+    def runs(*losses: float | None) -> list[dict[str, Any]]:
+        return [{"seed": seed, "loss": loss} for seed, loss in enumerate(losses)]
+
+    found = summary.difference(runs(1.0, 2.0, 3.0), runs(1.5, 2.4, 3.6, 9.0), "loss")
+    assert found.mean == pytest.approx(-0.5)
+    assert found.count == 3
+    assert summary.verdict(found) == "clearly better"
+    assert summary.verdict(summary.Estimate(0.5, 0.2, 5)) == "clearly worse"
+    assert summary.verdict(summary.Estimate(0.5, 0.3, 5)) == "indistinguishable"
+    diverged = summary.difference(runs(1.0, None), runs(1.0, 2.0), "loss")
+    assert diverged.text() == "diverged"
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "flat"])
+def test_rates_rise_first_and_a_cosine_falls_to_five_percent(schedule: str) -> None:
+    found = training.factors(schedule, 1000, 0.02)
+    assert found.shape == (1000,)
+    assert found.max() == 1
+    assert found[0] == (1 if schedule == "flat" else pytest.approx(1 / 21))
+    assert found[-1] == pytest.approx(0.05 if schedule == "cosine" else 1, abs=1e-4)
+
+
+def test_the_transformer_sees_no_text_twice() -> None:
+    from benchmarks.study.workloads import load
+
+    workload = load("text", None)
+    longest = max(part.steps for part in PARTS.values() if part.workload == "text")
+    for seed in (0, 1):
+        batches = workload.batches(seed, longest)
+        assert batches.shape == (longest, 16)
+        assert len(np.unique(batches)) == batches.size
+    assert all(len(samples[0]) == 2000 for samples in workload.measured.values())
+
+
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (("AdamW", 0.9), ("DampedAdamW", 0.97))
+    part = Part("digits", 60, rows, (0, 2), row_seeds=(1,), seeds=(1, 2))
+    monkeypatch.setitem(PARTS, "small", part)
+    monkeypatch.setitem(PARTS, "small-untuned", Untuned("digits", 20, seeds=(1, 2)))
+
+
+def stopping_after(count: int, function: Any) -> Any:
+    calls = iter(range(count))
+
+    def stopping(*arguments: Any) -> None:
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        function(*arguments)
+
+    return stopping
+
+
+def test_a_stopped_study_goes_on_and_ends_the_same(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One scale of the learning rate serves all: at m = .9 and d = 1 − m² they are the same."""
-    factor = np.ones(3, np.float32)
-    gradients = [np.float32(g) for g in (0.3, -1.0, 0.5)]
+    small(monkeypatch)
+    arguments = ["small", "small-untuned", "--output", str(tmp_path)]
+    study.main(arguments)
+    path = tmp_path / "study-digits.json"
+    whole = json.loads(path.read_text())
+    record = Record.read(path)
+    for row in study.rows(PARTS["small"]):
+        found = summary.best_rate(record, row)
+        assert {run["seed"] for run in found.runs} >= {1}
+    assert len(summary.best(record, 60, "AdamW").runs) == 2
+    assert sum(run["schedule"] == "flat" for run in record) == 10
 
-    def path(name: str, values: dict[str, float]) -> list[float]:
-        import optax
+    path.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Record, "add", stopping_after(5, Record.add))
+        with pytest.raises(KeyboardInterrupt):
+            study.main(arguments)
+    assert len(list(Record.read(path))) == 5
+    study.main(arguments)
+    assert json.loads(path.read_text()) == whole
 
-        optimizer = methods.METHODS[name].make(values, lambda count: factor[count])
-        params = np.float32(1.0)
-        state, found = optimizer.init(params), []
-        for gradient in gradients:
-            updates, state = optimizer.update(gradient, state, params)
-            params = optax.apply_updates(params, updates)
-            found.append(float(params))
-        return found
-
-    nesterov = path("SGD-Nesterov (lr, m)", {"lr": 0.1, "momentum": 0.9})
-    assert nesterov == pytest.approx(path(name, values), rel=1e-5)
-
-
-def run(folder: Any, *options: Any) -> str:
-    chosen = ("--workloads", "digits, MLP, 16", "--schedules", "linear", "--no-sweeps")
-    process = commands.run("study", folder, *chosen, *options)
-    assert process.returncode == 0, process.stderr
-    return process.stdout
+    monkeypatch.setattr(training, "Program", None)  # nothing is left to make
+    study.main(arguments)
 
 
-def test_a_small_study_resumes_and_says_what_it_found(tmp_path: Any) -> None:
-    run(tmp_path, "--trials", 2, "--methods", "AdamW", "--seeds", 1)
-    path = tmp_path / "study-digits-mlp-16.json"
-    first = json.loads(path.read_text())["cells"]
-    text = run(tmp_path, "--trials", 2, "--methods", "AdamW", "INNAprop, d .3", "--seeds", 1)
-    content = json.loads(path.read_text())
-    assert content["cells"][0] == first[0]
-    assert [cell["method"] for cell in content["cells"]] == ["AdamW", "INNAprop, d .3"]
-    for cell in content["cells"]:
-        assert len(cell["losses"]) == len(cell["values"]) == 2
-        (winner,) = cell["winners"]["2"]
-        assert cell["losses"][winner] == min(cell["losses"])
-        (record,) = cell["runs"][str(winner)]
-        assert len(record["curve"]) == runs.POINTS
-        assert 0 < record["train loss"] < 2.5
-        assert f"{record['train loss']:.3f}" in text
-    for name in ("study", "study-sensitivity"):
-        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    refused = commands.run("study", tmp_path, "--workloads", "digits, MLP, 16", "--seeds", 5)
-    assert "Invalid seeds: [5]" in refused.stderr
+def test_another_file_is_refused(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch)
+    path = tmp_path / "study-digits.json"
+    path.write_text(json.dumps({"workload": "perceptron", "data": "others", "runs": []}))
+    with pytest.raises(SystemExit, match="Invalid data"):
+        study.main(["small", "--output", str(tmp_path)])
 
 
-def test_what_cannot_be_is_refused(tmp_path: Any) -> None:
-    process = commands.run("study", tmp_path / "none", "--draw")
-    assert process.returncode == 1
-    assert "it holds no cells" in process.stderr
-    with pytest.raises(ValueError, match="IDX files are needed"):
-        workloads.load("Fashion-MNIST, MLP, 16", None)
-    with pytest.raises(ValueError, match="Invalid workload: 'x'"):
-        workloads.load("x", None)
+def test_a_diverged_run_ends_early_and_counts() -> None:
+    from benchmarks.study.workloads import load
+
+    steps: list[int] = []
+    program = training.Program(load("digits", None), 100, "INDIAN", None, "cosine")
+    assert all(math.isnan(loss) for loss in program(1e9, 0, steps.append).values())
+    assert sum(steps) < 100
 
 
-@pytest.mark.parametrize("content", CONTENTS, ids=lambda content: content["workload"])
-def test_the_committed_cells_are_of_these_settings(content: dict[str, Any]) -> None:
-    for cell in content["cells"]:
-        method = (methods.METHODS | methods.SWEEPS)[cell["method"]]
-        for point, values in zip(runs.trials(32), cell["values"], strict=False):
-            expected = method.values(point)
-            assert values == pytest.approx(expected, rel=1e-4, abs=1e-5)
-        losses = [math.inf if loss is None else loss for loss in cell["losses"]]
-        for budget, chosen in cell["winners"].items():
-            for draw, winner in enumerate(chosen):
-                block = range(draw * int(budget), (draw + 1) * int(budget))
-                assert losses[winner] == min(losses[i] for i in block)
-        assert all(len(r) == len(content["seeds"]) for r in cell["runs"].values())
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_committed_best_rate_is_at_an_edge(path: Any) -> None:
+    record = Record.read(path)
+    for row in record.rows():
+        if row.schedule != "flat":
+            summary.best_rate(record, row)
 
 
-def test_means_and_errors_are_those_of_the_runs() -> None:
-    def record(loss: float | None, curve: list[float]) -> dict[str, Any]:
-        return {"train loss": loss, "curve": curve}
-
-    cell = {
-        "method": "SGD-Nesterov",
-        "schedule": "cosine",
-        "losses": [3.0, 1.0, None, 1.05],
-        "winners": {"2": [1, 3], "4": [1]},
-        "runs": {
-            "1": [record(1.0, [4.0, 2.0]), record(2.0, [4.0, 1.0])],
-            "3": [record(3.0, [9.0, 9.0]), record(None, [9.0, 9.0])],
-        },
-    }
-    assert summary.estimate(cell, 4, "train loss") == (1.5, 0.5)
-    assert summary.estimate(cell, 2, "train loss").text() == "diverged"
-    assert summary.time_to(cell, 1.5) == 1.0
-    assert math.isnan(summary.time_to(cell, 1.4))
-    assert summary.useful(cell) == 0.5
-    assert summary.target({"cells": [cell]}, "cosine", tables.BASELINES) == 1.5
+@pytest.fixture(scope="module")
+def records() -> dict[str, Record]:
+    paths = {name: commands.RESULTS / f"study-{name}.json" for name in parts.WORKLOADS}
+    return {name: Record.read(path) for name, path in paths.items() if path.exists()}
 
 
-@pytest.mark.skipif(not CONTENTS, reason="no study is committed")
-def test_the_pictures_show_every_method_and_workload() -> None:
-    figure = picture.comparison(CONTENTS, SETTINGS["sweeps"]["methods"])
-    assert [axes.get_title() for axes in figure.axes] == [c["workload"] for c in CONTENTS]
-    shown = {label.get_text() for label in figure.axes[0].get_yticklabels()}
-    assert shown == {
-        cell["method"]
-        for content in CONTENTS
-        for cell in content["cells"]
-        if cell["method"] in SETTINGS["methods"] and cell["schedule"] == picture.SCHEDULE
-    }
-    figure = picture.sensitivity(CONTENTS)
-    names = set(SETTINGS["sweeps"]["methods"])
-    swept = [c for c in CONTENTS if names & {cell["method"] for cell in c["cells"]}]
-    titles = [c["workload"] for c in (*CONTENTS, *swept)]
-    assert [axes.get_title() for axes in figure.axes] == titles
-    assert all(axes.lines for axes in figure.axes)
+def by_momentum(record: Record, steps: int, name: str) -> list[float]:
+    """Return the lowest validation loss of each momentum."""
+    rows = summary.rows(record, steps, [name])
+    return [summary.best_rate(record, row).searched for row in rows]
 
 
-@pytest.mark.skipif(not CONTENTS, reason="no study is committed")
-@pytest.mark.parametrize("page", ["README.md", "docs/when.md"])
-def test_the_pages_show_the_tables_of_the_files(page: str) -> None:
-    text = (commands.BENCHMARKS.parent / page).read_text()
-    assert tables.summary_table(CONTENTS, picture.SCHEDULE) in text
-    if page == "docs/when.md":
-        for content in CONTENTS:
-            assert tables.results(content, SETTINGS["sweeps"]["methods"]) in text
+def lower(record: Record, steps: int, ours: str, theirs: str) -> str:
+    """Return by how much the test loss of one method's best is below that of another's."""
+    runs = [summary.best(record, steps, name).runs for name in (ours, theirs)]
+    return summary.difference(*reversed(runs), "test loss").text()
 
 
-def test_untuned_runs_begin_with_what_is_the_default() -> None:
-    for method in untuned.RATES:
-        assert method in methods.METHODS
-    alpha, beta = (untuned.INDIAN[name] for name in ("alpha", "beta"))
-    assert f"INDIAN ({alpha:g}, {beta:g})".replace("0.", ".") in untuned.RATES
+def at_default(record: Record, steps: int) -> str:
+    """Return INDIAN's and Adam's test losses where nothing is tuned."""
+    rows = {"INDIAN": (None, 0.1), "Adam": (0.9, 0.001)}
+    means = [
+        summary.Estimate.of(
+            run["test loss"] for run in record.reruns(Row(steps, name, momentum, "flat"), rate)
+        )
+        for name, (momentum, rate) in rows.items()
+    ]
+    assert all(mean.count == len(parts.SEEDS) for mean in means)
+    return " against ".join(f"{mean.mean:.3f}" for mean in means)
 
 
-def test_the_table_of_momenta_is_that_of_the_files() -> None:
-    assert tables.momenta(CONTENTS, "cosine") in (commands.RESULTS.parent / "when.md").read_text()
+def said(records: dict[str, Record]) -> list[str]:
+    """Return what the page says with figures, from the files."""
+    text, images = records["text"], records["images"]
+    adamw, nadamw, damped = (by_momentum(text, 4000, name) for name in parts.ADAMS)
+    short = [by_momentum(text, 1000, name) for name in parts.ADAMS]
+    sgd, damped_sgd = (by_momentum(images, 2000, name) for name in parts.SGDS)
+    low, high = (
+        [text.losses(row)[search.place(rate)] for row in summary.rows(text, 4000, ["DampedAdamW"])]
+        for rate in (0.0025, 0.04)
+    )
+    return [
+        "within {} % and {} %".format(*tables.NEAR),
+        f"AdamW's loss rises from {adamw[0]:.3f} to {adamw[-1]:.3f}",
+        f"NAdamW's from {nadamw[0]:.3f} to {nadamw[-1]:.3f}",
+        f"DampedAdamW's stays between {min(damped):.3f} and {max(damped):.3f}",
+        f"DampedAdamW {short[2][0]:.3f} to {short[2][-1]:.3f}",
+        f"NAdamW {short[1][0]:.3f} to {max(short[1]):.3f}",
+        f"AdamW {short[0][0]:.3f} to {max(short[0]):.3f}",
+        f"0.97 costs {short[2][1] - short[2][0]:.3f} and 0.997 {short[2][3] - short[2][0]:.3f}",
+        f"SGD's loss goes from {sgd[0]:.3f} to {sgd[1]:.3f} and {sgd[2]:.3f}",
+        f"DampedSGD's from {damped_sgd[0]:.3f} to {damped_sgd[1]:.3f} and {damped_sgd[2]:.3f}",
+        f"it rises from {low[0]:.3f} to {low[-1]:.3f} at 0.0025",
+        f"it falls from {high[0]:.3f} to {min(high):.3f} at 0.04",
+        f"NAdamW by {lower(text, 4000, 'DampedAdamW', 'NAdamW')}",
+        f"AdamW by {lower(text, 4000, 'DampedAdamW', 'AdamW')}",
+        f"differ by {lower(images, 2000, 'DampedSGD', 'SGD, Nesterov')}",
+        f"normalisation {at_default(images, 2000)}",
+        f"digits {at_default(records['digits'], 1000)}",
+        f"transformer {at_default(text, 1000)}",
+    ]
 
 
-def test_what_the_pages_say_of_the_same_numbers_is_in_the_file() -> None:
-    losses = json.loads((commands.RESULTS / "untuned.json").read_text())["training losses"]
-
-    def differences(pairs: list[tuple[str, str]]) -> np.ndarray:
-        rows = [rows for of_workload in losses.values() for rows in of_workload.values()]
-        means = [[np.mean(each[name]) for name in pair] for each in rows for pair in pairs]
-        return np.array([100 * (ours / theirs - 1) for ours, theirs in means])
-
-    sgd, ours = untuned.RATES["SGD-Nesterov"], untuned.RATES["INDIAN.from_sgd, d .3"]
-    found = differences([(ours[lr], sgd[lr]) for lr in ours])
-    lower, higher = (found < -1).sum(), (found > 1).sum()
-    page = " ".join((commands.RESULTS.parent / "when.md").read_text().split())
-    assert f"in {len(found)} cells. It is lower by more than 1 % in {lower} (by up to " in page
-    assert f"up to {-found.min():.0f} %), within 1 % in {len(found) - lower - higher}, and" in page
-    assert f"higher in {higher} (by up to {found.max():.1f} %)" in page
-    readme = " ".join((commands.BENCHMARKS.parent / "README.md").read_text().split())
-    assert f"more than 1 % in {lower} of {len(found)} comparisons" in readme
-    assert f"level in {len(found) - lower - higher}, and higher in {higher} (by up to" in readme
-    assert f"(by up to {found.max():.1f} %)" in readme
-    (adamw,) = untuned.RATES["AdamW"].values()
-    (innaprop,) = untuned.RATES["INNAprop.from_adam, d .3"].values()
-    found = differences([(innaprop, adamw)])
-    assert f"between {-found.min():.1f} % lower and {found.max():.1f} % higher than AdamW" in page
-    assert f"within {abs(found).max():.1f} % of AdamW in twelve" in readme
+def test_every_figure_of_the_page_is_in_the_files(records: dict[str, Record]) -> None:
+    page = (commands.RESULTS.parent / "evidence.md").read_text()
+    assert tables.overview(records["text"], parts.ADAMS, ["AdEMAMix"]) in page
+    prose = " ".join(line for line in page.splitlines() if not line.startswith(("|", "!")))
+    prose = " ".join(prose.split())
+    for sentence in said(records):
+        assert sentence in prose
+        prose = prose.replace(sentence, "")
+    prose = prose.replace("0.997", "")  # a momentum, not a loss
+    assert re.findall(r"\d\.\d{3}|\d %|± ", prose) == []
 
 
-def test_the_untuned_command(tmp_path: Any) -> None:
-    process = commands.run("study.untuned", tmp_path, "--workloads", "digits, MLP, 16")
-    assert process.returncode == 0, process.stderr
-    content = json.loads((tmp_path / "untuned.json").read_text())
-    assert untuned.table(content, "cosine") in process.stdout
-    losses = content["training losses"]["digits, MLP, 16"]["cosine"]
-    assert all(len(each) == len(untuned.SEEDS) for each in losses.values())
-
-
-def test_the_page_shows_what_is_untuned() -> None:
-    content = json.loads((commands.RESULTS / "untuned.json").read_text())
-    text = (commands.BENCHMARKS.parent / "docs" / "when.md").read_text()
-    for schedule in untuned.SCHEDULES:
-        assert untuned.table(content, schedule) in text
+def test_the_tables_and_pictures_are_those_of_the_files(records: dict[str, Record]) -> None:
+    page = (commands.RESULTS.parent / "evidence-tables.md").read_text()
+    assert page == tables.page(records) + "\n"
+    (axes,) = picture.front(records["text"], 4000).axes
+    low, high = axes.get_ylim()
+    assert [line.get_label() for line in axes.lines] == list(picture.FRONT)
+    for line in axes.lines:
+        assert all(low < loss < high for loss in line.get_ydata())
+    assert len(picture.grids(records).axes) > len(parts.ADAMS)
