@@ -56,7 +56,7 @@ class LinearOptimizer(Optimizer):
     def __init__(self, params: ParamsT, given: Group) -> None:
         defaults = {name: given[name] for name in self.arguments}
         self._examiners: dict[int, Examiner] = defaultdict(Examiner)
-        groups.check(self.method, defaults, self.arguments)
+        groups.numbers(self.method, defaults, self.arguments)
         super().__init__(params, defaults)
 
     def direction(self, gradients: list[Tensor]) -> list[Tensor]:
@@ -93,7 +93,7 @@ class LinearOptimizer(Optimizer):
             TypeError: As in the constructor and `torch.optim.Optimizer.add_param_group`.
         """
         if isinstance(param_group, dict):
-            groups.check(self.method, self.defaults | param_group, self.arguments)
+            groups.numbers(self.method, self.defaults | param_group, self.arguments)
         super().add_param_group(param_group)
         groups.normalize(self.method, param_group, self.arguments)
 

@@ -55,7 +55,7 @@ def completed(optimizer: Any, state_dict: StateDict) -> StateDict:
         rest = {name: mine[name] for name in optimizer.arguments if name not in needed}
         if METHODS[optimizer.method].law == "momentum":
             rest["buffer_scale"] = 1.0
-        groups.check(optimizer.method, rest | group, optimizer.arguments)
+        groups.numbers(optimizer.method, rest | group, optimizer.arguments)
         complete.append(rest | group)
     return {**state_dict, "param_groups": complete}
 

@@ -41,25 +41,6 @@ _NUMBERS = {"betas", "momentum", "nesterov", "dampening", "amsgrad"} | {
 _ABSENT = ("dampening", "amsgrad")
 
 
-def check(method: str, group: Group, defaults: Group) -> None:
-    """Raise if a group is invalid. This changes nothing.
-
-    Args:
-        method: The method, a key of `indian_core.METHODS`.
-        group: The parameter group, with the defaults filled in.
-        defaults: The method's arguments with their defaults.
-
-    Raises:
-        TypeError: If a number is not one, an option is not a bool, or ``momentum_dtype`` is not a
-            real dtype.
-        ValueError: If a number is missing, is out of its range, is a tensor that does not have one
-            element, or is one of another method.
-        RuntimeError: If two options exclude each other.
-    """
-    _check_options(group, defaults)
-    numbers(method, group, defaults)
-
-
 def numbers(method: str, group: Group, defaults: Group, *, read: bool = True) -> Group:
     """Return a group's numbers by the names of the core's table, as floats, or raise.
 
@@ -71,9 +52,14 @@ def numbers(method: str, group: Group, defaults: Group, *, read: bool = True) ->
             the device, as in torch's SGD. Tensors that cannot or must not be read are not in the
             result.
 
-    The errors are those of `check`.
+    Raises:
+        TypeError: If a number is not one, an option is not a bool, or ``momentum_dtype`` is not a
+            real dtype.
+        ValueError: If a number is missing, is out of its range, is a tensor that does not have one
+            element, or is one of another method.
+        RuntimeError: If two options exclude each other.
     """
-    _check_keys(method, group, defaults)
+    _check(method, group, defaults)
     given = dict(zip(_BETAS, _pair(group["betas"]), strict=True)) if "betas" in defaults else {}
     values: Group = {}
     for name, bounds in METHODS[method].numbers.items():
@@ -109,16 +95,15 @@ def normalize(method: str, group: Group, defaults: Group) -> None:
     if "betas" in defaults:
         group["betas"] = tuple(values[name] for name in _BETAS)
     if METHODS[method].law == "momentum":
-        group.setdefault("buffer_scale", wanted_scale(values, group))
+        group.setdefault("buffer_scale", momentum_law(values | {"lr": 1.0}, group)[1])
 
 
 def settings(method: str, group: Group, defaults: Group) -> Settings:
     """Return the settings of a group's next step. The user may have changed the group.
 
     Tensors become numbers, unless the host must not read them (``capturable``, ``differentiable``,
-    torch.compile) or cannot (meta and fake tensors). The errors are those of `check`.
+    torch.compile) or cannot (meta and fake tensors). The errors are those of `numbers`.
     """
-    _check_options(group, defaults)
     tensors = {name: group[name] for name in TENSORS if isinstance(group.get(name), Tensor)}
     stay = bool(tensors) and bool(
         torch.compiler.is_compiling()
@@ -130,29 +115,37 @@ def settings(method: str, group: Group, defaults: Group) -> Settings:
     if stay:
         values |= {name: tensor.reshape(()) for name, tensor in tensors.items()}
     lr, sign = values["lr"], -1.0 if group["maximize"] else 1.0
-    scaled = METHODS[method].scaled
-    decay = values["weight_decay"] if _may_be_nonzero(values["weight_decay"]) else None
+    law, scaled, _ = METHODS[method]
+    decay = values["weight_decay"]
+    if not isinstance(decay, Tensor) and decay == 0:
+        decay = None
     decoupled = group.get("decoupled_weight_decay", scaled)
-    shrinkage = None if decay is None or not decoupled else lr * decay
     pull = scale = wanted = None
     rests = False
-    if METHODS[method].law == "paper":
+    if law == "paper":
         alpha, beta, speed = values["alpha"], values["beta"], values.get("initial_speed")
-        linear = first = _signed(coefficients(lr, alpha, beta), sign)
+        linear = first = coefficients(lr, alpha, beta)
         if speed is not None:
-            first = _signed(coefficients(lr, alpha, beta, speed, True), sign)
+            first = coefficients(lr, alpha, beta, speed, True)
         elif not (isinstance(alpha, Tensor) or isinstance(beta, Tensor)):
             rests = abs(1 - alpha * beta) <= 2.0**-51
         if decay is not None and group.get("authors_weight_decay") and not rests:
             pull = authors_pull(lr, alpha, beta, decay)
     else:
-        linear = _signed(_momentum_law(values, group, lr), sign)
+        scale = group.get("buffer_scale", 1.0)
+        linear, wanted = momentum_law(values, group)
         if isinstance(lr, Tensor):
             # With a number among its factors, AOTAutograd in PyTorch 2.13 drops the update of a
             # 0-dim float64 buffer on the CPU, as torch's SGD shows too.
             linear = Coefficients(*(each + 0 * lr for each in linear))
         first = linear
-        scale, wanted = group.get("buffer_scale", 1.0), wanted_scale(values, group)
+    if sign < 0:  # The coefficients are those of the user's gradient.
+        linear, first = (
+            each._replace(
+                theta_gradient=-each.theta_gradient, momentum_gradient=-each.momentum_gradient
+            )
+            for each in (linear, first)
+        )
     return Settings(
         linear=linear,
         first=first,
@@ -161,13 +154,16 @@ def settings(method: str, group: Group, defaults: Group) -> Settings:
         wanted_scale=wanted,
         keeps_momentum=values.get("momentum") != 0,
         stays_at_rest=rests,
-        shrinkage=shrinkage,
+        # V and the momentum of the momentum law take up a gradient at lr = 0 too, as in torch.
+        changes_nothing=law == "paper" and not scaled and not isinstance(lr, Tensor) and lr == 0,
+        shrinkage=None if decay is None or not decoupled else lr * decay,
         # The gradient v that is minimized is ±g + λθ = ±(g ± λθ), with its sign in `linear`.
         l2=None if decay is None or decoupled else sign * decay,
         pull=pull,
         sigma=values.get("sigma", values.get("beta_2")),
         eps=values.get("eps", 0.0),
         on_host=not (stay or group["capturable"] or group["differentiable"]),
+        automatic=group["foreach"] is None and group["fused"] is None,
         foreach=group["foreach"],
         fused=group["fused"],
         capturable=group["capturable"],
@@ -176,41 +172,34 @@ def settings(method: str, group: Group, defaults: Group) -> Settings:
     )
 
 
-def wanted_scale(values: Group, group: Group) -> float:
-    """Return the scale of a group's buffers at which the fused kernel makes any step in one call.
+def momentum_law(values: Group, group: Group) -> tuple[Coefficients, float]:
+    """Return the coefficients of a step, and the scale that the buffers should have.
 
-    It depends on the momentum and the damping, and is 1 without a damping.
+    At that scale the fused kernel makes any step in one call. It depends on the momentum and the
+    damping, and is 1 without a damping.
 
     Args:
         values: The group's `numbers`.
         group: The group, of a method of the momentum law.
     """
-    if values["damping"] is None:
-        return 1.0
+    lr, damping = values["lr"], values["damping"]
+    if "beta_1" in values:
+        unit = adamw_coefficients(1.0, values["beta_1"], damping)
+    else:
+        unit = sgd_coefficients(1.0, values["momentum"], bool(group["nesterov"]), damping)
     if values.get("momentum") == 0:
-        return float(group.get("buffer_scale", 1.0))  # no buffer is touched
-    return constant_scale(_momentum_law(values, group, 1.0))
+        scale = float(group.get("buffer_scale", 1.0))  # no buffer is touched
+    else:
+        scale = 1.0 if damping is None else constant_scale(unit)
+    return unit._replace(
+        theta_momentum=lr * unit.theta_momentum, theta_gradient=lr * unit.theta_gradient
+    ), scale
 
 
 def scalar_of(group: Group, name: str) -> Any:
     """Return a hyperparameter of a group as a number, or as a 0-dim tensor."""
     value = group[name]
     return value.detach().reshape(()) if isinstance(value, Tensor) else value
-
-
-def _momentum_law(values: Group, group: Group, lr: Any) -> Coefficients:
-    if "beta_1" in values:
-        return adamw_coefficients(lr, values["beta_1"], values["damping"])
-    return sgd_coefficients(lr, values["momentum"], bool(group["nesterov"]), values["damping"])
-
-
-def _signed(step: Coefficients, sign: float) -> Coefficients:
-    """Return the coefficients in terms of the user's gradient, whose sign ``maximize`` changes."""
-    if sign == 1:
-        return step
-    return step._replace(
-        theta_gradient=sign * step.theta_gradient, momentum_gradient=sign * step.momentum_gradient
-    )
 
 
 def _pair(betas: Any) -> tuple[Any, Any]:
@@ -222,21 +211,19 @@ def _pair(betas: Any) -> tuple[Any, Any]:
     return tuple(b.item() if isinstance(b, Tensor) else b for b in (first, second))  # type: ignore[return-value]
 
 
-def _check_keys(method: str, group: Group, defaults: Group) -> None:
-    for name in _NUMBERS & group.keys():
-        if name not in defaults:
-            raise ValueError(f"parameter group has {name!r}, which {method} does not use")
-    for name in defaults:
-        if name not in group:
-            raise ValueError(f"parameter group has no {name!r}, which {method} needs")
+def _check(method: str, group: Group, defaults: Group) -> None:
+    """Raise unless a group has the method's arguments, and options that go together."""
+    others = sorted(_NUMBERS & group.keys() - defaults.keys())
+    missing = [name for name in defaults if name not in group]
+    if others:
+        raise ValueError(f"parameter group has {others[0]!r}, which {method} does not use")
+    if missing:
+        raise ValueError(f"parameter group has no {missing[0]!r}, which {method} needs")
     for name in _ABSENT:
         if group.get(name):
             raise ValueError(f"Invalid {name}: {group[name]!r} ({method} has no such variant)")
     if not 0 < group.get("buffer_scale", 1.0) < math.inf:
         raise ValueError(f"Invalid buffer_scale: {group['buffer_scale']!r} (it must be > 0)")
-
-
-def _check_options(group: Group, defaults: Group) -> None:
     for name, default in defaults.items():
         kinds = (bool, int, np.bool_, type(default))
         is_option = isinstance(default, bool) or name in ("foreach", "fused")
@@ -250,7 +237,3 @@ def _check_options(group: Group, defaults: Group) -> None:
     for option in ("fused", "foreach"):
         if group[option] and group["differentiable"]:
             raise RuntimeError(f"`{option}` does not support `differentiable`")
-
-
-def _may_be_nonzero(value: float | Tensor) -> bool:
-    return isinstance(value, Tensor) or value != 0

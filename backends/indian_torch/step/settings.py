@@ -33,12 +33,14 @@ class Settings(NamedTuple):
         wanted_scale: What that scale must become for the fused kernel, after an edit of the group.
         keeps_momentum: Whether the step reads or writes a momentum, as SGD at momentum 0 does not.
         stays_at_rest: Whether a momentum that is zero stays zero.
+        changes_nothing: Whether this is a call at lr = 0 by the paper's law, which is no step.
         shrinkage: Decoupled weight decay subtracts this times θ from θ before the step, or None.
         l2: Coupled weight decay adds this times θ to the user's gradient, or None.
         pull: The authors' weight decay adds this times θ to w, before θ decays, or None.
         sigma: The part of V that a step keeps, or None if the gradient is not scaled.
         eps: ε.
         on_host: Whether every scalar of an eager step is a Python float.
+        automatic: Whether the user leaves the choice of the implementation to this package.
     """
 
     linear: Coefficients
@@ -48,35 +50,19 @@ class Settings(NamedTuple):
     wanted_scale: float | None
     keeps_momentum: bool
     stays_at_rest: bool
+    changes_nothing: bool
     shrinkage: float | Tensor | None
     l2: float | Tensor | None
     pull: float | Tensor | None
     sigma: float | None
     eps: float
     on_host: bool
+    automatic: bool
     foreach: bool | None
     fused: bool | None
     capturable: bool
     differentiable: bool
     stochastic_rounding: bool
-
-    @property
-    def automatic(self) -> bool:
-        """Return whether the user leaves the choice of the implementation to this package."""
-        return self.foreach is None and self.fused is None
-
-    @property
-    def changes_nothing(self) -> bool:
-        """Return whether this is a call at lr = 0 by the paper's law, which is no step.
-
-        V and the momentum of the momentum law take up a gradient at lr = 0 too, as in torch.
-        """
-        return (
-            self.buffer_scale is None
-            and self.sigma is None
-            and not isinstance(self.lr, Tensor)
-            and self.lr == 0
-        )
 
     def on_buffer(self, scale: Scale, dtype: torch.dtype) -> tuple[Coefficients, Any]:
         """Return the coefficients in terms of the buffer, and the buffer's scale after the step.

@@ -46,7 +46,9 @@ class Tensors:
 
     def check(self, settings: Settings, examine: Callable[..., Layout]) -> None:
         """Set the layout, which `examine` returns, or raise if the step cannot be made."""
-        if self.states is not None and not (settings.capturable or settings.differentiable):
+        native = _private.native_types.issuperset(map(type, self.owners))
+        eager = self.states is not None and not (settings.capturable or settings.differentiable)
+        if eager and not native:
             self._take_local_shards()
         none = [None] * len(self.params)
         buffers = [self.momentum_buffers or none] + ([self.exp_avg_sqs] if self.exp_avg_sqs else [])
@@ -88,8 +90,6 @@ class Tensors:
         them.
         """
         owners = self.owners
-        if _private.native_types.issuperset(map(type, owners)):
-            return
 
         def local(tensor: Any, param: Any) -> Any:
             if tensor is None or not hasattr(param, "placements"):
@@ -128,26 +128,20 @@ class Tensors:
     def buckets(self) -> Iterator[Tensors]:
         """Yield the tensors of each kind and, on the host, of each scale and count."""
         assert self.layout is not None
+        columns = [c for c in (self.scales, self.counts) if c and not isinstance(c[0], Tensor)]
+        numbers = list(zip(*columns, strict=True))
+        alike = len(set(numbers)) <= 1
         for kind, indices in self.layout.kinds.items():
-            for some in self._alike(indices):
-                bucket = self._subset(some)
+            lists: dict[Any, list[int]] = {None: indices} if alike else defaultdict(list)
+            for i in () if alike else indices:
+                lists[numbers[i]].append(i)
+            for some in lists.values():
+                bucket = self if len(some) == len(self.params) else self._subset(some)
                 bucket.kind = kind
                 yield bucket
 
-    def _alike(self, indices: Sequence[int]) -> list[Sequence[int]]:
-        columns = [c for c in (self.scales, self.counts) if c and not isinstance(c[0], Tensor)]
-        numbers = list(zip(*columns, strict=True))
-        if len(set(numbers)) <= 1:
-            return [indices]
-        lists = defaultdict(list)
-        for i in indices:
-            lists[numbers[i]].append(i)
-        return list(lists.values())
-
     def _subset(self, indices: Sequence[int]) -> Tensors:
         """Return the tensors of the parameters with these indices."""
-        if len(indices) == len(self.params):
-            return self
         lists: dict[str, Any] = {
             name: [column[i] for i in indices]
             for name in ("owners", "states", "scales", "steps", "counts", *_LISTS)
