@@ -36,8 +36,6 @@ from indian_core.hyperparameters import METHODS, checked_hyperparameters
 Array = npt.NDArray[Any]
 VERSION = 1
 _KEY = "indian-run"
-# What a group of a run must have, by the law of its method.
-_NEEDED = {"paper": ("lr", "alpha", "beta"), "momentum": ("lr",)}
 
 
 class Parameter(NamedTuple):
