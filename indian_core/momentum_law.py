@@ -150,7 +150,7 @@ def checked_damping(damping: Any, momentum: float, *, nesterov: bool = False) ->
 
     Raises:
         TypeError: If d is not a real number.
-        ValueError: If d is outside its range, or is given with Nesterov's momentum.
+        ValueError: If d is outside its range, or is given with Nesterov's momentum or with m = 1.
 
     Examples:
         >>> checked_damping(0.3, momentum=0.9), checked_damping(None, momentum=0.9)
@@ -161,6 +161,8 @@ def checked_damping(damping: Any, momentum: float, *, nesterov: bool = False) ->
     number = checked("damping", damping)
     if nesterov:
         raise ValueError(f"Invalid damping: {number} (nesterov=True has its own, 1 - momentum**2)")
+    if momentum >= 1:
+        raise ValueError(f"Invalid damping: {number} (it takes a momentum < 1, not {momentum})")
     # A user's decimal 1 − m may be an ulp less than the result of the subtraction.
     if number < (1 - momentum) * (1 - 1e-12):
         raise ValueError(

@@ -139,6 +139,7 @@ def test_one_call_at_one_scale_whatever_lr(
         (-0.1, 0.9, False),
         (0.3, 0.9, True),
         (0.9, 0.0, False),
+        (0.3, 1.0, False),
     ],
 )
 def test_a_damping_out_of_its_range_is_refused(
