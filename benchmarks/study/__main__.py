@@ -149,7 +149,7 @@ def planned(part: Part | Untuned, record: Record) -> int:
         ]
         return part.steps * len(missing)
     searched = {row: len(record.losses(row)) for row in rows(part)}
-    again = sum(run["seed"] != SEARCHED for run in record if Row.of(run) in searched)
+    again = sum(run["seed"] in part.seeds for run in record if Row.of(run) in searched)
     methods = len({row.method for row in searched})
     runs = sum(max(len(part.first) + 2 * part.halves - n, 0) for n in searched.values())
     reruns = len(searched) * len(part.row_seeds)

@@ -28,13 +28,11 @@ class Method:
     Attributes:
         name: The method's name in files, tables and pictures.
         make: A function that makes the optimizer.
-        family: "AdamW" or "SGD": those whose grids are of the same rates; else "".
         schedule: The schedule that the method is run with.
     """
 
     name: str
     make: Maker
-    family: str = ""
     schedule: str = "cosine"
 
 
@@ -108,16 +106,16 @@ def _damped_sgd(rate: optax.Schedule, m: float, _: int) -> optax.GradientTransfo
 
 _ADAM: Mapping[str, Any] = {"b2": 0.99, "weight_decay": 0.1}
 _ALL = [
-    Method("AdamW", _adamw, "AdamW"),
-    Method("NAdamW", _nadamw, "AdamW"),
-    Method("DampedAdamW", _damped_adamw, "AdamW"),
+    Method("AdamW", _adamw),
+    Method("NAdamW", _nadamw),
+    Method("DampedAdamW", _damped_adamw),
     Method("AdEMAMix", _ademamix),
     Method("AdEMAMix, scaled by rows and columns", _two_buffers),
     Method("schedule-free AdamW", _schedule_free, schedule="constant"),
     Method("Muon", _muon),
     Method("Lion", _lion),
-    Method("SGD, Nesterov", _sgd, "SGD"),
-    Method("DampedSGD", _damped_sgd, "SGD"),
+    Method("SGD, Nesterov", _sgd),
+    Method("DampedSGD", _damped_sgd),
     Method("INDIAN", lambda rate, *_: indian(rate)),
     Method("Adam", lambda rate, *_: optax.adam(rate)),
     Method("DampedAdamW, untuned", lambda rate, *_: damped_adamw(rate)),

@@ -10,6 +10,7 @@ from benchmarks.study.parts import ADAMS, PARTS, SGDS, Untuned, learning_rate
 from benchmarks.study.record import Record, Row
 
 NEAR = (1, 3)  # percent
+PEERS = ("AdEMAMix", "Muon", "schedule-free AdamW")
 OURS = "INDIAN"  # what the untuned methods are compared with
 
 
@@ -28,7 +29,8 @@ def overview(record: Record, families: Sequence[str], others: Sequence[str] = ()
         for name, row in columns.items():
             label = f"{steps:,} steps: test loss (β1)"
             row[label] = _lowest(record, steps, name) if name in found else ""
-            row[f"grid near it, {steps:,}"] = near.get(name, "")
+            if near:
+                row[f"grid near it, {steps:,}"] = near.get(name, "")
     return table(list(columns.values()), markdown=True)
 
 
