@@ -17,7 +17,7 @@ LRS = [0.3 * (k + 1) ** -0.5 for k in range(12)]
 
 
 @pytest.fixture(autouse=True)
-def no_graphs_from_before() -> None:
+def no_graphs_from_before(inductor: str) -> None:
     torch._dynamo.reset()
 
 
