@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from indian_core import checked, checked_damping
+from indian_core import checked_damping
 from indian_keras.backend import scalar
 from indian_keras.base import Optimizer
 from indian_keras.schedules import is_schedule, known
@@ -27,7 +27,6 @@ class MomentumLaw(Optimizer):
         """
         if self.damping is None:
             return None
-        checked("momentum", momentum, below=1.0)
         if not is_schedule(self.damping):
             return checked_damping(self.damping, momentum, nesterov=nesterov)
         damping = self.damping(self._iterations)

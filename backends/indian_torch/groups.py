@@ -77,8 +77,6 @@ def numbers(method: str, group: Group, defaults: Group, *, read: bool = True) ->
         momentum = values["momentum"] if "momentum" in values else values["beta_1"]
         nesterov = bool(group.get("nesterov"))
         values["damping"] = checked_damping(values["damping"], momentum, nesterov=nesterov)
-        if values["damping"] is not None and momentum == 1:
-            raise ValueError(f"Invalid damping: {values['damping']} (the momentum must be < 1)")
     return values
 
 
