@@ -70,7 +70,7 @@ def _grid(
 def front(record: Record, steps: int) -> Figure:
     """Return one panel: the validation loss over the memory.
 
-    A line is at each memory's best rate; the area reaches to the worse of half and twice that rate.
+    A line is at each memory's best rate; the area reaches to the worse of about half and twice that.
     """
     figure = Figure(figsize=(7.2, 4.3), layout="constrained", facecolor="white")
     axes = figure.subplots()
@@ -87,7 +87,7 @@ def front(record: Record, steps: int) -> Figure:
     axes.set_ylabel("validation loss")
     axes.set_title(
         f"A small transformer after {steps:,} steps. Line: the best learning rate\n"
-        "of each memory; area: up to the worse of half and twice that rate",
+        "of each memory; area: up to the worse of about half and twice that",
         fontsize="medium",
         loc="left",
     )
@@ -97,10 +97,10 @@ def front(record: Record, steps: int) -> Figure:
 
 
 def _beside(record: Record, best: summary.Best) -> list[float]:
-    """Return the losses an octave below and above a best rate, or the nearest half octave."""
+    """Return the losses an octave below and above a best rate, or where not tried, half of one."""
     losses, k = record.losses(best.row), search.place(best.rate)
     found = []
     for sign in (-1, 1):
-        tried = [shift for shift in (2, 3, 1) if k + sign * shift in losses]
+        tried = [shift for shift in (2, 1, 3) if k + sign * shift in losses]
         found.append(losses[k + sign * tried[0]])
     return found

@@ -165,6 +165,12 @@ PAGE = """# The study's tables
 `python -m benchmarks.study --draw` prints this page from the files in `docs/results`.
 [What was found](evidence.md) is the summary.
 
+Each momentum's rates are octaves on one seed, until the best by the validation loss lies between
+two worse ones; in some rows also the half octaves beside it. SGD's are octaves of lr/(1 − m). The
+best are run again from other seeds. All have the same warm-up (on the text 2 steps of 100, on the
+images 5) and a cosine down to a twentieth, but for schedule-free AdamW, whose rate is constant.
+Gradients are clipped at 1 on the text. Weight decay is 0.1, but SGD has none, and β2 is 0.99.
+
 For each method and length, the first table has the momentum and the learning rate with the lowest
 validation loss on one seed, and the means and standard errors of runs from other seeds ("one run":
 there was no time for others, or for one alone). The second has each momentum's lowest validation
