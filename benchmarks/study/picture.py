@@ -70,7 +70,8 @@ def _grid(
 def front(record: Record, steps: int) -> Figure:
     """Return one panel: the validation loss over the memory.
 
-    A line is at each memory's best rate; the area reaches to the worse of about half and twice that.
+    A line is at each memory's best rate, and its area reaches to the worse of about half and twice
+    that rate.
     """
     figure = Figure(figsize=(7.2, 4.3), layout="constrained", facecolor="white")
     axes = figure.subplots()
