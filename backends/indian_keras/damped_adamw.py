@@ -98,7 +98,7 @@ class DampedAdamW(MomentumLaw):
         damping: Any = DAMPING,
     ) -> None:
         if amsgrad:
-            raise ValueError(f"Invalid amsgrad: {amsgrad} (there is no such variant)")
+            raise ValueError(f"Invalid amsgrad: {amsgrad} (DampedAdamW has none)")
         arguments = arguments_of(locals())
         del arguments["amsgrad"]
         super().__init__(**arguments)

@@ -8,10 +8,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_core import DAMPING, Coefficients, adamw_coefficients, checked_damping
+from indian_core import DAMPING, Coefficients, adamw_coefficients
 from indian_optax.base import LinearStep, Mask, Scalars, checked_state, flattened
 from indian_optax.dtypes import standard_promotion
-from indian_optax.hyperparameters import as_scalar, as_scalar_or_schedule, at_count, cast
+from indian_optax.hyperparameters import (
+    as_scalar,
+    as_scalar_or_schedule,
+    at_count,
+    cast,
+    check_damping,
+)
 from indian_optax.scaled import ScaledGradients, init_squares
 
 
@@ -106,8 +112,7 @@ def damped_adamw(
     learning_rate = as_scalar_or_schedule("learning_rate", learning_rate)
     momentum, damping = as_scalar("b1", b1), as_scalar("damping", damping)
     b2, eps, eps_root = as_scalar("b2", b2), as_scalar("eps", eps), as_scalar("eps_root", eps_root)
-    if isinstance(momentum, float) and isinstance(damping, float):
-        checked_damping(damping, momentum)
+    check_damping(damping, momentum)
     linear = LinearStep(weight_decay, mask, mu_dtype)
 
     @standard_promotion

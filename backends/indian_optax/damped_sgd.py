@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_core import checked_damping, new_buffer_weights
+from indian_core import new_buffer_weights
 from indian_optax.base import checked_state, flattened
 from indian_optax.dtypes import checked_dtype, momentum_dtype, standard_promotion
-from indian_optax.hyperparameters import as_scalar
+from indian_optax.hyperparameters import as_scalar, check_damping
 from indian_optax.trees import leaves_like
 
 
@@ -55,8 +55,8 @@ def damped_sgd(
     Raises:
         TypeError: If a number is neither a real number nor an array, or ``accumulator_dtype`` is
             not a floating-point dtype.
-        ValueError: If a number that is known is out of range, or a damping is given with Nesterov's
-            momentum.
+        ValueError: If a number that is known is out of range (in ``jax.jit`` injected ones are
+            not), or a damping is given with Nesterov's momentum.
 
     Examples:
         >>> import optax
@@ -127,8 +127,8 @@ def scale_by_damped_momentum(
     """
     momentum = as_scalar("momentum", momentum)
     damping = None if damping is None else as_scalar("damping", damping)
-    if isinstance(momentum, float) and isinstance(damping, float):
-        checked_damping(damping, momentum, nesterov=bool(nesterov))
+    if damping is not None:
+        check_damping(damping, momentum, nesterov=bool(nesterov))
     if accumulator_dtype is not None:
         accumulator_dtype = checked_dtype("accumulator_dtype", accumulator_dtype)
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from indian_core import checked
+from indian_core import checked, checked_damping
 
 Scalar: TypeAlias = Any  # a float, or a scalar array, traced or not
 ScalarOrSchedule: TypeAlias = Any
@@ -51,6 +51,23 @@ def _is_known(value: jax.Array | np.ndarray) -> bool:
     if isinstance(value, jax.Array):
         return not isinstance(value, jax.core.Tracer) and value.is_fully_addressable
     return True
+
+
+def check_damping(damping: Scalar, momentum: Scalar, *, nesterov: bool = False) -> None:
+    """Raise if a damping does not go with a momentum, as far as both are known now.
+
+    Raises:
+        ValueError: If it is out of its range, or given with Nesterov's momentum.
+    """
+    if nesterov:
+        checked_damping(1.0, 0.0, nesterov=True)
+    arrays = [x for x in (damping, momentum) if isinstance(x, jax.Array | np.ndarray)]
+    if not all(map(_is_known, arrays)):
+        return
+    d, m = float(damping), float(momentum)
+    # Injected numbers have been rounded to float32.
+    if not arrays or d < (1 - m) * (1 - 1e-6) or m >= 1:
+        checked_damping(d, m)
 
 
 def as_scalar_or_schedule(name: str, value: Any) -> ScalarOrSchedule:

@@ -219,7 +219,7 @@ def _check(method: str, group: Group, defaults: Group) -> None:
         raise ValueError(f"parameter group has no {missing[0]!r}, which {method} needs")
     for name in _ABSENT:
         if group.get(name):
-            raise ValueError(f"Invalid {name}: {group[name]!r} ({method} has no such variant)")
+            raise ValueError(f"Invalid {name}: {group[name]!r} ({method} has none)")
     if not 0 < group.get("buffer_scale", 1.0) < math.inf:
         raise ValueError(f"Invalid buffer_scale: {group['buffer_scale']!r} (it must be > 0)")
     for name, default in defaults.items():

@@ -73,6 +73,16 @@ def test_numbers_written_into_an_injected_state_are_used(x64: None) -> None:
     assert_close(actual, expected)
 
 
+def test_an_injected_momentum_that_the_damping_does_not_go_with_is_refused() -> None:
+    """Where it is known: outside of a compiled step."""
+    solver = optax.inject_hyperparams(damped_sgd)(0.1, momentum=0.9, damping=0.1)
+    params = jnp.ones(2)
+    _, state = solver.update(params, solver.init(params), params)
+    state.hyperparams["momentum"] = jnp.asarray(0.0)
+    with pytest.raises(ValueError, match="damping"):
+        solver.update(params, state, params)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("mask", [None, lambda p: jax.tree.map(lambda x: x.ndim > 1, p)])
 @pytest.mark.parametrize("injected", [False, True])
