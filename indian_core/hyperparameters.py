@@ -1,12 +1,11 @@
-"""The hyperparameters: defaults, bounds, and one check and one error text for every adapter.
+"""The hyperparameters: defaults, bounds, and one check and one error text for every framework.
 
 INDIAN starts from rest by default, as in the authors' PyTorch code. The paper's own start, an
 initial velocity of minus the gradient, is s = 1 (section 5.2.1). The paper's (α, β) = (0.5, 0.1)
 "might be a good default choice" (section 5.2.2). `PAPER` has these three values.
 
-The defaults here come from the study (docs/when.md). With α = 0.1, γ is SGD's learning rate at
-momentum 0.9 (γ/α = lr/(1 − m)), and β = 2, so that αβ = 0.2. Of (0.5, 0.5), (0.1, 3) and (0.1, 2),
-the last was the best or nearly the best on every problem.
+With α = 0.1, γ is SGD's learning rate at momentum 0.9 (γ/α = lr/(1 − m)), and with β = 2 the damping
+αβ is 0.2. docs/evidence.md says what these defaults do.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def suggest_lr(
         )
         model.compile(INDIAN(found.lr, 0.5, 0.5, found.initial_speed), loss=...)
 
-    docs/tuning.md describes what to expect; the suggestions were best at α = β = 0.5. The cost is
+    docs/suggest.md describes what to expect; the suggestions were best at α = β = 0.5. The cost is
     about thirty gradients, and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double
     precision. No variable is changed, including those of metrics, BatchNorm and random seeds.
 

@@ -72,7 +72,7 @@ def suggest_lr(
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
     with γ_max of `indian_core.tuning.max_lr`. Evaluate the loss over as many samples as fit, in the
-    mode that you train in. docs/tuning.md describes what to expect; the suggestions were best at
+    mode that you train in. docs/suggest.md describes what to expect; the suggestions were best at
     α = β = 0.5. The suggestion uses the loss's own curvature, so it does not apply to INNAprop's
     scaled gradient. It costs about thirty gradients and `indian_core.tuning.LANCZOS_VECTORS`
     vectors of θ's size in double precision.

@@ -1,4 +1,4 @@
-"""The tables of docs/tuning.md, from results/tuning.json."""
+"""The tables of docs/suggest.md, from results/tuning.json."""
 
 from __future__ import annotations
 

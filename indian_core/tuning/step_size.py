@@ -3,7 +3,7 @@ r"""A step size from the curvature of a loss: the computation behind `suggest_lr
 On curvatures up to L, constant step sizes below min(γ_max(0), γ_max(L)) are stable, with
 γ_max(0) = 2/α (`indian_core.tuning.stability`). The suggestion is a fraction of this limit,
 ``safety``, because training will meet larger curvatures than L: the curvature of a minibatch
-exceeds that of the whole loss, and it rises during the first steps. docs/tuning.md has the
+exceeds that of the whole loss, and it rises during the first steps. docs/suggest.md has the
 measurements behind the default.
 """
 
