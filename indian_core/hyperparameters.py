@@ -4,8 +4,8 @@ INDIAN starts from rest by default, as in the authors' PyTorch code. The paper's
 initial velocity of minus the gradient, is s = 1 (section 5.2.1). The paper's (α, β) = (0.5, 0.1)
 "might be a good default choice" (section 5.2.2). `PAPER` has these three values.
 
-With α = 0.1, γ is SGD's learning rate at momentum 0.9 (γ/α = lr/(1 − m)), and with β = 2 the damping
-αβ is 0.2. docs/evidence.md says what these defaults do.
+With α = 0.1, γ is SGD's learning rate at momentum 0.9 (γ/α = lr/(1 − m)), and with β = 2 the
+damping αβ is 0.2. docs/evidence.md says what these defaults do.
 """
 
 from __future__ import annotations
