@@ -60,7 +60,7 @@ class _Point:
         self._values = [ops.convert_to_tensor(v.value) for v in variables]
 
     def _loss(self, values: Sequence[Any]) -> Any:
-        # (`add_loss` and activity regularizers add losses only to a scope that collects them.)
+        # `add_loss` and activity regularizers add losses only to a scope that collects them.
         mapping = zip(self._variables, values, strict=True)
         with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
             loss = self._loss_fn()

@@ -66,7 +66,7 @@ def suggest_lr(
         )
 
     def product(direction: Array) -> Array:
-        # (Gradients of ⟨∇J, v⟩, because forward mode lacks scatter, the gradient of indexing.)
+        # Gradients of ⟨∇J, v⟩, because forward mode lacks scatter, the gradient of indexing.
         _, found = mx.vjp(gradients, list(start), arrays(direction))
         return vector(found)
 

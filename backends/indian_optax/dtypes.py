@@ -33,7 +33,7 @@ def standard_promotion(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def working_dtype(*dtypes: Any) -> np.dtype[Any]:
     """Return the widest of these dtypes, but at least float32, and complex if one of them is."""
-    # (NumPy has no bfloat16, and JAX does not promote floats of 8 bits.)
+    # NumPy has no bfloat16, and JAX does not promote floats of 8 bits.
     wide = [dtype if dtype in _WIDE else np.float32 for dtype in dtypes]
     return np.result_type(np.float32, *wide)
 

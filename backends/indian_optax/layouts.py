@@ -110,7 +110,7 @@ def _is_equinox_layer(node: Any) -> bool:
 
 
 def _name(path: Sequence[Any]) -> str:
-    # (Flax NNX wraps its arrays in boxes, which add a "value" to the path.)
+    # Flax NNX wraps its arrays in boxes, which add a "value" to the path.
     if len(path) > 1 and getattr(path[-1], "name", None) == "value":
         path = path[:-1]
     return jax.tree_util.keystr(tuple(path), simple=True, separator="/") or "params"

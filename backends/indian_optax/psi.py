@@ -143,7 +143,7 @@ def _in_precision(w: jax.Array, state: IndianState, theta: Any) -> tuple[Any, An
 
 def is_masked(node: Any) -> bool:
     """Return whether this node stands for a missing momentum."""
-    # (Equinox's filter replaces a leaf that is not an array by None.)
+    # Equinox's filter replaces a leaf that is not an array by None.
     return isinstance(node, optax.MaskedNode) or node is None
 
 
@@ -168,7 +168,7 @@ def _matched(treedef: Any, momentum: optax.Updates, params: optax.Params) -> lis
         )
         return list(treedef.flatten_up_to(expanded))
     except ValueError as error:
-        # (Flax NNX wraps a parameter and its momentum in different boxes, at the same path.)
+        # Flax NNX wraps a parameter and its momentum in different boxes, at the same path.
         if _paths(momentum) == _paths(params):
             return jax.tree.leaves(momentum)
         raise ValueError(

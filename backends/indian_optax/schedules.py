@@ -40,5 +40,5 @@ def power_decay(init_value: float, power: float = POWER) -> Callable[[Any], Any]
     Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, Assumption 1 and section 5.
     """
     init_value, power = checked("init_value", init_value), checked("power", power)
-    # (The count becomes a float, because strict promotion does not add 1.0 to an integer.)
+    # The count becomes a float, because strict promotion does not add 1.0 to an integer.
     return lambda count: indian_core.power_decay(jnp.asarray(count, float), init_value, power)

@@ -151,7 +151,7 @@ def _rounded(update: jax.Array | None, theta: jax.Array, key: jax.Array) -> jax.
     towards = jnp.where(remainder > 0, jnp.inf, -jnp.inf).astype(theta.dtype)
     far = jnp.nextafter(nearest, towards).astype(jnp.float32)
     chance = remainder / (far - near)
-    # (32 bits, where `jax.random.uniform` has 23, so that small chances are kept too.)
+    # 32 bits, where `jax.random.uniform` has 23, so that small chances are kept too.
     draw = (jax.random.bits(key, total.shape, jnp.uint32).astype(jnp.float32) + 0.5) * 2.0**-32
     # Written so that a NaN chance, which comes from a value that is not finite, gives the nearest.
     target = jnp.where(draw < chance, far, near)

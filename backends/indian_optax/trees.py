@@ -69,7 +69,7 @@ def masked_leaves(mask: Any, params: Any, treedef: Any) -> list[bool]:
         return [True] * treedef.num_leaves
     tree = mask(params) if callable(mask) else mask
     try:
-        # (A parameter without a gradient may also be None in the params, or there and in the mask.)
+        # A parameter without a gradient may also be None in the params, or there and in the mask.
         expanded = jax.tree.map(
             lambda m, sub: jax.tree.map(lambda _: m, sub, is_leaf=is_none), tree, params
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-# (the training files, the test file, the key of the labels)
+# the training files, the test file, the key of the labels
 _LAYOUTS = (
     (tuple(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "labels"),
     (("train",), "test", "fine_labels"),

@@ -60,7 +60,7 @@ class Trajectory:
         hyperparameters: Mapping[str, float],
         dtype: str = "float64",
     ) -> None:
-        # (Keras stores a learning rate in its global float type.)
+        # Keras stores a learning rate in its global float type.
         before = keras.config.floatx()
         keras.config.set_floatx(dtype)
         theta = self._theta = keras.Variable(start, dtype=dtype)

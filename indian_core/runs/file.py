@@ -172,7 +172,7 @@ def _parameter(row: dict[str, Any], tensors: dict[str, Array]) -> Parameter:
     theta, momentum = tensors.pop(f"theta/{name}"), tensors.pop(f"momentum/{name}")
     squares = tensors.pop(f"squares/{name}", None)
     if row["dtype"].startswith("complex"):
-        # (PyTorch has a V for each of the two parts, the others one V for the absolute value.)
+        # PyTorch has a V for each of the two parts, the others one V for the absolute value.
         if squares is not None and squares.shape == theta.shape:
             squares = _from_pairs(squares)
         theta, momentum = _from_pairs(theta), _from_pairs(momentum)

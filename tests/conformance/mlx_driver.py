@@ -135,7 +135,7 @@ class MlxDriver:
             tensors = mx.load(str(path))
             mx.eval(tensors)
         parts = tree_unflatten(list(tensors.items()))
-        # (Keys that are numbers become places of a list.)
+        # Keys that are numbers become places of a list.
         self._params = {str(i): theta for i, theta in enumerate(parts["theta"])}
         self._optimizer.state.update(parts["state"])
         self._k = int(parts["k"])

@@ -13,7 +13,7 @@ def package_of(driver: type) -> str:
     return str(driver.methods["INDIAN"].__module__.partition(".")[0])
 
 
-# (Keras's own way of making arrays of torch's tensors.)
+# Keras's own way of making arrays of torch's tensors.
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )
@@ -41,5 +41,5 @@ def test_every_public_name_has_an_example(driver: type) -> None:
     package = import_module(package_of(driver))
     public = {name: getattr(package, name) for name in package.__all__}
     missing = [name for name, thing in public.items() if ">>>" not in (thing.__doc__ or "")]
-    # (What a state holds is seen in the examples of what makes it.)
+    # What a state holds is seen in the examples of what makes it.
     assert [n for n in missing if callable(public[n]) and not hasattr(public[n], "_fields")] == []

@@ -54,7 +54,7 @@ def test_along_the_nonsmooth_valley_it_falls_although_the_loss_does_not() -> Non
     # Explicit Euler adds O(γ²) a step, and on the kink the subgradient is off by a constant for
     # one step: a rise stays under γ times the largest fall, and whole stretches only fall.
     assert np.max(np.diff(energy)) < lr * -np.min(rate)
-    # (Down to where the steps along |1 − θ_1| keep jumping over the minimum.)
+    # Down to where the steps along |1 − θ_1| keep jumping over the minimum.
     stretches = energy[::500][energy[::500] > 0.01]
     assert len(stretches) > 10
     assert (np.diff(stretches) < 0).all()

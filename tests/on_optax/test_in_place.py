@@ -101,7 +101,7 @@ def test_the_order_changes_no_bit(name: str) -> None:
     states = [optimizer.init(params)] * 2
     for k in range(5):
         gradients = jax.tree.map(lambda p, k=k: jnp.cos(p + k), params)
-        # (XLA contracts a product and a sum where it sees both: one rounding less.)
+        # XLA contracts a product and a sum where it sees both: one rounding less.
         updates, states[0] = compiled(gradients, states[0], params)
         others, states[1] = optimizer.update(gradients, states[1], params)
         for one, other in zip(updates, others, strict=True):

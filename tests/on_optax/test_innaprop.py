@@ -49,7 +49,7 @@ def test_wrapped_it_is_what_the_parts_are(x64: None, name: str) -> None:
     numbers = (0.05, 0.5, 0.4, 0.9, 1e-3)
     expected, _ = run(WRAPPERS[name](composed(*numbers)), start())
     actual, _ = run(WRAPPERS[name](innaprop(*numbers, None)), start())
-    # (schedule_free divides by the sums of weights of its own.)
+    # schedule_free divides by the sums of weights of its own.
     assert_close(actual, expected, 1e-11)
 
 

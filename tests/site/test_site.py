@@ -37,7 +37,7 @@ def public_names(package: Path) -> list[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_name_is_on_the_site(package: str) -> None:
-    # (A function may hide the module of its name, and is on the site under both.)
+    # A function may hide the module of its name, and is on the site under both.
     there = {name.rpartition(".")[2] for name in inventory() if name.startswith(f"{package}.")}
     assert set(public_names(PACKAGES[package])) - there == set()
 

@@ -48,7 +48,7 @@ def test_the_float64_form_agrees_with_the_exact_oracle() -> None:
     gradients = [[np.array(v) for v in step] for step in content["gradients"]]
     assert len(content["trajectories"]) > 30
     for case in content["trajectories"]:
-        # (The published form of INNAprop is 0/0 at γ = β.)
+        # The published form of INNAprop is 0/0 at γ = β.
         if case["method"] == "INNAprop" and case["hyperparameters"]["beta"] in case["lrs"]:
             continue
         edits = {int(k): numbers for k, numbers in case.get("edits", {}).items()}
