@@ -112,7 +112,7 @@ def pythons(session: nox.Session) -> None:
     "adapter", [nox.param(name, id=name) for name in ADAPTERS if ADAPTERS[name][1] in UPSTREAM]
 )
 def upstream(session: nox.Session, adapter: str) -> None:
-    """Run the framework's own tests with INDIAN instead of its SGD."""
+    """Run the framework's own tests with DampedSGD instead of its SGD."""
     packages, name, _, backend = ADAPTERS[adapter]
     # Keras's tests of TensorBoard and of callbacks import TensorFlow on every backend.
     others = TENSORFLOW if name == "keras" else []

@@ -44,7 +44,9 @@ IN_PLACE = {
     "schedule, masked decay": indian(COSINE, weight_decay=COSINE, mask=[True, False]),
     "damped_sgd": damped_sgd(0.1, damping=0.3),
     "damped_sgd, schedule": damped_sgd(COSINE, 0.9, nesterov=True),
-    "damped_sgd, injected": optax.inject_hyperparams(damped_sgd)(COSINE, COSINE, damping=COSINE),
+    "damped_sgd, injected": optax.inject_hyperparams(damped_sgd)(
+        COSINE, optax.constant_schedule(0.9), damping=optax.constant_schedule(0.3)
+    ),
     "chain": optax.chain(optax.clip(1.0), indian(COSINE)),
     "injected": optax.inject_hyperparams(indian)(COSINE, alpha=COSINE),
     "partition": optax.partition({"a": indian(COSINE), "b": indian(2.0, 0.5, 0.5)}, ["a", "b"]),
