@@ -81,7 +81,7 @@ def new_buffer_weights(momentum: Any, nesterov: bool = False, damping: Any = Non
     if damping is None:
         return Weights(momentum, 1) if nesterov else Weights(1, 0)
     share = (1 - damping) / (momentum + (momentum == 0))
-    return Weights(share, damping / (1 - momentum) - share)
+    return Weights(share, weights(momentum, damping=damping).direction - share)
 
 
 def sgd_coefficients(
@@ -158,9 +158,9 @@ def checked_damping(damping: Any, momentum: float, *, nesterov: bool = False) ->
     """
     if damping is None:
         return None
-    number = checked("damping", damping)
     if nesterov:
-        raise ValueError(f"Invalid damping: {number} (nesterov=True has its own, 1 - momentum**2)")
+        raise ValueError(f"Invalid damping: {damping} (nesterov=True has its own, 1 - momentum**2)")
+    number = checked("damping", damping)
     if momentum >= 1:
         raise ValueError(f"Invalid damping: {number} (it takes a momentum < 1, not {momentum})")
     # A user's decimal 1 − m may be an ulp less than the result of the subtraction.

@@ -60,7 +60,7 @@ def check_damping(damping: Scalar, momentum: Scalar, *, nesterov: bool = False) 
         ValueError: If it is out of its range, or given with Nesterov's momentum.
     """
     if nesterov:
-        checked_damping(1.0, 0.0, nesterov=True)
+        checked_damping(damping, 0.0, nesterov=True)
     arrays = [x for x in (damping, momentum) if isinstance(x, jax.Array | np.ndarray)]
     if not all(map(_is_known, arrays)):
         return

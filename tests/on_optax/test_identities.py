@@ -150,7 +150,7 @@ def test_weight_decay_is_adamw_s(x64: None, nesterov: bool) -> None:
     ("make", "name"),
     [
         (lambda: damped_sgd(0.1, 1.1), "momentum"),
-        (lambda: damped_sgd(0.1, 0.9, True, 0.5), "damping"),
+        (lambda: damped_sgd(0.1, 0.9, True, 0.5), "damping: 0.5"),
         (lambda: damped_sgd(lambda k: 0.1, 0.9, damping=0.01), "damping"),
         (lambda: damped_sgd(0.1, None, damping=0.3), "damping"),
         (lambda: damped_sgd("0.1"), "learning rate"),
