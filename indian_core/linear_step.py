@@ -6,7 +6,7 @@ $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
 $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k$$
 $$w_0 = (s - \beta)\, v_0$$
 
-exactly, for any sequence of step sizes γ_k. The adapters store w for three reasons. It keeps its
+exactly, for any sequence of step sizes γ_k. The optimizers store w for three reasons. It keeps its
 digits, while ψ is as large as θ and its rounding error enters the velocity multiplied by 1/β. It
 does not change when θ is changed from outside. And it can start at zero, without a copy of θ.
 

@@ -64,8 +64,8 @@ def weights(momentum: Any, nesterov: bool = False, damping: Any = None) -> Weigh
 def new_buffer_weights(momentum: Any, nesterov: bool = False, damping: Any = None) -> Weights:
     """Return the weights of the *new* s and of u in the same step of SGD.
 
-    The new s is m times the old one plus u, so the first weight is (1 − d)/m, and the second is r
-    less the first. At m = 0, where s is u, the first is 0 if there is a damping.
+    The new s is m times the old one plus u. So its weight is (1 − d)/m, and that of u is r minus
+    it. At m = 0, where the new s is u, its weight is 0 if there is a damping.
 
     Args:
         momentum: m.

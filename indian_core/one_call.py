@@ -81,26 +81,26 @@ def as_nesterov_sgd(
 ) -> NesterovSGD | None:
     r"""Return the step as one SGD call on a buffer that holds ``scale`` times w.
 
-    SGD with dampening has three scalars, and INDIAN's step has four. The buffer's scale is the
-    fourth. With A, B, C, D the four of `coefficients`, σ the scale before and σ' after the step,
+    With A, B, C, D the four of `coefficients`, σ the scale before and σ' after the step, the call
+    has
 
         lr = −B + A D/C,   momentum = C σ'/σ,   dampening = 1 − σ' D,   σ'² = −A σ/(lr C²)
 
-    If lr is not zero, σ' has the sign of lr. When lr changes its sign (γ crosses β), the buffer is
-    negated once. If lr is zero (γ = β), the call is that of `heavy_ball`, with σ' = σ. At constant
-    γ the scale converges to 1/((1 − αγ)(β − γ)).
+    There are three cases:
 
-    If 1 − αγ rounds to 1, nothing decays. Then the rounding of thousands of products with numbers
-    near 1 must not change w either, so momentum = 1 and σ' = σ = −A/lr.
+    * lr ≠ 0: σ' has the sign of lr. When γ crosses β, lr changes its sign and the buffer is negated
+      once. At constant γ the scale converges to 1/((1 − αγ)(β − γ)).
+    * lr = 0, which is γ = β: the call is that of `heavy_ball`, with σ' = σ.
+    * 1 − αγ rounds to 1, so that nothing decays: momentum = 1 and σ' = σ = −A/lr. Otherwise
+      thousands of products with numbers near 1 would change w by their rounding.
 
     Args:
         step: The `Coefficients` of the step, as Python floats.
         scale: σ ≠ 0. The buffer holds σ w. Use 1.0 for a new buffer.
         fresh: Whether the buffer is known to be zero, as on a parameter's first step. The scale
             is then free, and every step has a call.
-        dtype: The dtype in which the kernel computes. The kernel rounds `momentum` to it, and the
-            new scale is the one after the product with the rounded `momentum`. Otherwise the scale
-            would drift away from the buffer a little at each step.
+        dtype: The dtype in which the kernel computes. The kernel rounds `momentum` to it, and
+            the new scale follows the rounded number, or it would drift away from the buffer.
 
     Returns:
         The call, or None if no single call exists or it would lose digits. This is so if γ = 0, if

@@ -1,9 +1,8 @@
 """INDIAN in phase space (θ, ψ), exactly as the paper states it.
 
-This is the definition against which everything else in this package is tested. It is plain
-arithmetic, so floats, `fractions.Fraction` (for exact results) and NumPy arrays all work. The
-adapters run the equivalent form of `indian_core.linear_step` instead, which keeps its digits
-better.
+Everything else in this package is tested against it. It is plain arithmetic, so floats,
+`fractions.Fraction` (for exact results) and NumPy arrays all work. The optimizers run the
+equivalent form of `indian_core.linear_step`, which keeps its digits better.
 
 Source: Castera, Bolte, Févotte, Pauwels, *An Inertial Newton Algorithm for Deep Learning*
 (arXiv:1905.12278; JMLR 22(134), 2021), equation (11) and section 5.2.

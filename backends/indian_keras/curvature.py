@@ -56,9 +56,12 @@ def suggest_lr(
         )
         model.compile(INDIAN(found.lr, 0.5, 0.5, found.initial_speed), loss=...)
 
-    docs/suggest.md describes what to expect; the suggestions were best at α = β = 0.5. The cost is
-    about thirty gradients, and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in double
-    precision. No variable is changed, including those of metrics, BatchNorm and random seeds.
+    Train with the same α and β; 0.5 and 0.5 worked best (docs/suggest.md has what to expect). The
+    suggestion is not for INNAprop, whose gradient is scaled.
+
+    The cost is about thirty gradients, and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size
+    in double precision. No variable is changed, including those of metrics, BatchNorm and random
+    seeds.
 
     Args:
         loss_fn: A function without arguments that returns the loss, a scalar tensor, at the

@@ -16,7 +16,7 @@ class DampedAdamW(MomentumLaw):
     r"""`keras.optimizers.AdamW` with a damping d of its momentum m, which is beta_1.
 
     For each variable θ with gradient v, the optimizer keeps two slots of θ's shape, s and V. s is
-    an average of the scaled gradients u, where Adam scales an average of the gradients:
+    an average of scaled gradients u, where Adam scales an average of gradients:
 
     $$V_t = \beta_2 V_{t-1} + (1 - \beta_2)\, v_t^2, \qquad
       u_t = \frac{v_t}{\sqrt{V_t/(1 - \beta_2^t)} + \varepsilon}$$
@@ -39,7 +39,7 @@ class DampedAdamW(MomentumLaw):
         learning_rate: lr, AdamW's: a float ≥ 0, a
             `keras.optimizers.schedules.LearningRateSchedule`, or a callable without arguments.
         weight_decay: λ ≥ 0, the decoupled weight decay, or None.
-        beta_1: m, 0 ≤ m < 1.
+        beta_1: m, 0 ≤ m < 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97.
         beta_2: The decay rate of V, 0 ≤ β2 < 1.
         epsilon: ε ≥ 0.
         amsgrad: Must be False.
@@ -53,7 +53,7 @@ class DampedAdamW(MomentumLaw):
         gradient_accumulation_steps: How many minibatches' gradients are averaged for one step.
         name: The optimizer's name.
         damping: d, the share of the newest gradient in a step, from 1 − m to 1: a float or a
-            `LearningRateSchedule`.
+            `LearningRateSchedule`. Begin with the default.
 
     Raises:
         TypeError: If a hyperparameter is not a real number.

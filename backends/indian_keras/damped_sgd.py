@@ -36,7 +36,7 @@ class DampedSGD(MomentumLaw):
     Args:
         learning_rate: lr: a float ≥ 0, a `keras.optimizers.schedules.LearningRateSchedule`, or a
             callable without arguments.
-        momentum: m, 0 ≤ m ≤ 1.
+        momentum: m, 0 ≤ m ≤ 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97.
         nesterov: Whether the momentum is Nesterov's.
         weight_decay: λ ≥ 0, the decoupled weight decay, or None.
         clipnorm: The largest norm of each variable's gradient.
@@ -49,7 +49,7 @@ class DampedSGD(MomentumLaw):
         gradient_accumulation_steps: How many minibatches' gradients are averaged for one step.
         name: The optimizer's name.
         damping: d, the share of the newest gradient in a step, from 1 − m to 1: a float or a
-            `LearningRateSchedule`. None, the default, means SGD's own.
+            `LearningRateSchedule`. Begin with 0.3. None, the default, means SGD's own.
 
     Raises:
         TypeError: If a hyperparameter is not a real number.

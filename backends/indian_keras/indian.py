@@ -25,10 +25,11 @@ class INDIAN(PaperLaw):
     $$w_0 = (s - \beta)\, v_0$$
 
     This is the paper's equation (11) with w = (α − 1/β) θ + ψ/β instead of ψ; `psi` and `set_psi`
-    convert between the two. The initial velocity of θ is −s v_0. The first step is the first one
-    that is applied: under gradient accumulation the first full step, under loss scaling the first
-    step that is not skipped. A variable whose first gradient comes later starts from rest, w = 0,
-    for any s.
+    convert between the two.
+
+    The initial velocity of θ is −s v_0. All variables have the same first step, the first one that
+    is applied: not one that only accumulates gradients, nor one that loss scaling skips. A variable
+    whose first gradient comes later starts from rest.
 
     w is kept in float32 for float16 and bfloat16 variables, because 1 − αγ needs the digits.
 
@@ -36,8 +37,8 @@ class INDIAN(PaperLaw):
         learning_rate: The learning rate γ: a float ≥ 0, a
             `keras.optimizers.schedules.LearningRateSchedule` (the paper's own is `PowerDecay`), or
             a callable without arguments. Defaults to 0.1.
-        alpha: α ≥ 0, the viscous damping. Defaults to 0.1. At 0.1 the learning rate is on the scale
-            of SGD's at momentum 0.9, because the overall step size γ/α is SGD's lr/(1 − m).
+        alpha: α ≥ 0, the viscous damping. Defaults to 0.1. At 0.1 begin with SGD's learning rate at
+            momentum 0.9, and try up to three times as much: γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping. Defaults to 2.
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. Defaults to None,
             which means the β of the first step, a start from rest. The paper uses 1.

@@ -102,7 +102,7 @@ def load_run(
 ) -> int:
     """Load a model's trainable variables and its optimizer's state from a file of any framework.
 
-    If this adapter wrote the file, the run continues bit for bit. The optimizer must already have
+    If this package wrote the file, the run continues bit for bit. The optimizer must already have
     the run's hyperparameters. The caller is responsible for the learning rate and for schedules,
     which continue from the step count in the file.
 

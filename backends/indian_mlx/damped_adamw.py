@@ -25,10 +25,12 @@ class DampedAdamW(Scaled):
 
     Args:
         learning_rate: AdamW's learning rate ≥ 0: a number, or a function of the step.
-        betas: (m, β2), 0 ≤ m < 1 and 0 ≤ β2 < 1.
+        betas: (m, β2), 0 ≤ m < 1 and 0 ≤ β2 < 1. Begin with an m of 0.9 up to 1,000 steps, beyond
+            it with 0.97.
         eps: ε ≥ 0, outside the root.
         weight_decay: λ ≥ 0, the decoupled weight decay.
-        damping: d, the share of the newest gradient in a step, from 1 − m to 1.
+        damping: d, the share of the newest gradient in a step, from 1 − m to 1. Begin with the
+            default.
 
     Raises:
         TypeError: If a hyperparameter is not a real number.

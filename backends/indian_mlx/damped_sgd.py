@@ -23,11 +23,11 @@ class DampedSGD(Base):
 
     Args:
         learning_rate: The learning rate ≥ 0: a number, or a function of the step.
-        momentum: m, 0 ≤ m ≤ 1.
+        momentum: m, 0 ≤ m ≤ 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97.
         weight_decay: λ ≥ 0. λθ is added to the gradient, as in MLX's SGD.
         nesterov: Whether the momentum is Nesterov's.
-        damping: d, the share of the newest gradient in a step, from 1 − m to 1. None, the default,
-            means SGD's own.
+        damping: d, the share of the newest gradient in a step, from 1 − m to 1. Begin with 0.3.
+            None, the default, means SGD's own.
 
     Raises:
         TypeError: If a hyperparameter is not a real number.

@@ -20,8 +20,8 @@ class INDIAN(PaperLaw):
 
     Args:
         learning_rate: The learning rate γ ≥ 0: a number, or a function of the step.
-        alpha: α ≥ 0, the viscous damping. At the default, 0.1, the learning rate is on the scale of
-            SGD's at momentum 0.9, because the overall step size γ/α is SGD's lr/(1 − m).
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, begin with SGD's learning rate at
+            momentum 0.9, and try up to three times as much: γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None means β, a
             start from rest.

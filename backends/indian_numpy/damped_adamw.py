@@ -26,11 +26,12 @@ class DampedAdamW(Scaled):
     Args:
         params: θ, arrays of float32 or float64.
         lr: AdamW's learning rate ≥ 0. Assign it to follow a schedule.
-        beta_1: m, 0 ≤ m < 1.
+        beta_1: m, 0 ≤ m < 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97.
         beta_2: The decay rate of V, 0 ≤ β2 < 1.
         eps: ε ≥ 0, outside the root.
         weight_decay: λ ≥ 0, the decoupled weight decay.
-        damping: d, the share of the newest gradient in a step, from 1 − m to 1.
+        damping: d, the share of the newest gradient in a step, from 1 − m to 1. Begin with the
+            default.
 
     Raises:
         TypeError: If a hyperparameter is not a real number, or a parameter is not an array of

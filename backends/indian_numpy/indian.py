@@ -20,8 +20,8 @@ class INDIAN(PaperLaw):
     Args:
         params: θ, arrays of float32 or float64.
         lr: γ ≥ 0, the step size. Assign it to follow a schedule.
-        alpha: α ≥ 0, the viscous damping. At the default, 0.1, lr is on the scale of SGD's at
-            momentum 0.9, because the overall step size γ/α is SGD's lr/(1 − m).
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, begin with SGD's lr at momentum 0.9,
+            and try up to three times as much: γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0, the initial speed in units of the first gradient. None means β, a
             start from rest.

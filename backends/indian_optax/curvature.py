@@ -66,11 +66,12 @@ def suggest_lr(
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
     with $\gamma_{\max}$ from ``indian_core.tuning.max_lr``. Use the loss that you train, over as
-    many samples as fit in memory. docs/suggest.md describes what to expect; the suggestions were
-    best at α = β = 0.5. The cost is about thirty gradients, and
-    ``indian_core.tuning.LANCZOS_VECTORS`` vectors of the parameters' size in double precision on
-    the host. The suggestion does not apply to INNAprop, whose scaled gradient does not follow the
-    loss's own curvature.
+    many samples as fit in memory. Train with the same α and β; 0.5 and 0.5 worked best
+    (docs/suggest.md has what to expect). The suggestion is not for `innaprop`, whose gradient is
+    scaled.
+
+    The cost is about thirty gradients, and ``indian_core.tuning.LANCZOS_VECTORS`` vectors of the
+    parameters' size in double precision on the host.
 
     Args:
         loss_fn: A function of only the parameters that returns a scalar. It is jitted. If it has

@@ -68,7 +68,7 @@ def damped_adamw(
 
     Args:
         learning_rate: AdamW's learning rate ≥ 0, a scalar or a schedule.
-        b1: m, 0 ≤ m < 1.
+        b1: m, 0 ≤ m < 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97.
         b2: The decay rate of V, 0 ≤ b2 < 1.
         eps: ε ≥ 0, outside the root.
         eps_root: A number ≥ 0 that is added inside the root. It keeps derivatives of the step
@@ -78,7 +78,7 @@ def damped_adamw(
         weight_decay: λ, the strength of the decoupled weight decay, a scalar or a schedule. It is
             multiplied by the learning rate. If None, ``update`` needs no ``params``.
         mask: Which parameters are decayed; see `indian`.
-        damping: d, from 1 − b1 to 1.
+        damping: d, from 1 − b1 to 1. Begin with the default.
 
     Returns:
         The corresponding `optax.GradientTransformationExtraArgs`. Its state is a

@@ -26,10 +26,9 @@ def indian(
     r"""The INDIAN optimizer, an inertial Newton algorithm (later named INNA).
 
     INDIAN discretizes $\ddot\theta + \alpha\dot\theta + \beta\nabla^2 J(\theta)\dot\theta +
-    \nabla J(\theta) = 0$. This is a heavy ball with viscous damping α that is also damped along
-    Newton's direction by β, but it needs only first derivatives. It keeps one buffer for each
-    parameter, like SGD with momentum. With certain hyperparameters it *is* SGD with momentum
-    (``indian_core.equivalences``).
+    \nabla J(\theta) = 0$, a heavy ball with viscous damping α and Newton damping β. It needs first
+    derivatives only, and one buffer for each parameter, like SGD with momentum. `damped_sgd` makes
+    the same steps in SGD's own numbers (``indian_core.equivalences``).
 
     Let $\gamma_t$ be the learning rate, $v_t$ the gradient (potentially preprocessed by other
     transformations), $\theta_t$ the parameters and λ the weight decay. The momentum w starts at
@@ -43,26 +42,24 @@ def indian(
     paper, for any $\gamma_t$, with the variable $w = (\alpha - 1/\beta)\,\theta + \psi/\beta$ of
     its Theorem 14 instead of ψ. `psi` and `with_psi` convert between the two.
 
+    The updates are complete steps, sign included. In `optax.chain`, put transformations of the
+    gradients before this one, and do not scale the updates after it. Under
+    `optax.inject_hyperparams`, pass ``static_args=("mask", "accumulator_dtype")``.
+
     A parameter whose gradient is None does not move, and its momentum does not change. All
-    parameters have the same first step. A parameter whose first gradient comes later starts from
-    rest, with w = 0, and the initial speed does not affect it. A step with a learning rate of 0
-    does not count as the first step. The step count, which
-    schedules follow, may be set to 0 during a run; this does not cause another first step.
+    parameters have the same first step, the first one whose learning rate is not 0. A parameter
+    whose first gradient comes later starts from rest. The step count, which schedules follow, may
+    be set to 0 during a run; the next step is then no first step.
 
     A step is computed in the widest dtype of gradient, momentum, parameter (if ``params`` are
     given) and float32. The updates have the wider dtype of gradient and parameter.
 
-    The updates are complete steps, sign included. In `optax.chain`, put transformations of the
-    gradients before this one, and do not scale the updates after it. Under
-    `optax.inject_hyperparams`, name the arguments that are functions or dtypes but not schedules:
-    ``static_args=("mask", "accumulator_dtype")``.
-
     Args:
         learning_rate: γ ≥ 0, the step size: a scalar, or a schedule of the step count, such as the
-            paper's `power_decay`. On smooth losses with curvature at most L, steps are stable
-            below about 2/(βL).
-        alpha: α ≥ 0, the viscous damping. At the default, 0.1, the learning rate is on the scale
-            of SGD's at momentum 0.9, because the overall step size γ/α is SGD's lr/(1 − m).
+            paper's `power_decay`. Where the loss has a large curvature L, steps are stable up to
+            about 2/(βL).
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, begin with SGD's learning rate at
+            momentum 0.9, and try up to three times as much: γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0, which sets the initial velocity to $-s v_0$. None means β, a start
             from rest. The paper uses 1 (see ``indian_core.PAPER``).

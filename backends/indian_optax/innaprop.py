@@ -56,16 +56,17 @@ def innaprop(
 
     $$w_{t+1} = (1 - \alpha\gamma_t)\, w_t + \gamma_t (1 - \alpha\beta)\, g_t$$
 
-    A scaled gradient $g_t$ therefore moves a parameter by γβ $g_t$ at once and by γ/α $g_t$ in
-    total, over a memory of 1/(αγ) steps. At the defaults and γ = 1e-3 the memory is 10,000 steps,
-    for which a parameter coasts when its gradients become zero. The state has two buffers for each
-    parameter, like Adam's. If you come from AdamW, begin with `damped_adamw`.
+    If you come from AdamW, begin with `damped_adamw`, which has AdamW's own numbers.
+
+    A scaled gradient $g_t$ moves a parameter by γβ $g_t$ at once, and by γ/α $g_t$ in all, over
+    1/(αγ) steps. At the defaults and γ = 1e-3 these are 10,000 steps: so long a parameter goes on
+    moving when its gradients have become zero. The state has two buffers for each parameter, like
+    Adam's.
 
     ε is added outside the root, after the bias correction, as in `optax.adamw`. The momentum is
     not bias-corrected. At αβ = 1 INNAprop *is* ``optax.adamw(γβ, b1=0, b2=σ, weight_decay=λ/β)``,
-    under any schedule. For all α and β it equals, up to rounding, ``optax.scale_by_rms(σ, ε,
-    eps_in_sqrt=False, bias_correction=True)`` followed by `indian`. The bias correction counts all
-    steps, including those in which a parameter has no gradient and does not move.
+    under any schedule. The bias correction counts all steps, also those in which a parameter has no
+    gradient.
 
     `suggest_lr` does not apply to INNAprop, because the learning rate of a scaled gradient does not
     follow from the curvature of the loss. `psi`, `with_psi` and `energy` take its state as they

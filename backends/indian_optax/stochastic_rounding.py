@@ -38,10 +38,10 @@ def stochastic_rounding(
       (x - \lfloor x \rfloor)/(\lceil x \rceil - \lfloor x \rfloor),
       \text{ else } \lfloor x \rfloor$$
 
-    so that its expectation is $x$. With rounding to nearest, an update below half a unit in the
-    last place of its parameter is lost every time, and training in pure bfloat16 or float16 stalls
-    when steps become small. The inner optimizer gets 16-bit gradients and parameters as float32, so
-    that nothing is rounded earlier. Put `stochastic_rounding` around the whole chain.
+    so that its expectation is $x$. With rounding to nearest, an update of less than half a unit in
+    the last place of its parameter is lost every time, and training in pure bfloat16 or float16
+    stalls when steps become small. The inner optimizer gets 16-bit gradients and parameters as
+    float32, so that nothing is rounded earlier. Put `stochastic_rounding` around the whole chain.
 
     Args:
         inner: The optimizer, any `optax.GradientTransformation`.

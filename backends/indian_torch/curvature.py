@@ -72,10 +72,11 @@ def suggest_lr(
       L = \lambda_{\max}(\nabla^2 J(\theta))$$
 
     with γ_max of `indian_core.tuning.max_lr`. Evaluate the loss over as many samples as fit, in the
-    mode that you train in. docs/suggest.md describes what to expect; the suggestions were best at
-    α = β = 0.5. The suggestion uses the loss's own curvature, so it does not apply to INNAprop's
-    scaled gradient. It costs about thirty gradients and `indian_core.tuning.LANCZOS_VECTORS`
-    vectors of θ's size in double precision.
+    mode that you train in. Train with the same α and β; 0.5 and 0.5 worked best (docs/suggest.md
+    has what to expect). The suggestion is not for INNAprop, whose gradient is scaled.
+
+    It costs about thirty gradients, and `indian_core.tuning.LANCZOS_VECTORS` vectors of θ's size in
+    double precision.
 
     The parameters, their gradients and torch's random number generators (of the CPU and of the
     parameters' devices) are left unchanged. Other changes by ``loss_fn`` remain: for example, a

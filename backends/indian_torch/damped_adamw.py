@@ -13,7 +13,7 @@ from indian_torch.base import LinearOptimizer
 
 
 class DampedAdamW(LinearOptimizer):
-    r"""AdamW with a Newton damping: INNAprop's step in the numbers of `torch.optim.AdamW`.
+    r"""`torch.optim.AdamW` with one more number, the damping of its momentum.
 
     With θ the parameters, g a minibatch gradient, V a running mean of its squares, d the damping,
     and t = 1, 2, …,
@@ -24,14 +24,15 @@ class DampedAdamW(LinearOptimizer):
     $$\theta \leftarrow (1 - lr\,\lambda)\,\theta - lr \left((1 - d)\, s + d\, u\right), \qquad
       s \leftarrow \beta_1 s + (1 - \beta_1)\, u$$
 
-    where the last two use the old s. It takes AdamW's own arguments and learning rate. The two runs
-    differ, because Adam scales the gradient after the momentum and this method before it. At
-    d = 1 the run is that of AdamW with betas (0, β2).
+    where the last two use the old s. The newest gradient has the share d of a step, and the
+    momentum the rest. The arguments and the learning rate are AdamW's own. The run is another one,
+    because AdamW averages gradients and then scales the average, and this method averages scaled
+    gradients. Only at d = 1 is it AdamW, with betas (0, β2).
 
     The groups hold ``lr``, ``betas``, ``eps``, ``damping`` and ``weight_decay``. Each may be
     changed at any time, so schedulers that cycle β1 work. The state of a parameter is
-    ``momentum_buffer``, which holds the group's ``buffer_scale`` times s (see `DampedSGD`),
-    ``exp_avg_sq``, which is V, and the tensor ``step``, which is t, as in torch's Adam.
+    ``momentum_buffer``, which is s times the group's ``buffer_scale`` (see `DampedSGD`), and, as in
+    torch's Adam, ``exp_avg_sq``, which is V, and ``step``, which is t.
 
     A state dict of `torch.optim.AdamW` is refused, because its ``exp_avg``, an average of
     gradients, cannot become one of scaled gradients. To go on from V and t, with a momentum of
@@ -48,10 +49,11 @@ class DampedAdamW(LinearOptimizer):
         lr: AdamW's learning rate ≥ 0. lr and weight_decay are numbers or tensors with one element.
             Such a tensor may be changed in place; a captured or compiled graph uses the new value.
         betas: β1 and β2, each at least 0 and less than 1, as a tuple, a list, an array or a tensor.
+            Begin with a β1 of 0.9 up to 1,000 steps, beyond it with 0.97.
         eps: ε ≥ 0, added outside the root, as in torch's Adam.
         weight_decay: λ ≥ 0, the decoupled weight decay: θ ← (1 − lr λ) θ.
         amsgrad: Must be False. AdamW has it.
-        damping: d, from 1 − β1 to 1.
+        damping: d, from 1 − β1 to 1. Begin with the default.
         maximize: Whether to maximize the loss instead of minimizing it.
         foreach: Whether to use the implementation over lists of tensors; see `INDIAN`.
         capturable: Whether steps can be captured in a CUDA graph.

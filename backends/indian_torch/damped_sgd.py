@@ -10,7 +10,7 @@ from indian_torch.base import LinearOptimizer
 
 
 class DampedSGD(LinearOptimizer):
-    r"""SGD with momentum and a Newton damping: INDIAN's step in the numbers of `torch.optim.SGD`.
+    r"""`torch.optim.SGD` with one more number, the damping of its momentum.
 
     With θ the parameters, g a minibatch gradient, m the momentum and d the damping,
 
@@ -18,17 +18,18 @@ class DampedSGD(LinearOptimizer):
       s \leftarrow m\, s + g$$
 
     where both lines use the old s. The newest gradient has the share d of a step, and the momentum
-    the rest. The heavy ball has d = 1 − m, Nesterov's momentum d = 1 − m², and d = 1 is gradient
-    descent. Larger d damp the path more. Without a damping the run is that of `torch.optim.SGD`,
-    number for number.
+    the rest. Without a damping the run is that of `torch.optim.SGD`, number for number: the heavy
+    ball has d = 1 − m, and Nesterov's momentum d = 1 − m². More damping makes the path swing less,
+    and d = 1 is gradient descent.
 
     The groups hold ``lr``, ``momentum``, ``nesterov`` and ``damping``. Each may be changed at any
-    time, so schedulers that cycle the momentum work, and a state dict of `torch.optim.SGD` can be
-    loaded. The state of a parameter is ``momentum_buffer``, which holds the group's
-    ``buffer_scale`` times s. Without a damping that scale is 1, and the buffer is SGD's own. With
-    one it depends on m and d, and the step after an edit of these multiplies the buffers once; so
-    in two processes that share an optimizer with a damping these must stay as they are. At
-    momentum 0 there is no buffer, as in SGD.
+    time, so schedulers that cycle the momentum work. A state dict of `torch.optim.SGD` can be
+    loaded.
+
+    The state of a parameter is ``momentum_buffer``, as in SGD. It holds s times the group's
+    ``buffer_scale``, which is 1 without a damping. With one it depends on m and d, and after a
+    change of these the next step multiplies the buffers once. So two processes that share such an
+    optimizer must not change them. At momentum 0 there is no buffer, as in SGD.
 
     A step is all or nothing: an invalid hyperparameter, parameter or gradient in any group raises
     an error before any parameter is changed.
@@ -37,12 +38,12 @@ class DampedSGD(LinearOptimizer):
         params: Parameters, named parameters, or dicts that define parameter groups.
         lr: The learning rate ≥ 0. lr and weight_decay are numbers or tensors with one element. Such
             a tensor may be changed in place; a captured or compiled graph uses the new value.
-        momentum: m, 0 ≤ m ≤ 1.
+        momentum: m, 0 ≤ m ≤ 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97.
         dampening: Must be 0. SGD has it.
         weight_decay: λ ≥ 0, the weight decay, which is L2 regularization as in SGD: g ← g + λθ.
         nesterov: Whether the momentum is Nesterov's.
-        damping: d, from 1 − m to 1, or None for SGD's own. With a damping, m must be less than 1
-            and ``nesterov`` False.
+        damping: d, from 1 − m to 1, or None for SGD's own. Begin with 0.3. With a damping, m must
+            be less than 1 and ``nesterov`` False.
         maximize: Whether to maximize the loss instead of minimizing it.
         foreach: Whether to use the implementation over lists of tensors; see `INDIAN`.
         differentiable: Whether autograd goes through the step.

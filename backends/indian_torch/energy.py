@@ -19,14 +19,13 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
 
     $$E = 2(1 + \alpha\beta)\, J(\theta) + \|w\|^2$$
 
-    With small enough steps and exact gradients, INDIAN's energy falls at every step, although the
-    loss may rise. A rising E means that the step size is too large or the gradients are noisy. The
-    loss and the momentum must belong to the same moment, so call this function between
-    ``loss.backward()`` and ``optimizer.step()``.
+    With small enough steps and exact gradients it falls at every step, even if the loss rises. If
+    E rises, the step size is too large or the gradients are noisy. The loss and the momentum must
+    belong to the same moment: call this function between ``loss.backward()`` and
+    ``optimizer.step()``.
 
-    Parameter groups may differ in α and β. The quantity that then falls, at a rate
-    −2 Σ_i (α_i ‖θ̇_i‖² + β_i ‖∇_i J‖²) / (1 + α_i β_i), is 2 J + Σ_i ‖w_i‖²/(1 + α_i β_i). The
-    result is this quantity times the first group's 1 + αβ.
+    Where parameter groups differ in α and β, 2 J + Σ_i ‖w_i‖²/(1 + α_i β_i) falls. The result is
+    this number times the first group's 1 + αβ.
 
     Args:
         optimizer: An `INDIAN` or `INNAprop`; it is not changed.

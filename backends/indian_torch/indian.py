@@ -20,23 +20,20 @@ class INDIAN(PaperOptimizer):
     $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k, \qquad
       w_0 = (s - \beta)\, v_0$$
 
-    This is the paper's equation (11) in other variables; its ψ is (1 − αβ) θ + β w (`psi`). The
-    continuous limit is a heavy ball with friction α and, by β, a Newton-like damping of its path:
-    θ'' + α θ' + β ∇²J(θ) θ' + ∇J(θ) = 0. In this limit lr is the time that one step takes, β is
-    also a time, and α is a rate.
+    This is the paper's equation (11) in other variables; its ψ is (1 − αβ) θ + β w (`psi`). For
+    small γ the path is that of a heavy ball with friction α and Newton damping β:
+    θ'' + α θ' + β ∇²J(θ) θ' + ∇J(θ) = 0.
 
     `DampedSGD` makes the same steps in SGD's own numbers, and keeps its momentum along a schedule.
 
-    The state of a parameter is ``momentum_buffer``, a tensor of θ's shape that holds ``scale``
-    times w, and the number ``scale``, which is 0 before the first step. ``scale`` is a Python float
-    because it moves with γ and decides which kernel makes the step. So two processes that share an
-    INDIAN cannot see each other's; they can share a `DampedSGD`. Code that cuts every tensor of a
-    state must leave it out. All implementations use the same state. An entry that is missing is
-    made, and one that is there is used.
+    The state of a parameter is ``momentum_buffer``, a tensor of θ's shape, and the number
+    ``scale``. The buffer holds w times the scale, which moves with γ, and is 0 before the first
+    step. The scale is a Python float. So two processes cannot share an INDIAN (they can share a
+    `DampedSGD`), and code that cuts every tensor of a state must leave the scale as it is. All
+    implementations use the same state.
 
-    A parameter whose gradient is None is skipped, so each parameter has its own first step. A call
-    with lr = 0 does not count as a parameter's first step, so a group frozen that way starts when
-    its lr becomes positive.
+    A parameter whose gradient is None is skipped, so each parameter has its own first step. A step
+    at lr = 0 is no first step: a group that is frozen that way starts when its lr becomes positive.
 
     A step is all or nothing: an invalid hyperparameter, parameter or gradient in any group raises
     an error before any parameter is changed. What is written into a group is used at the next step,
@@ -49,8 +46,8 @@ class INDIAN(PaperOptimizer):
         params: Parameters, named parameters, or dicts that define parameter groups.
         lr: γ ≥ 0, the learning rate. lr, α, β and λ are numbers or tensors with one element. Such a
             tensor may be changed in place; a captured or compiled graph uses the new value.
-        alpha: α ≥ 0, the viscous damping. At the default, 0.1, lr means the same as the lr of SGD
-            with momentum 0.9: the effective step size γ/α equals SGD's lr/(1 − m).
+        alpha: α ≥ 0, the viscous damping. At the default, 0.1, begin with SGD's lr at momentum 0.9,
+            and try up to three times as much: γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
         initial_speed: s ≥ 0, the initial speed. The first step moves θ by −γ s v_0. None, the
             default, means the group's β, a start from rest. The paper has s = 1

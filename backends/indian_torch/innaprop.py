@@ -25,11 +25,11 @@ class INNAprop(PaperOptimizer):
     moves θ by γβ u in its own step, and by γ/α u in total, over 1/(αγ) steps. Users of AdamW should
     begin with `DampedAdamW`, which makes the same steps in AdamW's own numbers.
 
-    The state of a parameter is ``momentum_buffer``, which holds ``scale`` times w, ``exp_avg_sq``,
-    which is V, the tensor ``step``, which is this parameter's t as in torch's Adam, and the number
-    ``scale``, a Python float; see `INDIAN`. A parameter whose gradient is None is skipped. A
-    parameter whose gradient is zero is not skipped: w keeps moving it, and takes 10,000 steps to
-    fade with the authors' α = 0.1 and γ = 0.001.
+    The state of a parameter is ``momentum_buffer`` and ``scale`` (see `INDIAN`), and, as in torch's
+    Adam, ``exp_avg_sq``, which is V, and ``step``, which is this parameter's t.
+
+    A parameter whose gradient is None is skipped. One whose gradient is zero is not: w goes on
+    moving it, and with the authors' α = 0.1 and γ = 0.001 takes 10,000 steps to fade.
 
     A step is all or nothing, as in `INDIAN`. Complex parameters are treated as pairs of real
     numbers, as in torch's Adam. Sparse gradients raise an error.

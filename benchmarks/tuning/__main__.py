@@ -1,4 +1,4 @@
-"""Measurements for docs/suggest.md: suggested step sizes, safety, curvature, and the recipes.
+"""Measurements for docs/suggest-tables.md: suggestions, safety, curvature, and the recipes.
 
     python -m benchmarks.tuning --fashion FOLDER    # measure (about a quarter of an hour), draw
     python -m benchmarks.tuning --draw              # only tables and pictures

@@ -1,4 +1,4 @@
-"""The pictures of docs/suggest.md: the theory's from formulas, the others from tuning.json."""
+"""The pictures of the pages on step sizes: from formulas, and from tuning.json."""
 
 from __future__ import annotations
 

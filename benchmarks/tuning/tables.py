@@ -1,4 +1,4 @@
-"""The tables of docs/suggest.md, from results/tuning.json."""
+"""The tables of docs/suggest.md and docs/suggest-tables.md, from results/tuning.json."""
 
 from __future__ import annotations
 
@@ -16,11 +16,32 @@ Rows = list[dict[str, Any]]
 
 def every(content: dict[str, Rows]) -> dict[str, str]:
     """Return all tables by name."""
-    of_suggestions = {"suggestions": suggestions, "safeties": safeties}
+    of_suggestions = {"expected": expected, "suggestions": suggestions, "safeties": safeties}
     others = {"curvatures": curvatures, "first_steps": first_steps, "traces": traces}
     return {name: of(content["suggestions"]) for name, of in of_suggestions.items()} | {
         name: of(content[name]) for name, of in others.items()
     }
+
+
+def expected(rows: Rows) -> str:
+    """Return what the suggestion achieves at α = β = 0.5, against the best of the grid."""
+    lines = []
+    for (problem, alpha, beta), mine in groups(rows, "problem", "alpha", "beta"):
+        if (alpha, beta) != (0.5, 0.5):
+            continue
+        loss, accuracy = means(mine, "train_loss"), means(mine, "test_accuracy")
+        best = min(loss, key=lambda part: (math.isnan(loss[part]), loss[part]))
+        lines.append(
+            {
+                "network": problem,
+                "suggested γ": _range([SAFETY * row["limit"] for row in mine]),
+                "training loss there": f"{loss[SAFETY]:.3f}",
+                "at the best of eight": f"{loss[best]:.3f}",
+                "test accuracy there": f"{100 * accuracy[SAFETY]:.1f} %",
+                "at that best": f"{100 * accuracy[best]:.1f} %",
+            }
+        )
+    return table(lines, markdown=True)
 
 
 def suggestions(rows: Rows) -> str:

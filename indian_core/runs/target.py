@@ -1,7 +1,7 @@
-"""The checks, for all adapters, of whether a model and its optimizer can resume a run.
+"""Whether a model and its optimizer can go on with a run: the checks, for all backends.
 
-An adapter describes by a `Place` for each parameter what its target holds. Everything is checked
-here before the adapter changes anything.
+A backend describes by a `Place` for each parameter what its target holds. Everything is checked
+here before the backend changes anything.
 """
 
 from __future__ import annotations

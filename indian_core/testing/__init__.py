@@ -1,4 +1,4 @@
-"""Tools for authors of adapters: a NumPy reference, test problems, and the suite's `Driver`."""
+"""Tools for authors of backends: a NumPy reference, test problems, and the suite's `Driver`."""
 
 from indian_core.testing.damped import ReferenceDampedAdamW, ReferenceDampedSGD
 from indian_core.testing.driver import Arrays, Driver, Settings

@@ -1,8 +1,8 @@
-"""The interface between the conformance suite and an adapter: one small class each, a `Driver`.
+"""What the conformance suite runs a backend through: one small class, a `Driver`.
 
 A driver wraps one optimizer run. The suite exchanges NumPy float64 arrays with it and knows nothing
-else of the framework. A driver adds no arithmetic of its own; the adapter computes everything that
-the driver returns. `tests/conformance/numpy_driver.py` is the shortest driver.
+else of the framework. A driver has no arithmetic of its own; the backend computes everything that
+it returns. `tests/conformance/numpy_driver.py` is the shortest driver.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Settings:
 
 
 class Driver(Protocol):
-    """One run of one variant of an adapter.
+    """One run of a backend, in one of its implementations.
 
     Attributes:
-        methods: For each method that the adapter has, what users call with hyperparameters.
-        variants: The variants of the adapter, e.g. ("for-loop", "foreach", "fused", "compiled").
-        slow_variants: The variants whose runs take seconds each. They run only on the essential
+        methods: For each method that the backend has, what users call with hyperparameters.
+        variants: The implementations, e.g. ("for-loop", "foreach", "fused", "compiled").
+        slow_variants: Those whose runs take seconds each. They run only on the essential
             trajectories.
         has_no_sgd_decay: Whether the framework's SGD has no weight decay.
         sgd_as_keras: Whether the framework's SGD multiplies a gradient by the current lr when it
@@ -62,7 +62,7 @@ class Driver(Protocol):
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
-        """Return the adapter's `suggest_lr` for the problem's loss on batch 0, at θ_0."""
+        """Return the backend's `suggest_lr` for the problem's loss on batch 0, at θ_0."""
 
     def step(self, gradients: Sequence[np.ndarray]) -> Arrays:
         """Make one step with these gradients, given as float64 (open loop).
@@ -91,19 +91,19 @@ class Driver(Protocol):
         """
 
     def psi(self) -> Arrays:
-        """Return the paper's ψ from the adapter's own public function, as float64 arrays.
+        """Return the paper's ψ from the backend's own public function, as float64 arrays.
 
         ψ and the energy are asked for under the paper's law only.
         """
 
     def set_psi(self, psi: Sequence[np.ndarray]) -> None:
-        """Set ψ with the adapter's own public function."""
+        """Set ψ with the backend's own public function."""
 
     def energy(self, loss: float) -> float:
-        """Return the energy from the adapter's own public function."""
+        """Return the energy from the backend's own public function."""
 
     def save(self) -> Any:
-        """Return a checkpoint with θ, made by the framework's own means (bytes or a path)."""
+        """Return a checkpoint with θ, by the framework's own means (bytes or a path)."""
 
     def load(self, checkpoint: Any) -> None:
         """Restore a checkpoint of another run into this one, by the framework's own means."""

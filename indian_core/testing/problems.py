@@ -1,4 +1,4 @@
-"""The test problems: small losses with known gradients, on which all adapters are compared.
+"""The test problems: small losses with known gradients, on which all backends are compared.
 
 A loss is written once over a namespace ``xp`` with NumPy's names, so that NumPy, torch, jax.numpy
 and keras.ops evaluate and differentiate the same expression. Its gradient is derived by hand, in

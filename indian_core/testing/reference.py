@@ -1,6 +1,6 @@
 """The reference of the paper's law: the phase-space form in NumPy, over a tuple of arrays.
 
-It is slow and plain on purpose. It makes the reference trajectories that every adapter is compared
+It is slow and plain on purpose. It makes the reference trajectories that every backend is compared
 with, in float64, or without any rounding on arrays of `fractions.Fraction` (see `exact`).
 """
 

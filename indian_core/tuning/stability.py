@@ -45,7 +45,7 @@ def _rates(curvature: Array, alpha: Array, beta: Array) -> tuple[Array, Array, A
 
 
 def max_lr(curvature: npt.ArrayLike, alpha: npt.ArrayLike, beta: npt.ArrayLike) -> Any:
-    r"""Return γ_max, below which constant step sizes are stable at this curvature.
+    r"""Return γ_max, up to which constant step sizes are stable at this curvature.
 
     $$\gamma_{\max}(L) = \frac{4}{a + \sqrt{a^2 - 4L}} \text{ if } a^2 \ge 4L, \text{ else }
       \frac{a}{L}, \qquad a = \alpha + \beta L$$

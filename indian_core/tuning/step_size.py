@@ -1,9 +1,9 @@
-r"""A step size from the curvature of a loss: the computation behind `suggest_lr` of every adapter.
+r"""A step size from the curvature of a loss: the computation behind every `suggest_lr`.
 
-On curvatures up to L, constant step sizes below min(γ_max(0), γ_max(L)) are stable, with
+On curvatures up to L, constant step sizes up to min(γ_max(0), γ_max(L)) are stable, with
 γ_max(0) = 2/α (`indian_core.tuning.stability`). The suggestion is a fraction of this limit,
-``safety``, because training will meet larger curvatures than L: the curvature of a minibatch
-exceeds that of the whole loss, and it rises during the first steps. docs/suggest.md has the
+``safety``, because training will meet larger curvatures than L: a minibatch is more curved than the
+whole loss, and the curvature rises during the first steps. docs/suggest-tables.md has the
 measurements behind the default.
 """
 

@@ -97,8 +97,8 @@ def test_the_committed_studies_are_of_these_settings(path):
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_the_table_in_the_readme_is_that_of_the_file(path):
-    table = tables.results(json.loads(path.read_text()))
+def test_the_table_of_the_page_is_that_of_the_file(path):
+    table = tables.results(json.loads(path.read_text()), markdown=True)
     assert table in (commands.RESULTS.parent / "paper.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""suggest.md and oscillates.md say what tuning.json holds, and what it claims follows."""
+"""The pages on step sizes say what tuning.json holds, and what they claim follows."""
 
 from __future__ import annotations
 
@@ -17,15 +17,31 @@ ROOT = Path(__file__).parents[2]
 CONTENT: dict[str, Any] = json.loads((ROOT / "docs" / "results" / "tuning.json").read_text())
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["suggestions", "safeties", "curvatures", "first_steps", "traces"],
-)
+PAGES = {
+    "expected": "suggest.md",
+    "suggestions": "suggest-tables.md",
+    "safeties": "suggest-tables.md",
+    "curvatures": "suggest-tables.md",
+    "first_steps": "suggest-tables.md",
+    "traces": "oscillates.md",
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_the_tables_are_those_of_the_results(name: str) -> None:
     table = tables.every(CONTENT)[name]
     assert table.count("\n") > 2
-    page = "oscillates.md" if name == "traces" else "suggest.md"
-    assert table in (ROOT / "docs" / page).read_text()
+    assert table in (ROOT / "docs" / PAGES[name]).read_text()
+
+
+def test_a_suggestion_is_within_a_point_of_the_lowest_loss() -> None:
+    pairs = [row for row in CONTENT["suggestions"] if (row["alpha"], row["beta"]) == (0.5, 0.5)]
+    found = list(tables.groups(pairs, "problem"))
+    assert len(found) == 4
+    for _, rows in found:
+        loss, accuracy = tables.means(rows, "train_loss"), tables.means(rows, "test_accuracy")
+        best = min(loss, key=lambda part: np.nan_to_num(loss[part], nan=np.inf))
+        assert accuracy[best] - accuracy[SAFETY] < 0.01
 
 
 def test_the_limits_are_still_those_of_the_core() -> None:

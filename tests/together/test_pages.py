@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,17 @@ def test_the_fences_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pages = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], path=str(ROOT))
     for example in pages.parse(ROOT / page).examples():
         example.evaluate()
+
+
+NAVIGATION = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+LABORATORY = re.findall(r"\S+\.md", NAVIGATION.partition("- Evidence:")[2].partition("- API:")[0])
+GUIDE = [page for page in PAGES if page.startswith("docs/") and page[5:] not in LABORATORY]
+
+
+@pytest.mark.parametrize("page", GUIDE)
+def test_a_page_is_read_in_three_minutes(page: str) -> None:
+    prose = re.sub(r"^ *```.*?^ *```", "", (ROOT / page).read_text(), flags=re.M | re.S)
+    assert len(re.findall(r"\S*\w\S*", prose)) <= 700
 
 
 def largest_stable_curvature(lr: float, hyperparameters: Any) -> float:
