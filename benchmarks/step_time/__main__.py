@@ -7,7 +7,7 @@
 
 All contenders make steps in turn, so that other load on the machine affects them equally. They are
 built several times, because an array's place in memory can cost a tenth of a step. The medians go
-into a table, a small JSON file and a PNG. Ratios are ratios of medians.
+into a table and a small JSON file. Ratios are ratios of medians.
 """
 
 from __future__ import annotations
@@ -24,9 +24,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from typing import Any
-
-import numpy as np
-from matplotlib.figure import Figure
 
 from benchmarks.harness import command, files, tables, workers
 from benchmarks.step_time.contenders import Contender
@@ -80,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "sets": sets,
     }
     stem = "-".join(filter(None, [what, options.framework, options.backend, options.device]))
-    files.leave(options.output, stem, result, bars(result))
+    path = options.output / f"{stem}.json"
+    files.write(path, result)
+    print(path)
 
 
 def _contenders(make: Callable[[], Iterable[Contender]], options: argparse.Namespace) -> Any:
@@ -162,24 +161,6 @@ def table(name: str, result: dict[str, Any], baselines: Iterable[str]) -> str:
     return tables.table(rows)
 
 
-def bars(result: dict[str, Any]) -> Figure:
-    """Return the medians as bars with their quartiles, one panel for each set of parameters."""
-    sets = result["sets"]
-    figure = Figure(figsize=(5.2 * len(sets), 4.2), layout="constrained")
-    panels = figure.subplots(1, len(sets), squeeze=False)[0]
-    for panel, (name, content) in zip(panels, sets.items(), strict=True):
-        rows = content["contenders"]
-        order = sorted(rows, key=lambda contender: -rows[contender]["median_ms"])
-        medians = np.array([rows[contender]["median_ms"] for contender in order])
-        quartiles = np.array([rows[contender]["quartiles_ms"] for contender in order]).T
-        colours = ["tab:orange" if c.startswith(OURS) else "tab:gray" for c in order]
-        spread = abs(medians - quartiles)
-        panel.barh(order, medians, xerr=spread, color=colours, error_kw={"linewidth": 1})
-        panel.set(title=name, xlabel="ms a step (median, quartiles)")
-        panel.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
 def _set_threads(threads: int) -> None:
     # Call this before the framework is imported, because most frameworks read the variables only
     # once. JAX reads none of them, but no framework can use more threads than it has processors.
@@ -211,7 +192,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--repeats", type=int, default=30, help="rounds at the least (%(default)s)")
     add("--seconds", type=float, default=10.0, help="for each set at the least (%(default)s)")
     add("--builds", type=int, default=3, help="times that all is built anew (%(default)s)")
-    add("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
+    add("--shapes", nargs="+", choices=list(SHAPES), default=["ResNet-50"])
     add("--training", action="store_true", help="whole training steps of a perceptron")
     options = parser.parse_args(arguments)
     if (options.framework == "keras") != (options.backend is not None):

@@ -29,7 +29,6 @@ def resnet50() -> list[Shape]:
 
 
 SHAPES: dict[str, list[Shape]] = {
-    "1 x 25M": [(25_000_000,)],
     "ResNet-50": resnet50(),
     "1000 x 1000": [(1000,)] * 1000,
 }

@@ -20,7 +20,6 @@ def test_every_contender_is_measured_and_indians_ratios_are_those_of_the_medians
     options = ["--framework", "torch", "--shapes", "1000 x 1000", "--repeats", 2]
     process = commands.run("step_time", tmp_path, *options, "--seconds", 0, "--builds", 2)
     assert process.returncode == 0, process.stderr
-    assert (tmp_path / "step-time-torch-cpu.png").read_bytes().startswith(b"\x89PNG")
     result = json.loads((tmp_path / "step-time-torch-cpu.json").read_text())
     ours = result["sets"]["1000 x 1000"]
     assert (ours["numbers"], ours["tensors"]) == (1_000_000, 1000)
