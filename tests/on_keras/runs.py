@@ -11,9 +11,24 @@ import pytest
 from keras import ops
 
 from indian_core import phase_space
+from indian_keras import INDIAN, DampedAdamW, DampedSGD, INNAprop
 
 BACKEND = keras.backend.backend()
 SHAPES = ((3, 2), (4,), ())
+METHODS: dict[str, Any] = {
+    "INDIAN": INDIAN,
+    "INNAprop": INNAprop,
+    "DampedSGD": DampedSGD,
+    "DampedAdamW": DampedAdamW,
+}
+each_method = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
+# Numbers that are no method's defaults.
+NUMBERS: dict[Any, dict[str, Any]] = {
+    INDIAN: {"alpha": 0.5, "beta": 0.25, "initial_speed": 0.5, "weight_decay": 0.5},
+    INNAprop: {"alpha": 0.5, "beta": 0.5, "sigma": 0.5, "epsilon": 0.5, "weight_decay": 0.5},
+    DampedSGD: {"momentum": 0.75, "damping": 0.5, "weight_decay": 0.5},
+    DampedAdamW: {"beta_1": 0.75, "beta_2": 0.5, "epsilon": 0.5, "damping": 0.5},
+}
 
 
 def only_on(*backends: str) -> pytest.MarkDecorator:
@@ -41,6 +56,16 @@ def starts() -> list[np.ndarray]:
 def gradients(k: int) -> list[np.ndarray]:
     random = np.random.default_rng(100 + k)
     return [np.asarray(random.standard_normal(shape)) for shape in SHAPES]
+
+
+def steps(optimizer: Any, theta: list[Any], first: int, last: int) -> None:
+    """Make steps on the gradients of these numbers."""
+    for k in range(first, last):
+        apply(optimizer, theta, gradients(k))
+
+
+def slots(optimizer: Any) -> list[Any]:
+    return [*optimizer.momentums, *(optimizer.velocities or [])]
 
 
 def variables(dtype: str | None = None) -> list[keras.Variable]:

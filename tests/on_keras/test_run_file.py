@@ -21,9 +21,17 @@ from indian_keras import (
     load_run,
     save_run,
 )
+from tests.on_keras.runs import assert_same_bits
 
 pytest.importorskip("safetensors", reason="runs in files need it")
-METHODS = [INDIAN, INNAprop, DampedSGD, DampedAdamW]
+OPTIMIZERS = {
+    "INDIAN": lambda: INDIAN(0.01),
+    "INNAprop": lambda: INNAprop(0.01),
+    "DampedSGD": lambda: DampedSGD(0.01),
+    "without slots": lambda: DampedSGD(0.01, momentum=0),
+    "scheduled damping": lambda: DampedSGD(0.01, damping=PowerDecay(0.9, 0.01)),
+    "DampedAdamW": lambda: DampedAdamW(0.01),
+}
 INPUTS, TARGETS = np.linspace(-1, 1, 12).reshape(4, 3), np.ones((4, 2))
 
 
@@ -44,18 +52,11 @@ def train(model: Any, steps: int) -> None:
     model.fit(INPUTS, TARGETS, batch_size=4, epochs=steps, shuffle=False, verbose=0)
 
 
-def values(model: Any) -> list[np.ndarray]:
-    return [
-        np.array(keras.ops.convert_to_numpy(keras.ops.cast(v.value, "float32")))
-        for v in model.trainable_variables
-    ]
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "mixed_float16"])
-def test_a_run_goes_on_bit_for_bit(tmp_path: Path, method: type, dtype: str) -> None:
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("dtype", ["bfloat16", "mixed_float16"])
+def test_a_run_goes_on_bit_for_bit(tmp_path: Path, name: str, dtype: str) -> None:
     path = tmp_path / "run.safetensors"
-    made = [method(learning_rate=0.01) for _ in range(2)]
+    made = [OPTIMIZERS[name]() for _ in range(2)]
     if dtype == "mixed_float16":
         made = [keras.optimizers.LossScaleOptimizer(each, initial_scale=8.0) for each in made]
     model, other = (network(optimizer, dtype) for optimizer in made)
@@ -66,8 +67,7 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path, method: type, dtype: str) -> 
     assert load_run(path, other, table) == 3
     train(model, 3)
     train(other, 3)
-    for ours, theirs in zip(values(model), values(other), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_same_bits(model.trainable_variables, other.trainable_variables)
     assert int(other.optimizer.iterations) == 6
 
 
@@ -77,40 +77,38 @@ def test_variables_without_weight_decay_are_a_group(tmp_path: Path) -> None:
     model, path = network(optimizer), tmp_path / "run.safetensors"
     save_run(path, model)
     run = load(path)
-    decays = {name: run.groups[p.group]["weight_decay"] for name, p in run.parameters.items()}
-    assert {name.endswith("bias"): decay for name, decay in decays.items()} == {
-        True: 0.0,
-        False: 0.1,
-    }
+    for name, parameter in run.parameters.items():
+        decay = 0.0 if name.endswith("bias") else 0.1
+        assert run.groups[parameter.group]["weight_decay"] == decay
     load_run(path, model)
     optimizer.weight_decay = 0.2
-    with pytest.raises(ValueError, match=r"weight_decay of .* is 0.2, and 0.1 in the run"):
+    with pytest.raises(ValueError, match="weight_decay"):
         load_run(path, model)
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "steps", "words"),
+    ("optimizer", "words"),
     [
-        (INDIAN(use_ema=True), 0, "no moving average"),
-        (INDIAN(gradient_accumulation_steps=2), 1, "it is accumulating gradients"),
-        (INDIAN(gradient_accumulation_steps=2), 2, ""),
-        (keras.optimizers.SGD(), 0, "optimizer"),
+        (INDIAN(use_ema=True), "moving average"),
+        (INDIAN(gradient_accumulation_steps=2), "accumulating"),
+        (keras.optimizers.SGD(), "optimizer"),
     ],
 )
-def test_a_state_that_a_file_does_not_hold(
-    tmp_path: Path, optimizer: Any, steps: int, words: str
-) -> None:
+def test_a_state_that_a_file_does_not_hold(tmp_path: Path, optimizer: Any, words: str) -> None:
     model, path = network(optimizer), tmp_path / "run.safetensors"
-    if steps:
-        train(model, steps)
-    if words:
-        with pytest.raises((TypeError, ValueError), match=words):
-            save_run(path, model)
-        assert not path.exists()
-    else:
+    train(model, 1)
+    with pytest.raises((TypeError, ValueError), match=words):
         save_run(path, model)
-        assert (load(path).step, load_run(path, model)) == (1, 1)
-        assert int(optimizer.iterations) == 1
+    assert not path.exists()
+
+
+def test_a_state_between_two_sums(tmp_path: Path) -> None:
+    optimizer = INDIAN(gradient_accumulation_steps=2)
+    model, path = network(optimizer), tmp_path / "run.safetensors"
+    train(model, 2)
+    save_run(path, model)
+    assert (load(path).step, load_run(path, model)) == (1, 1)
+    assert int(optimizer.iterations) == 1
 
 
 def test_sgds_slots_are_in_the_file_in_torchs_form(tmp_path: Path) -> None:
@@ -119,31 +117,14 @@ def test_sgds_slots_are_in_the_file_in_torchs_form(tmp_path: Path) -> None:
     train(model, 3)
     save_run(path, model)
     run = load(path)
-    assert {k: run.groups[0][k] for k in ("lr", "momentum", "damping", "nesterov")} == {
-        "lr": 0.125,
-        "momentum": 0.9,
-        "damping": 0.3,
-        "nesterov": False,
-    }
+    numbers = {"lr": 0.125, "momentum": 0.9, "damping": 0.3, "nesterov": False}
+    assert run.groups[0].items() >= numbers.items()
     for parameter, slot in zip(run.parameters.values(), model.optimizer.momentums, strict=True):
         np.testing.assert_allclose(parameter.w, -8 * np.array(keras.ops.convert_to_numpy(slot)))
     model.optimizer.learning_rate = 0.0
     with pytest.raises(ValueError, match="learning rate"):
         save_run(path, model)
     assert load(path).step == 3
-
-
-@pytest.mark.parametrize("schedule", [False, True], ids=["", "scheduled damping"])
-def test_sgd_without_slots_or_with_a_schedule(tmp_path: Path, schedule: bool) -> None:
-    numbers = {"damping": PowerDecay(0.9, 0.01)} if schedule else {"momentum": 0}
-    model, other = (network(DampedSGD(0.125, **numbers)) for _ in range(2))
-    train(model, 2)
-    save_run(tmp_path / "run", model)
-    assert load_run(tmp_path / "run", other, paired(layout(model), layout(other), *2 * ["keras"]))
-    train(model, 2)
-    train(other, 2)
-    for ours, theirs in zip(values(model), values(other), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_layout() -> None:

@@ -15,17 +15,17 @@ from tests.on_keras.runs import (
     apply,
     arrays,
     assert_same_bits,
+    each_method,
     fit,
     gradients,
     model,
+    slots,
     variables,
 )
 
 OPTIMIZERS = {
-    "float": lambda: INDIAN(0.25),
-    "schedule": lambda: INDIAN(PowerDecay(0.5)),
-    "ema": lambda: INDIAN(0.25, use_ema=True, ema_overwrite_frequency=3, weight_decay=0.01),
-    "accumulation": lambda: INDIAN(0.25, gradient_accumulation_steps=3),
+    "INDIAN": lambda: INDIAN(0.25),
+    "ema": lambda: INDIAN(PowerDecay(0.5), use_ema=True, ema_overwrite_frequency=3),
     "INNAprop": lambda: INNAprop(PowerDecay(0.05), gradient_accumulation_steps=3),
     "DampedSGD": lambda: DampedSGD(PowerDecay(0.05), damping=PowerDecay(0.75, 0.125)),
     "DampedAdamW": lambda: DampedAdamW(0.05, gradient_accumulation_steps=3),
@@ -36,26 +36,22 @@ def state(made: keras.Model) -> list[np.ndarray]:
     return arrays([*made.trainable_variables, *made.optimizer.variables])
 
 
+def saved_and_loaded(made: keras.Model, folder: Path) -> keras.Model:
+    made.save(folder / "run.keras")
+    loaded = keras.models.load_model(folder / "run.keras")
+    assert type(loaded.optimizer) is type(made.optimizer)
+    assert loaded.optimizer.get_config() == made.optimizer.get_config()
+    assert_same_bits(state(loaded), state(made))
+    return loaded
+
+
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-@pytest.mark.parametrize("file", ["run.keras", "run.weights.h5"])
-def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
-    kind: str, file: str, tmp_path: Path
-) -> None:
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(kind: str, tmp_path: Path) -> None:
     if BACKEND == "jax" and kind == "ema":
         pytest.skip("Keras 3.15 on JAX cannot fit twice with an average, with Adam neither")
     unbroken, broken = (model(OPTIMIZERS[kind]()) for _ in range(2))
     fit(unbroken), fit(broken)
-    if file.endswith(".keras"):
-        broken.save(tmp_path / file)
-        resumed = keras.models.load_model(tmp_path / file)
-        assert type(resumed.optimizer) is type(broken.optimizer)
-    else:
-        broken.save_weights(tmp_path / file)
-        resumed = model(OPTIMIZERS[kind](), seed=7)
-        resumed.optimizer.build(resumed.trainable_variables)
-        resumed.load_weights(tmp_path / file)
-    assert_same_bits(state(resumed), state(broken))
-    # The same gradients from here on, since the losses' metrics and shuffles are Keras's own.
+    resumed = saved_and_loaded(broken, tmp_path)
     fit(unbroken), fit(resumed)
     assert_same_bits(state(resumed), state(unbroken))
 
@@ -68,12 +64,18 @@ def test_a_schedule_set_in_mid_training_survives_saving(tmp_path: Path) -> None:
         made.optimizer.learning_rate = PowerDecay(0.5)
         made.compile(optimizer=made.optimizer, loss=made.loss)  # TensorFlow's program had the rate
         fit(made)
-    broken.save(tmp_path / "run.keras")
-    resumed = keras.models.load_model(tmp_path / "run.keras")
-    assert resumed.optimizer.get_config() == broken.optimizer.get_config()
-    assert_same_bits(state(resumed), state(broken))
+    resumed = saved_and_loaded(broken, tmp_path)
     fit(unbroken), fit(resumed)
     assert_same_bits(state(resumed), state(unbroken))
+
+
+@each_method
+def test_a_diverged_model_saves_and_loads(method: Any, tmp_path: Path) -> None:
+    made = model(method(0.25))
+    fit(made)
+    for i, variable in enumerate([*made.trainable_variables, *slots(made.optimizer)]):
+        variable.assign(keras.ops.full(variable.shape, (np.nan, np.inf)[i % 2]))
+    fit(saved_and_loaded(made, tmp_path))
 
 
 def test_the_order_of_the_file_is_fixed() -> None:
@@ -93,38 +95,26 @@ def test_the_order_of_the_file_is_fixed() -> None:
     ]
 
 
+def begun(optimizer: Any) -> Any:
+    apply(optimizer, variables(), gradients(0))
+    return optimizer
+
+
 @pytest.mark.parametrize(
     ("ours", "other"),
     [
-        (INDIAN(0.25), keras.optimizers.SGD(0.1, momentum=0.9)),
-        (DampedSGD(0.25), keras.optimizers.Adam(0.1)),
-        (DampedAdamW(0.25), keras.optimizers.AdamW(0.1)),
+        (INDIAN, keras.optimizers.SGD(0.1, momentum=0.9)),
+        (DampedSGD, keras.optimizers.Adam(0.1)),
+        (DampedAdamW, keras.optimizers.AdamW(0.1)),
     ],
     ids=["SGD", "Adam", "AdamW"],
 )
 def test_the_state_of_another_optimizer_is_refused(ours: Any, other: Any) -> None:
-    theirs = variables()
-    apply(other, theirs, gradients(0))
     store: dict[str, np.ndarray] = {}
-    other.save_own_variables(store)
-    apply(ours, variables(), gradients(0))
-    before = arrays(ours.variables)
-    with pytest.warns(UserWarning, match="Skipping variable loading for optimizer"):
-        ours.load_own_variables(store)
-    assert_same_bits(ours.variables, before)
-
-
-def test_the_state_of_another_model_is_refused() -> None:
-    theta, other = variables(), list(reversed(variables()))
-    optimizer, theirs = INDIAN(0.25), INDIAN(0.5)
-    apply(optimizer, theta, gradients(0))
-    apply(theirs, other, list(reversed(gradients(0))))
-    store: dict[str, np.ndarray] = {}
-    theirs.save_own_variables(store)
+    begun(other).save_own_variables(store)
+    optimizer = begun(ours(0.25))
     before = arrays(optimizer.variables)
-    with pytest.raises(
-        ValueError, match=r"entry 2 of the file, for '.*theta_0_momentum', has the shape \(\)"
-    ):
+    with pytest.warns(UserWarning, match="Skipping variable loading for optimizer"):
         optimizer.load_own_variables(store)
     assert_same_bits(optimizer.variables, before)
 
@@ -132,44 +122,36 @@ def test_the_state_of_another_model_is_refused() -> None:
 @pytest.mark.parametrize(
     ("entry", "value", "text"),
     [
-        ("2", None, "is missing"),
-        ("4", np.ones((1,)), r"has the shape \(1,\), not \(\)"),
-        ("4", np.array("a"), "is of dtype <U1, not float32"),
-        ("4", np.array(1j), "is of dtype complex128, not float32"),
-        ("4", np.array(None), "is of dtype object, not float32"),
+        ("other", np.ones(()), "missing"),
+        ("4", np.ones((1,)), "shape"),
+        ("4", np.array("a"), "dtype"),
+        ("4", np.array(1j), "dtype"),
+        ("4", np.array(None), "dtype"),
     ],
     ids=repr,
 )
-def test_a_state_that_cannot_be_is_refused_whole(
-    entry: str, value: np.ndarray | None, text: str
-) -> None:
-    optimizer, theirs = INDIAN(0.25), INDIAN(0.5)
-    for each in (optimizer, theirs):
-        apply(each, variables(), gradients(0))
+def test_a_state_that_cannot_be_is_refused_whole(entry: str, value: np.ndarray, text: str) -> None:
+    optimizer, theirs = begun(INDIAN(0.25)), begun(INDIAN(0.5))
     store: dict[str, np.ndarray] = {}
     theirs.save_own_variables(store)
-    store[entry if value is not None else "other"] = value
-    if value is None:
-        del store[entry]
+    del store["4"]
+    store[entry] = value
     before = arrays(optimizer.variables)
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(ValueError, match=rf"entry 4.*{text}"):
         optimizer.load_own_variables(store)
     assert_same_bits(optimizer.variables, before)
 
 
 def test_backup_and_restore(tmp_path: Path) -> None:
     class Interrupt(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             if epoch == 2:
                 raise KeyboardInterrupt
 
     unbroken, broken, resumed = (model(INDIAN(PowerDecay(0.5))) for _ in range(3))
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
     fit(unbroken, epochs=4)
     with pytest.raises(KeyboardInterrupt):
-        fit(
-            broken,
-            epochs=4,
-            callbacks=[keras.callbacks.BackupAndRestore(tmp_path / "backup"), Interrupt()],
-        )
+        fit(broken, epochs=4, callbacks=[backup, Interrupt()])
     fit(resumed, epochs=4, callbacks=[keras.callbacks.BackupAndRestore(tmp_path / "backup")])
     assert_same_bits(state(resumed), state(unbroken))
