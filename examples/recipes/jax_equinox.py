@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from indian_optax import damped_sgd
 
 model = eqx.nn.MLP(8, 1, 32, 1, jnp.tanh, key=jax.random.key(0))
-optimizer = damped_sgd(0.003, momentum=0.95, damping=0.3)
+optimizer = damped_sgd(0.006, momentum=0.9, damping=0.3)
 state = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
 
 

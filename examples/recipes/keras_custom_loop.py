@@ -12,7 +12,7 @@ from indian_keras import DampedSGD
 
 keras.utils.set_random_seed(0)
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(1)])
-optimizer = DampedSGD(0.003, momentum=0.95, damping=0.3)
+optimizer = DampedSGD(0.006, momentum=0.9, damping=0.3)
 optimizer.build(model.trainable_variables)
 
 

@@ -20,6 +20,6 @@ with strategy.scope():
     model = keras.Sequential(
         [keras.Input((8,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(1)]
     )
-    model.compile(DampedSGD(0.003, momentum=0.95, damping=0.3), loss="mse")
+    model.compile(DampedSGD(0.006, momentum=0.9, damping=0.3), loss="mse")
 history = model.fit(x, x.sum(1, keepdims=True), batch_size=64, epochs=20, verbose=0)
 print(f"loss {history.history['loss'][-1]:.3f}")

@@ -9,7 +9,7 @@ from indian_torch import DampedSGD
 torch.manual_seed(0)
 accelerator = Accelerator(cpu=True, gradient_accumulation_steps=2)
 model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
-optimizer = DampedSGD(model.parameters(), lr=0.003, momentum=0.95, damping=0.3)
+optimizer = DampedSGD(model.parameters(), lr=0.006, momentum=0.9, damping=0.3)
 model, optimizer = accelerator.prepare(model, optimizer)
 
 for _ in range(600):

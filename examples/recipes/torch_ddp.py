@@ -11,7 +11,7 @@ from indian_torch import DampedSGD
 def train() -> float:
     torch.manual_seed(0)  # the same weights everywhere
     model = DistributedDataParallel(nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1)))
-    optimizer = DampedSGD(model.parameters(), lr=0.003, momentum=0.95, damping=0.3)
+    optimizer = DampedSGD(model.parameters(), lr=0.006, momentum=0.9, damping=0.3)
     torch.manual_seed(1 + dist.get_rank())  # different samples in each process
     for _ in range(200):
         x = torch.randn(32, 8)

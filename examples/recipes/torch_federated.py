@@ -9,7 +9,7 @@ torch.manual_seed(0)
 shared = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
 clients = [nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1)) for _ in range(3)]
 optimizers = [
-    DampedSGD(client.parameters(), lr=0.003, momentum=0.95, damping=0.3) for client in clients
+    DampedSGD(client.parameters(), lr=0.006, momentum=0.9, damping=0.3) for client in clients
 ]
 
 for _ in range(20):

@@ -19,7 +19,7 @@ def train(optimizer: torch.optim.Optimizer) -> float:
     return loss.item()
 
 
-sgd = torch.optim.SGD(model.parameters(), lr=0.003, momentum=0.95)
+sgd = torch.optim.SGD(model.parameters(), lr=0.006, momentum=0.9)
 train(sgd)
 optimizer = DampedSGD(model.parameters())
 optimizer.load_state_dict(sgd.state_dict())  # the same run from here on, number for number

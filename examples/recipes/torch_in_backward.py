@@ -8,7 +8,7 @@ from indian_torch import DampedSGD
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
 optimizers = {
-    param: DampedSGD([param], lr=0.003, momentum=0.95, damping=0.3) for param in model.parameters()
+    param: DampedSGD([param], lr=0.006, momentum=0.9, damping=0.3) for param in model.parameters()
 }
 
 

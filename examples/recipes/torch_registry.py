@@ -14,7 +14,7 @@ OPTIMIZERS = {
     "innaprop": INNAprop,
 }
 CONFIGURATIONS = [
-    {"name": "damped_sgd", "lr": 0.003, "momentum": 0.95, "damping": 0.3},
+    {"name": "damped_sgd", "lr": 0.006, "momentum": 0.9, "damping": 0.3},
     {"name": "damped_adamw", "lr": 1e-2, "betas": [0.9, 0.999]},
 ]
 

@@ -45,7 +45,7 @@ class Lookahead:
 
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
-optimizer = SAM(model.parameters(), DampedSGD, lr=0.005, momentum=0.95, damping=0.3)
+optimizer = SAM(model.parameters(), DampedSGD, lr=0.01, momentum=0.9, damping=0.3)
 lookahead = Lookahead(model.parameters())
 
 for _ in range(400):

@@ -37,7 +37,7 @@ def train(name, steps=150, **options):
 
 losses = {
     "dampedadamw": train("dampedadamw", lr=1e-3, betas=(0.9, 0.999)),
-    "dampedsgd": train("dampedsgd", lr=0.003, momentum=0.97),
+    "dampedsgd": train("dampedsgd", lr=0.01, momentum=0.9),
 }
 print(losses)
 print(f"loss {max(losses.values()):.3f}")
