@@ -9,8 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
+
+from indian_optax import damped_adamw, damped_sgd, indian, innaprop
 
 STEPS = 12
+METHODS: dict[str, Any] = {
+    "indian": indian,
+    "innaprop": innaprop,
+    "damped_sgd": damped_sgd,
+    "damped_adamw": damped_adamw,
+}
+each_method = pytest.mark.parametrize("make", METHODS.values(), ids=list(METHODS))
 
 
 def start(dtype: Any = float) -> Any:

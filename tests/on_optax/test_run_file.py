@@ -7,12 +7,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
 
 from indian_core.runs.file import load
 from indian_optax import damped_adamw, damped_sgd, indian, innaprop, layout, load_run, save_run
+from tests.on_optax.problem import assert_same_bits
 
 pytest.importorskip("safetensors", reason="runs in files need it")
 SCHEDULE = optax.linear_schedule(0.1, 0.01, 10)
@@ -24,12 +24,6 @@ def train(params: Any, state: Any, solver: Any, steps: int) -> tuple[Any, Any]:
         updates, state = solver.update(gradients, state, params)
         params = optax.apply_updates(params, updates)
     return params, state
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        assert x.dtype == y.dtype
-        np.testing.assert_array_equal(np.array(x), np.array(y))
 
 
 @pytest.mark.parametrize(
@@ -58,22 +52,22 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path, solver: Any) -> None:
     masked = "b" not in load(path).parameters
     if masked:
         resumed = ({**resumed[0], "b": begun[0]["b"]}, resumed[1])
-    assert_same(begun[0], resumed[0])
-    assert_same(train(*begun, solver, 3), train(*resumed, solver, 3))
+    assert_same_bits(begun[0], resumed[0])
+    assert_same_bits(train(*begun, solver, 3), train(*resumed, solver, 3))
     assert load(path).step == 4
 
 
 def test_other_hyperparameters_and_several_states_are_refused(tmp_path: Path) -> None:
     params, path = {"a": jnp.ones(2), "b": jnp.ones(3)}, tmp_path / "run.safetensors"
     save_run(path, params, indian(0.1, alpha=0.5, beta=0.1).init(params))
-    with pytest.raises(ValueError, match="Invalid optimizer: its beta"):
+    with pytest.raises(ValueError, match="beta"):
         load_run(path, params, indian(0.1, alpha=0.5, beta=0.2).init(params))
     two = optax.partition({"a": indian(0.1), "b": indian(0.2)}, {"a": "a", "b": "b"})
-    with pytest.raises(ValueError, match="it holds 2 states"):
+    with pytest.raises(ValueError, match="2 states"):
         save_run(path, params, two.init(params))
-    with pytest.raises(ValueError, match="it holds 0 states"):
+    with pytest.raises(ValueError, match="0 states"):
         save_run(path, params, optax.sgd(0.1).init(params))
-    with pytest.raises(ValueError, match="Invalid step: None"):
+    with pytest.raises(ValueError, match="step"):
         save_run(path, params, damped_sgd(0.1).init(params))
 
 
@@ -88,7 +82,7 @@ def test_a_module_of_nnx(tmp_path: Path) -> None:
     assert set(load(path).parameters) == {"kernel", "bias"}
     again = nnx.Optimizer(model, innaprop(0.1), wrt=nnx.Param)
     new, state = load_run(path, jax.tree.map(jnp.zeros_like, params), again.opt_state)
-    assert_same((new, state), (params, optimizer.opt_state))
+    assert_same_bits((new, state), (params, optimizer.opt_state))
     assert {entry.kind for entry in layout(params)} == {"dense kernel", "bias"}
 
 
@@ -121,11 +115,11 @@ def test_the_order_of_layers_that_a_tree_does_not_keep() -> None:
     numbered = {f"Dense_{i}": kernel for i in range(11)}
     assert [entry.layer for entry in layout(numbered)] == list(numbered)
     named = {"first": kernel, "second": kernel, "then": {"scale": jnp.ones(1)}}
-    with pytest.raises(ValueError, match="does not keep the order of its layers"):
+    with pytest.raises(ValueError, match="layers"):
         layout(named)
     order = ["then", "second", "first"]
     assert [entry.layer for entry in layout(named, order)] == order
-    with pytest.raises(ValueError, match="Invalid layers"):
+    with pytest.raises(ValueError, match="layers"):
         layout(named, order[:2])
-    with pytest.raises(ValueError, match="no layout is known of first/weight"):
+    with pytest.raises(ValueError, match="first/weight"):
         layout({"first": {"weight": jnp.ones(2)}})

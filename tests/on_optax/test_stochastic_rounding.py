@@ -14,63 +14,63 @@ import pytest
 from flax import serialization
 
 from indian_optax import indian, stochastic_rounding
-from tests.on_optax.problem import assert_same_bits
+from tests.on_optax.problem import assert_same_bits, each_method
 
-SIXTEEN = [jnp.bfloat16, jnp.float16]
+each_dtype = pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 
 
-@pytest.mark.parametrize("dtype", SIXTEEN)
+def rounded(updates: Any, params: Any, key: Any = 0) -> Any:
+    """Return the parameters after one step."""
+    rounding = stochastic_rounding(optax.identity(), key)
+    updates, _ = rounding.update(updates, rounding.init(params), params)
+    return optax.apply_updates(params, updates)
+
+
+@each_dtype
 @pytest.mark.parametrize("value", [1.0, -1.0, 0.75, -3.0, 2.0**-9])
-@pytest.mark.parametrize("share", [0.25, -0.25, 0.5, 0.9, 1.5, -2.25])
-def test_rounds_to_both_neighbours_in_proportion(dtype: Any, value: float, share: float) -> None:
+def test_rounds_to_both_neighbours_in_proportion(dtype: Any, value: float) -> None:
     n = 20_000
     ulp = value * float(jnp.finfo(dtype).eps)  # of values just above a power of two
-    params = jnp.full(n, value, dtype)
-    exact = np.float32(value) + np.float32(share * ulp)
-    rounding = stochastic_rounding(optax.identity(), 0)
-    updates, _ = rounding.update(
-        jnp.full(n, exact - value, jnp.float32), rounding.init(params), params
-    )
-    after = np.asarray(optax.apply_updates(params, updates), np.float64)
-    neighbours = np.unique(after)
-    assert len(neighbours) == 2 or exact in neighbours
-    low, high = neighbours.min(), neighbours.max()
-    assert low <= exact <= high
-    # Five standard deviations of a mean of n coins.
-    assert abs(after.mean() - exact) <= 5 * (high - low) / 2 / n**0.5
+    for share in (0.25, -0.25, 0.5, 0.9, 1.5, -2.25):
+        exact = np.float32(value) + np.float32(share * ulp)
+        step = jnp.full(n, exact - value, jnp.float32)
+        after = np.asarray(rounded(step, jnp.full(n, value, dtype)), np.float64)
+        neighbours = np.unique(after)
+        assert len(neighbours) == 2 or exact in neighbours
+        low, high = neighbours.min(), neighbours.max()
+        assert low <= exact <= high
+        # Five standard deviations of a mean of n coins.
+        assert abs(after.mean() - exact) <= 5 * (high - low) / 2 / n**0.5
 
 
-@pytest.mark.parametrize("dtype", SIXTEEN)
+@each_dtype
 def test_representable_results_are_exact(dtype: Any) -> None:
     params = jnp.array([1.0, -2.0, 0.0, 5.0], dtype)
     wanted = jnp.array([1.5, -2.0, 0.25, 0.0], jnp.float32)
-    rounding = stochastic_rounding(optax.identity(), jax.random.key(3))
-    updates, _ = rounding.update(wanted - params, rounding.init(params), params)
-    assert_same_bits(optax.apply_updates(params, updates), wanted.astype(dtype))
+    assert_same_bits(rounded(wanted - params, params, jax.random.key(3)), wanted.astype(dtype))
 
 
-@pytest.mark.parametrize("dtype", SIXTEEN)
+@each_dtype
 def test_what_is_not_finite_is_left_to_the_cast(dtype: Any) -> None:
-    params = jnp.array([1.0, 1.0, 1.0, float(jnp.finfo(dtype).max)], dtype)
-    given = jnp.array([jnp.nan, jnp.inf, -jnp.inf, float(jnp.finfo(dtype).max)], jnp.float32)
-    rounding = stochastic_rounding(optax.identity(), 0)
-    updates, _ = rounding.update(given, rounding.init(params), params)
-    after = np.asarray(optax.apply_updates(params, updates), np.float32)
-    np.testing.assert_array_equal(after, [np.nan, np.inf, -np.inf, np.inf])
+    largest = float(jnp.finfo(dtype).max)
+    params = jnp.array([1.0, 1.0, 1.0, largest], dtype)
+    after = rounded(jnp.array([jnp.nan, jnp.inf, -jnp.inf, largest], jnp.float32), params)
+    np.testing.assert_array_equal(np.asarray(after, np.float32), [np.nan, np.inf, -np.inf, np.inf])
 
 
 def test_other_leaves_pass_unchanged() -> None:
     params = {"half": jnp.ones(2, jnp.bfloat16), "single": jnp.ones(2), "none": None}
     updates = {"half": jnp.ones(2, jnp.bfloat16), "single": jnp.full(2, 1e-3), "none": None}
     rounding = stochastic_rounding(optax.identity(), 0)
-    rounded, _ = rounding.update(updates, rounding.init(params), params)
-    assert rounded["single"] is updates["single"]
-    assert rounded["none"] is None
-    assert rounded["half"].dtype == jnp.bfloat16
+    found, _ = rounding.update(updates, rounding.init(params), params)
+    assert found["single"] is updates["single"]
+    assert found["none"] is None
+    assert found["half"].dtype == jnp.bfloat16
 
 
 def test_keys_give_reproducible_and_fresh_draws() -> None:
-    params, step = jnp.ones(1000, jnp.bfloat16), jnp.full(1000, 1e-3)
+    """And leaves of one shape draw apart."""
+    params, step = [jnp.ones(1000, jnp.bfloat16)] * 2, [jnp.full(1000, 1e-3)] * 2
 
     def draws(key: Any) -> Any:
         rounding = stochastic_rounding(optax.identity(), key)
@@ -81,53 +81,38 @@ def test_keys_give_reproducible_and_fresh_draws() -> None:
 
     first, second = draws(0)
     assert_same_bits((first, second), draws(jax.random.key(0)))
-    assert not np.array_equal(first, second)
-    assert not np.array_equal(first, draws(1)[0])
+    different = [*first, *second, *draws(1)[0]]
+    assert len({np.asarray(each, np.float32).tobytes() for each in different}) == 6
 
 
-def test_leaves_of_one_shape_draw_apart() -> None:
-    params = [jnp.ones(1000, jnp.bfloat16)] * 2
-    rounding = stochastic_rounding(optax.identity(), 0)
-    updates, _ = rounding.update([jnp.full(1000, 1e-3)] * 2, rounding.init(params), params)
-    assert not np.array_equal(*updates)
-
-
-@pytest.mark.parametrize("dtype", SIXTEEN)
-def test_small_steps_are_not_lost(dtype: Any) -> None:
+@each_method
+@each_dtype
+def test_small_steps_are_not_lost(dtype: Any, make: Any) -> None:
     """Under a constant gradient θ moves as in float32; rounded to nearest it never moves."""
 
-    def train(optimizer: Any) -> float:
-        params = jnp.ones(4096, dtype)
+    def train(optimizer: Any, dtype: Any) -> float:
+        params, gradient = jnp.ones(4096, dtype), jnp.full(4096, 1.0, dtype)
 
         def step(carry: Any, _: Any) -> Any:
             params, state = carry
-            updates, state = optimizer.update(jnp.full(4096, 1e-3, dtype), state, params)
+            updates, state = optimizer.update(gradient, state, params)
             return (optax.apply_updates(params, updates), state), None
 
         carry = params, optimizer.init(params)
-        (params, _), _ = jax.lax.scan(step, carry, length=100)
-        return float(jnp.mean(params.astype(jnp.float32)))
+        (params, _), _ = jax.lax.scan(step, carry, length=30)
+        return float(jnp.mean(1 - params.astype(jnp.float32)))
 
-    slow = indian(0.01, alpha=1.0, beta=0.1, initial_speed=0.1)
-    assert train(slow) == 1.0
-    wide = jnp.float32(1.0)
-    state = slow.init(wide)
-    gradient = jnp.float32(jnp.asarray(1e-3, dtype))
-    for _ in range(100):
-        updates, state = slow.update(gradient, state)
-        wide = optax.apply_updates(wide, updates)
-    moved = train(stochastic_rounding(slow, 0))
-    assert 1 - moved == pytest.approx(1 - float(wide), rel=0.1)
+    slow = make(2e-6)
+    wide = train(slow, jnp.float32)
+    assert train(slow, dtype) == 0 < wide
+    assert train(stochastic_rounding(slow, 0), dtype) == pytest.approx(wide, rel=0.3)
 
 
-@pytest.mark.parametrize("dtype", SIXTEEN)
+@each_dtype
 def test_a_step_that_float32_would_round_away_is_not_lost(dtype: Any) -> None:
     n, step = 2**22, 1.9 * 2.0**-26
-    params = jnp.ones(n, dtype)
     assert np.float32(1) - np.float32(step) == 1
-    rounding = stochastic_rounding(optax.identity(), 0)
-    updates, _ = rounding.update(jnp.full(n, -step), rounding.init(params), params)
-    moved = int(jnp.sum(optax.apply_updates(params, updates) < 1))
+    moved = int(jnp.sum(rounded(jnp.full(n, -step), jnp.ones(n, dtype)) < 1))
     expected = n * step / (float(jnp.finfo(dtype).eps) / 2)  # below 1: half of eps
     assert abs(moved - expected) <= 5 * expected**0.5
 
@@ -135,30 +120,25 @@ def test_a_step_that_float32_would_round_away_is_not_lost(dtype: Any) -> None:
 def test_refuses() -> None:
     rounding = stochastic_rounding(optax.identity(), 0)
     params = {"a": jnp.ones(2, jnp.bfloat16)}
-    with pytest.raises(ValueError, match="needs `params`"):
+    with pytest.raises(ValueError, match="params"):
         rounding.update(params, rounding.init(params))
-    with pytest.raises(ValueError, match=r"updates\['a'\] have shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"updates\['a'\]"):
         rounding.update({"a": jnp.ones(3)}, rounding.init(params), params)
 
 
 @pytest.mark.parametrize("key", ["x", None, True, 0.5, jnp.asarray(0.5), jnp.asarray(3)])
 def test_what_is_no_key_is_refused_at_once(key: Any) -> None:
-    with pytest.raises(TypeError, match=r"Invalid key: .* random key or an integer seed"):
+    with pytest.raises(TypeError, match="key"):
         stochastic_rounding(optax.identity(), key)
 
 
-def test_all_kinds_of_keys_are_taken() -> None:
+KEYS = [0, np.int64(0), jax.random.key(0), jax.random.PRNGKey(0), np.asarray(jax.random.PRNGKey(0))]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_all_kinds_of_keys_are_taken(key: Any) -> None:
     params = jnp.ones(64, jnp.bfloat16)
-    for key in (
-        0,
-        np.int64(0),
-        jax.random.key(0),
-        jax.random.PRNGKey(0),
-        np.asarray(jax.random.PRNGKey(0)),
-    ):
-        rounding = stochastic_rounding(optax.identity(), key)
-        updates, _ = rounding.update(params / 999, rounding.init(params), params)
-        assert len(np.unique(optax.apply_updates(params, updates))) == 2
+    assert len(np.unique(rounded(params / 999, params, key))) == 2
 
 
 @pytest.mark.parametrize("key", [0, jax.random.key(3), jax.random.PRNGKey(3)])

@@ -1,6 +1,6 @@
-"""INDIAN under optax's wrappers and JAX's transformations.
+"""The methods under optax's wrappers and JAX's transformations.
 
-Wherever INDIAN is SGD, a wrapper must make of it what it makes of optax.sgd.
+Wherever a method is one of optax's, a wrapper must make of it what it makes of optax's.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ import pytest
 from optax import contrib
 
 from indian_core import ALPHA
-from indian_optax import IndianState, damped_sgd, indian, power_decay
-from tests.on_optax.problem import STEPS, assert_close, assert_same_bits, loss, run, start
+from indian_optax import damped_sgd, indian, innaprop, power_decay
+from tests.on_optax.problem import (
+    STEPS,
+    assert_close,
+    assert_same_bits,
+    each_method,
+    loss,
+    run,
+    start,
+)
+from tests.on_optax.test_identities import is_matrix, scale_by_rms_before_indian
 
 Wrapper = Callable[[optax.GradientTransformation], optax.GradientTransformation]
-
-
-def is_kernel(params: Any) -> Any:
-    return jax.tree.map(lambda p: p.ndim == 2, params)
 
 
 def labels(params: Any) -> Any:
@@ -32,7 +37,7 @@ def labels(params: Any) -> Any:
 WRAPPERS: dict[str, Wrapper] = {
     "chain": lambda o: optax.chain(optax.clip_by_global_norm(0.1), o),
     "named_chain": lambda o: optax.named_chain(("clip", optax.clip(0.01)), ("step", o)),
-    "masked": lambda o: optax.masked(o, is_kernel),
+    "masked": lambda o: optax.masked(o, is_matrix),
     "masked by a prefix": lambda o: optax.masked(o, {"layers": [True, False], "scale": True}),
     "partition": lambda o: optax.partition({"kernel": o, "rest": optax.sgd(0.1)}, labels),
     "MultiSteps": lambda o: optax.MultiSteps(o, 3).gradient_transformation(),
@@ -44,14 +49,19 @@ WRAPPERS: dict[str, Wrapper] = {
         o, optax.masked(optax.set_to_zero(), {"layers": True, "scale": False})
     ),
 }
+RMS = (0.05, 0.5, 0.4, 0.9, 1e-3)
+PAIRS = {
+    "damped_sgd": (optax.sgd(0.05, 0.9), damped_sgd(0.05, 0.9)),
+    "innaprop": (scale_by_rms_before_indian(*RMS), innaprop(*RMS, None)),
+}
 
 
+@pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("name", WRAPPERS)
-def test_wrapped_indian_is_wrapped_sgd(x64: None, name: str) -> None:
-    wrap = WRAPPERS[name]
-    expected, _ = run(wrap(optax.sgd(0.05, 0.9)), start())
-    actual, _ = run(wrap(damped_sgd(0.05, 0.9)), start())
-    assert_close(actual, expected)
+def test_wrapped_it_is_what_optax_s_own_is_wrapped(x64: None, name: str, pair: str) -> None:
+    (expected, _), (actual, _) = (run(WRAPPERS[name](each), start()) for each in PAIRS[pair])
+    # schedule_free divides by the sums of weights of its own.
+    assert_close(actual, expected, 1e-11)
 
 
 @pytest.mark.parametrize("reset_state", [False, True])
@@ -119,162 +129,149 @@ def test_injected_hyperparameters_set_by_hand(x64: None) -> None:
     assert_close(actual, expected)
 
 
-def test_injected_with_a_mask(x64: None) -> None:
-    inject = optax.inject_hyperparams(indian, static_args=("mask", "accumulator_dtype"))
-    arguments = {"weight_decay": 0.2, "mask": is_kernel, "accumulator_dtype": jnp.float64}
-    actual, _ = run(inject(0.1, **arguments), start())
-    expected, _ = run(indian(0.1, **arguments), start())
-    assert_close(actual, expected)
+# The state.
 
 
-class TestState:
-    def test_is_found_and_replaced_by_name(self) -> None:
-        optimizer = optax.chain(optax.clip(1.0), indian(power_decay(0.1), weight_decay=0.1))
-        _, state = run(optimizer, start())
-        assert int(optax.tree.get(state, "count")) == STEPS
-        momentum = optax.tree.get(state, "momentum")
-        assert jax.tree.structure(momentum) == jax.tree.structure(start())
-        rest = optax.tree.set(state, momentum=optax.tree.zeros_like(momentum))
-        assert_close(optax.tree.get(rest, "momentum"), optax.tree.zeros_like(momentum))
-        assert isinstance(optax.tree.get(state, "IndianState"), IndianState)
-
-    def test_tree_map_params(self) -> None:
-        optimizer = optax.chain(optax.clip(1.0), indian(0.1))
-        state = optimizer.init(start())
-        specs = optax.tree.map_params(
-            optimizer, lambda _: "param", state, transform_non_params=lambda _: "other"
-        )
-        (_, indian_state) = specs
-        assert indian_state.count == "other"
-        assert set(jax.tree.leaves(indian_state.momentum)) == {"param"}
-
-    def test_shapes_without_arrays(self) -> None:
-        params = jax.eval_shape(start)
-        assert_same_shapes = jax.tree.map(
-            lambda a, b: a.shape == b.shape and a.dtype == b.dtype,
-            jax.eval_shape(indian(0.1).init, params),
-            indian(0.1).init(start()),
-        )
-        assert all(jax.tree.leaves(assert_same_shapes))
-
-    def test_does_not_alias_the_parameters(self) -> None:
-        """Both may be donated."""
-        params = start()
-        state = indian(0.1).init(params)
-        step = jax.jit(
-            lambda p, s: indian(0.1).update(p, s, p), donate_argnums=(0, 1), keep_unused=True
-        )
-        step(params, state)
+def test_the_state_is_found_and_replaced_by_name() -> None:
+    optimizer = optax.chain(optax.clip(1.0), indian(power_decay(0.1), weight_decay=0.1))
+    _, state = run(optimizer, start())
+    assert int(optax.tree.get(state, "count")) == STEPS
+    momentum = optax.tree.get(state, "momentum")
+    assert jax.tree.structure(momentum) == jax.tree.structure(start())
+    rest = optax.tree.set(state, momentum=optax.tree.zeros_like(momentum))
+    assert_close(optax.tree.get(rest, "momentum"), optax.tree.zeros_like(momentum))
+    assert optax.tree.get(state, "IndianState") is not None
 
 
-class TestTransformations:
+@each_method
+def test_the_state_of_shapes_alone(make: Any) -> None:
+    optimizer = make(power_decay(0.1))
+    state = optimizer.init(start())
+    of_shapes = jax.eval_shape(optimizer.init, jax.eval_shape(start))
+    assert jax.tree.structure(of_shapes) == jax.tree.structure(state)
+    for shape, leaf in zip(jax.tree.leaves(of_shapes), jax.tree.leaves(state), strict=True):
+        assert (shape.shape, shape.dtype) == (leaf.shape, leaf.dtype)
+
+
+@each_method
+def test_optax_tells_what_belongs_to_the_parameters(make: Any) -> None:
+    """`test_sharding` has the shardings of a state by it."""
+    optimizer = make(power_decay(0.1))
+    state = optimizer.init({"w": jnp.ones((2, 3))})
+    told = optax.tree.map_params(
+        optimizer, jnp.ndim, state, transform_non_params=lambda _: "none of theirs"
+    )
+    for leaf, answer in zip(jax.tree.leaves(state), jax.tree.leaves(told), strict=True):
+        assert answer == (leaf.ndim or "none of theirs")
+
+
+@each_method
+def test_the_state_does_not_alias_the_parameters(make: Any) -> None:
+    """Both may be donated."""
+    optimizer, params = make(0.1), start()
+    step = jax.jit(lambda p, s: optimizer.update(p, s, p), donate_argnums=(0, 1), keep_unused=True)
+    step(params, optimizer.init(params))
+
+
+# JAX's transformations.
+
+
+@each_method
+def test_scan_and_eager_steps(x64: None, make: Any) -> None:
+    optimizer = make(power_decay(0.1))
+
+    def step(carry: Any, k: Any) -> Any:
+        params, state = carry
+        updates, state = optimizer.update(jax.grad(loss)(params, k), state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    eager = begun = (start(), optimizer.init(start()))
+    for k in range(3):
+        eager, _ = step(eager, k)
+    scanned, _ = jax.jit(lambda c: jax.lax.scan(step, c, jnp.arange(3)))(begun)
+    assert_close(scanned, eager)
+
+
+def test_vmap_over_hyperparameters(x64: None) -> None:
+    def train(rate: Any, alpha: Any, beta: Any) -> Any:
+        optimizer = indian(rate, alpha, beta, weight_decay=0.01)
+        params, state = start(), optimizer.init(start())
+        for k in range(3):
+            updates, state = optimizer.update(jax.grad(loss)(params, k), state, params)
+            params = optax.apply_updates(params, updates)
+        return params
+
+    values = [(0.1, 0.5, 0.1), (2.0, 0.5, 0.1), (0.3, 0.0, 1.0)]
+    together = jax.jit(jax.vmap(train))(*map(jnp.array, zip(*values, strict=True)))
+    for i, value in enumerate(values):
+        alone, _ = run(indian(*value, weight_decay=0.01), start(), steps=range(3))
+        assert_close(jax.tree.map(lambda x, i=i: x[i], together), alone)
+
+
+@pytest.mark.parametrize("rate", [0.1, 2.0])
+def test_gradient_through_training(x64: None, rate: float) -> None:
+    """Meta-learning: d loss / d (γ, α, β, s) against central differences, at αγ = 1 too."""
+
+    @jax.jit
+    def final_loss(values: Any) -> jax.Array:
+        optimizer = indian(*values)
+        params = jnp.array([0.3, -0.2])
+        state = optimizer.init(params)
+        for _ in range(3):
+            gradients = jnp.array([1.0, 0.1]) * jnp.sin(params)
+            updates, state = optimizer.update(gradients, state)
+            params = optax.apply_updates(params, updates)
+        return jnp.sum(params**2)
+
+    values = jnp.array([rate, 0.5, 0.1, 1.0])
+    gradient = jax.grad(final_loss)(values)
+    for i in range(4):
+        h = jnp.zeros(4).at[i].set(1e-6)
+        difference = (final_loss(values + h) - final_loss(values - h)) / 2e-6
+        assert float(gradient[i]) == pytest.approx(float(difference), rel=1e-6, abs=1e-9)
+
+
+def test_checkpoint(x64: None) -> None:
     optimizer = indian(power_decay(0.1), weight_decay=0.01)
 
-    def test_jit(self, x64: None) -> None:
-        def step(params: Any, state: Any, k: int) -> Any:
-            updates, state = self.optimizer.update(jax.grad(loss)(params, k), state, params)
-            return optax.apply_updates(params, updates), state
-
-        params, state = start(), self.optimizer.init(start())
-        for k in range(2):
-            params, state = step(params, state, k)
-        assert_close((params, state), run(self.optimizer, start(), steps=range(2)))
-
-    def test_scan(self, x64: None) -> None:
-        def step(carry: Any, k: Any) -> Any:
-            params, state = carry
-            updates, state = self.optimizer.update(jax.grad(loss)(params, k), state, params)
-            return (optax.apply_updates(params, updates), state), None
-
-        carry = (start(), self.optimizer.init(start()))
-        carry, _ = jax.jit(lambda c: jax.lax.scan(step, c, jnp.arange(STEPS)))(carry)
-        assert_close(carry, run(self.optimizer, start()))
-
-    def test_vmap_over_hyperparameters(self, x64: None) -> None:
-        def train(rate: Any, alpha: Any, beta: Any) -> Any:
-            optimizer = indian(rate, alpha, beta, weight_decay=0.01)
-            params, state = start(), optimizer.init(start())
-            for k in range(3):
-                updates, state = optimizer.update(jax.grad(loss)(params, k), state, params)
-                params = optax.apply_updates(params, updates)
-            return params
-
-        values = [(0.1, 0.5, 0.1), (2.0, 0.5, 0.1), (0.3, 0.0, 1.0)]
-        together = jax.jit(jax.vmap(train))(
-            *(jnp.array(column) for column in zip(*values, strict=True))
-        )
-        for i, value in enumerate(values):
-            alone, _ = run(indian(*value, weight_decay=0.01), start(), steps=range(3))
-            assert_close(jax.tree.map(lambda x, i=i: x[i], together), alone)
-
-    @pytest.mark.parametrize("rate", [0.1, 2.0])
-    def test_gradient_through_training(self, x64: None, rate: float) -> None:
-        """Meta-learning: d loss / d (γ, α, β, s) against central differences, at αγ = 1 too."""
-
-        @jax.jit
-        def final_loss(values: Any) -> jax.Array:
-            optimizer = indian(values[0], values[1], values[2], values[3])
-            params = jnp.array([0.3, -0.2])
-            state = optimizer.init(params)
-            for _ in range(3):
-                gradients = jnp.array([1.0, 0.1]) * jnp.sin(params)
-                updates, state = optimizer.update(gradients, state)
-                params = optax.apply_updates(params, updates)
-            return jnp.sum(params**2)
-
-        values = jnp.array([rate, 0.5, 0.1, 1.0])
-        gradient = jax.grad(final_loss)(values)
-        for i in range(4):
-            h = jnp.zeros(4).at[i].set(1e-6)
-            difference = (final_loss(values + h) - final_loss(values - h)) / 2e-6
-            assert float(gradient[i]) == pytest.approx(float(difference), rel=1e-6, abs=1e-9)
-
-    def test_checkpoint(self, x64: None) -> None:
-        def final_loss(scale: Any, remat: bool) -> jax.Array:
-            def step(params: Any, state: Any) -> Any:
-                updates, state = self.optimizer.update(jax.grad(loss)(params), state, params)
-                return optax.apply_updates(params, updates), state
-
-            step = jax.checkpoint(step) if remat else step
-            params = jax.tree.map(lambda p: scale * p, start())
-            state = self.optimizer.init(params)
-            for _ in range(2):
-                params, state = step(params, state)
-            return loss(params)
-
-        gradient = jax.jit(jax.grad(final_loss), static_argnums=1)
-        assert float(gradient(1.0, False)) != 0.0
-        assert_close(gradient(1.0, True), gradient(1.0, False))
-
-    @pytest.mark.parametrize("rate", [0.1, power_decay(0.1), optax.cosine_decay_schedule(0.1, 9)])
-    def test_weak_types_cause_no_recompilation(self, rate: Any) -> None:
-        optimizer = optax.inject_hyperparams(indian)(rate, weight_decay=0.1)
-        traces = 0
-
-        @jax.jit
+    def final_loss(scale: Any, remat: bool) -> jax.Array:
         def step(params: Any, state: Any) -> Any:
-            nonlocal traces
-            traces += 1
-            updates, state = optimizer.update(params, state, params)
+            updates, state = optimizer.update(jax.grad(loss)(params), state, params)
             return optax.apply_updates(params, updates), state
 
-        params = {"weak": jnp.asarray(1.0), "strong": jnp.ones(2)}
-        assert params["weak"].weak_type
+        step = jax.checkpoint(step) if remat else step
+        params = jax.tree.map(lambda p: scale * p, start())
         state = optimizer.init(params)
-        params, state = step(params, state)  # apply_updates itself makes the weak one strong
-        for _ in range(3):
+        for _ in range(2):
             params, state = step(params, state)
-        assert traces <= 2
+        return loss(params)
+
+    gradient = jax.jit(jax.grad(final_loss), static_argnums=1)
+    assert float(gradient(1.0, False)) != 0.0
+    assert_close(gradient(1.0, True), gradient(1.0, False))
 
 
-def test_extra_arguments_are_taken() -> None:
-    for optimizer in (indian(0.1), indian(0.1, weight_decay=0.1), damped_sgd(0.1)):
-        params = jnp.ones(2)
-        optimizer.update(params, optimizer.init(params), params, value=1.0, loss_fn=None)
+@each_method
+def test_weak_types_cause_no_recompilation(make: Any) -> None:
+    optimizer = optax.inject_hyperparams(make)(power_decay(0.1))
+    traces = 0
+
+    @jax.jit
+    def step(params: Any, state: Any) -> Any:
+        nonlocal traces
+        traces += 1
+        updates, state = optimizer.update(params, state, params)
+        return optax.apply_updates(params, updates), state
+
+    params = {"weak": jnp.asarray(1.0), "strong": jnp.ones(2)}
+    assert params["weak"].weak_type
+    state = optimizer.init(params)
+    for _ in range(4):  # apply_updates itself makes the weak one strong
+        params, state = step(params, state)
+    assert traces <= 2
 
 
-def test_step_count_saturates() -> None:
-    last = jnp.iinfo(jnp.int32).max
-    state = indian(power_decay(0.1)).init(jnp.ones(2))._replace(count=jnp.asarray(last))
-    _, state = indian(power_decay(0.1)).update(jnp.ones(2), state)
-    assert int(state.count) == last
+@each_method
+def test_extra_arguments_are_taken(make: Any) -> None:
+    optimizer, params = make(0.1), jnp.ones(2)
+    optimizer.update(params, optimizer.init(params), params, value=1.0, loss_fn=None)
