@@ -18,16 +18,16 @@ import optax
 from indian_core import Coefficients, from_new_momentum
 from indian_optax.dtypes import checked_dtype, momentum_dtype, update_dtype, working_dtype
 from indian_optax.hyperparameters import Scalar, as_scalar_or_schedule, at_count, cast
-from indian_optax.in_place import after
+from indian_optax.in_place import wait_for
 from indian_optax.trees import is_none, leaves_like, masked_leaves
 
 State = TypeVar("State", bound=tuple[Any, ...])
 Mask = Any | Callable[[optax.Params], Any] | None
-# A function that makes the direction of a leaf a second time, from the new θ, or None.
-Again = Callable[[Any], jax.Array] | None
-# A function that returns what replaces leaf i's gradient, in the step's dtype, and the `Again` of
-# it. Its arguments are i, the gradient in that dtype, and the new momentum of the leaf before.
-Direction = Callable[[int, jax.Array, Any], tuple[jax.Array, Again]] | None
+# A function of the number 1 that makes what replaces a leaf's gradient. Where there is an order, it
+# is called a second time, with the 1 of `wait_for`.
+Made = Callable[[Any], jax.Array]
+# A function that returns the `Made` of leaf i, given i and the gradient in the step's dtype.
+Direction = Callable[[int, jax.Array], Made] | None
 
 
 class Scalars(NamedTuple):
@@ -112,19 +112,16 @@ class LinearStep:
         )
         updates: list[Any] = []
         new: list[Any] = []
-        made = None
         for i, (v, s, p, decayed) in enumerate(zip(gradients, old, theta, decays, strict=True)):
             if v is None:  # As in optax.trace, the parameter does not move.
                 updates.append(None)
                 new.append(s)
                 continue
             v, p, wide = _working_arrays(v, s, p)
-            move, again = v.astype(wide), None
-            if direction is not None:
-                move, again = direction(i, move, made)
-            update, made = step(v, move, s, p, decayed, again)
+            made = _itself(v.astype(wide)) if direction is None else direction(i, v.astype(wide))
+            update, new_s = step(v, made, s, p, decayed)
             updates.append(update)
-            new.append(made)
+            new.append(new_s)
         return treedef.unflatten(updates), treedef.unflatten(new)
 
 
@@ -133,13 +130,13 @@ def _leaf(
     count: jax.Array,
     from_new: bool,
     v: jax.Array,
-    direction: jax.Array,
+    made: Made,
     s: Any,
     theta: Any,
     decayed: bool,
-    again: Again,
 ) -> tuple[jax.Array, jax.Array]:
     """Return a leaf's update and new momentum. The update has the wider dtype of v and θ."""
+    direction = made(1)
     wide = direction.dtype
     step, shrinkage, pull = scalars(np.finfo(wide).dtype)
     old = s.astype(wide)
@@ -156,10 +153,14 @@ def _leaf(
     update = update.astype(update_dtype(v.dtype, s.dtype if theta is None else theta.dtype))
     # `optax.apply_updates` makes the same sum, and XLA merges the two.
     moved = None if theta is None else theta + update
-    factor = after(jnp.asarray(step.momentum_momentum, wide), moved, count)
-    if again is not None:
-        direction = again(moved)
+    factor, wait = step.momentum_momentum, wait_for(moved, count, np.finfo(wide).dtype)
+    if wait is not None:
+        factor, direction = factor * wait, made(wait)
     return update, (factor * old + step.momentum_gradient * direction).astype(s.dtype)
+
+
+def _itself(v: jax.Array) -> Made:
+    return lambda _: v
 
 
 def _working_arrays(v: Any, s: Any, theta: Any) -> tuple[jax.Array, Any, np.dtype[Any]]:

@@ -4,10 +4,8 @@
 each other, so it would copy every momentum before updating it, which takes three times as long.
 Here the factor of the momentum depends on one entry of the new θ, in a way that XLA cannot fold and
 that changes no number.
-XLA would also store the scaled gradient, because two updates read it and it is expensive to
-evaluate. So the leaves are computed one after the other, and all use the memory of one leaf, which
-stays in the cache. For a leaf too large for any cache, the gradient is scaled twice instead, the
-second time after θ.
+XLA would also store the scaled gradient, because two updates read it. So the gradient is scaled
+twice, the second time after θ, which is faster.
 The order is not imposed where JAX's default device is an accelerator, where XLA makes the updates
 in one kernel, nor between processes, where the one entry would have to be sent around, nor on
 explicit meshes.
@@ -21,30 +19,30 @@ import jax
 import jax.numpy as jnp
 
 # A copy of fewer numbers costs less than the order, which takes time to compile.
-_SMALL = 2**12
+_SMALL = 2**13
 
 
-def after(scalar: Any, array: Any, count: jax.Array) -> Any:
-    """Return a scalar in a form that XLA on the CPU cannot know before it has an array.
+def wait_for(array: Any, count: jax.Array, dtype: Any) -> jax.Array | None:
+    """Return the number 1 in a form that XLA on the CPU cannot know before it has an array.
 
     Args:
-        scalar: An array without dimensions.
-        array: The array that XLA must have first, or None if it is not known. Without it there is
-            no order.
+        array: The array that XLA must have first, or None if it is not known.
         count: The step count, ≥ 0.
+        dtype: The real dtype of the number.
 
     Returns:
-        The same number.
+        The number, or None where there is no order.
     """
     if not isinstance(array, jax.core.Tracer) or array.size < _SMALL:
-        return scalar
+        return None
     if jax.default_backend() != "cpu" or jax.process_count() > 1 or _is_sharded(array):
-        return scalar
+        return None
     # XLA's own operations, because jnp's indexing takes most of the time of tracing a step.
     first = jax.lax.slice(array, (0,) * array.ndim, (1,) * array.ndim)
     entry = jnp.real(jax.lax.reshape(first, ()))
     never = jax.lax.bitwise_and(jax.lax.ne(entry, entry), jnp.less(count, -7))
-    return jax.lax.select(never, scalar + 1, scalar)
+    one = jnp.ones((), dtype)
+    return jax.lax.select(never, one + 1, one)
 
 
 def _is_sharded(array: jax.Array) -> bool:
@@ -54,16 +52,3 @@ def _is_sharded(array: jax.Array) -> bool:
     """
     sharding = getattr(getattr(array, "aval", None), "sharding", None)
     return any(axes is not None for axes in getattr(sharding, "spec", ()))
-
-
-def varies_as(array: jax.Array, other: jax.Array) -> bool:
-    """Return whether what depends on ``other`` may also depend on ``array`` in `jax.shard_map`.
-
-    There every array varies over some axes of the mesh, and an output must not vary over more.
-    """
-
-    def axes(x: jax.Array) -> frozenset[Any]:
-        varying: frozenset[Any] = getattr(getattr(x, "aval", None), "vma", frozenset())
-        return varying
-
-    return axes(array) <= axes(other)

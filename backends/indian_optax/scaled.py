@@ -10,11 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_core import LARGE, second_moment
-from indian_optax.base import Again
+from indian_core import second_moment
+from indian_optax.base import Made
 from indian_optax.dtypes import working_dtype
 from indian_optax.hyperparameters import Scalar
-from indian_optax.in_place import after, varies_as
 from indian_optax.trees import leaves_like
 
 
@@ -50,34 +49,29 @@ class ScaledGradients:
     ) -> None:
         self._treedef = treedef
         self._leaves = leaves_like(treedef, gradients, nu, "gradients", "nu")
-        self._count = count
         # Cached, because most leaves have the same precision.
         self._numbers = functools.cache(functools.partial(_numbers, decay, eps, count))
         self._eps_root = eps_root
 
-    def __call__(self, i: int, v: jax.Array, made: Any) -> tuple[jax.Array, Again]:
-        """Return the scaled gradient of leaf i, and replace its old V by the new one.
+    def __call__(self, i: int, v: jax.Array) -> Made:
+        """Return what makes the scaled gradient of leaf i, and replace its old V by the new one.
 
         As `base.Direction` says.
         """
         dtype = np.finfo(v.dtype).dtype
         decay, eps, inverse = self._numbers(dtype)
-        if made is not None and varies_as(made, v):
-            decay = after(decay, made, self._count)
         old = self._leaves[i]
         size = jnp.abs(v) if jnp.iscomplexobj(v) else v
         nu = second_moment(old.astype(dtype), size, decay)
         self._leaves[i] = nu.astype(old.dtype)
 
-        def scaled(inverse: jax.Array) -> jax.Array:
-            square = nu * inverse
+        def made(one: Any) -> jax.Array:
+            square = nu * (inverse * one)
             if not isinstance(self._eps_root, float) or self._eps_root:
                 square += jnp.asarray(self._eps_root, dtype)
             return v / (jnp.sqrt(square) + eps)
 
-        if v.size < LARGE:
-            return scaled(inverse), None
-        return scaled(inverse), lambda theta: scaled(after(inverse, theta, self._count))
+        return made
 
     @property
     def nu(self) -> optax.Updates:
