@@ -1,5 +1,6 @@
-"""The images: IDX files whole and broken, the digits, and the minibatch order."""
+"""The images: MNIST's and CIFAR's files whole and broken, the digits, and the minibatch order."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -25,7 +26,7 @@ def test_idx_files_are_read_whole(tmp_path, suffix, joint):
 
 
 def test_a_missing_folder_is_named():
-    with pytest.raises(FileNotFoundError, match=r"Invalid data: 'no/such' \(there is no such"):
+    with pytest.raises(FileNotFoundError, match="no/such"):
         data.load("no/such")
 
 
@@ -34,75 +35,92 @@ def test_a_missing_file_is_named(tmp_path, name):
     write_folder(tmp_path)
     (file,) = tmp_path.glob(f"{name}*")
     file.unlink()
-    with pytest.raises(FileNotFoundError, match=f"Invalid data: .*it has no {file.name} or"):
+    with pytest.raises(FileNotFoundError, match=file.name):
         data.load(str(tmp_path))
 
 
-def test_an_empty_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="has no train-images-idx3-ubyte or"):
-        data.load(str(tmp_path))
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+DAMAGES = {
+    "cut short": (IMAGES, "", lambda file: file.write_bytes(file.read_bytes()[:20])),
+    "cut in its header": (IMAGES, "", lambda file: file.write_bytes(file.read_bytes()[:9])),
+    "empty": (IMAGES, "", lambda file: file.write_bytes(b"")),
+    "too long": (LABELS, "", lambda file: file.write_bytes(file.read_bytes() + b"\0")),
+    "labels": (IMAGES, "", lambda file: shutil.copy(file.with_name(LABELS), file)),
+    "too few": (LABELS, "", lambda file: write_idx(file, np.zeros(11))),
+    "a page": (IMAGES, ".gz", lambda file: file.write_bytes(b"<html>" + file.read_bytes())),
+    "half a gzip": (IMAGES, ".gz", lambda file: file.write_bytes(file.read_bytes()[:-9])),
+}
 
 
-@pytest.mark.parametrize("kept", [0, 3, 9, 20])
-def test_a_file_cut_short_is_an_error(tmp_path, kept):
-    write_folder(tmp_path)
-    file = tmp_path / "train-images-idx3-ubyte"
-    file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"Invalid data: '.*train-images-idx3-ubyte' \("):
-        data.load(str(tmp_path))
-
-
-@pytest.mark.parametrize("damage", [lambda raw: raw[:-9], lambda raw: b"<html>" + raw])
-def test_a_broken_gzip_file_is_an_error(tmp_path, damage):
-    write_folder(tmp_path, ".gz")
-    file = tmp_path / "t10k-images-idx3-ubyte.gz"
-    file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte.gz' \(not a whole gzip file"):
-        data.load(str(tmp_path))
-
-
-def test_extra_bytes_are_an_error(tmp_path):
-    write_folder(tmp_path)
-    file = tmp_path / "train-labels-idx1-ubyte"
-    file.write_bytes(file.read_bytes() + b"\0")
-    with pytest.raises(ValueError, match="takes 12 bytes, it has 13"):
-        data.load(str(tmp_path))
-
-
-def test_images_and_labels_must_be_as_many(tmp_path):
-    write_folder(tmp_path)
-    write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(11))
-    with pytest.raises(ValueError, match=r"shape is \(11,\) for the 12 images"):
-        data.load(str(tmp_path))
-
-
-def test_labels_in_the_place_of_images_are_an_error(tmp_path):
-    write_folder(tmp_path)
-    shutil.copy(tmp_path / "train-labels-idx1-ubyte", tmp_path / "train-images-idx3-ubyte")
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte' \(its shape is \(12,\)"):
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_broken_file_is_named(tmp_path, damage):
+    name, suffix, make = DAMAGES[damage]
+    write_folder(tmp_path, suffix)
+    make(tmp_path / (name + suffix))
+    with pytest.raises(ValueError, match=name):
         data.load(str(tmp_path))
 
 
 def test_training_and_test_images_must_be_of_one_size(tmp_path):
     write_folder(tmp_path)
     write_idx(tmp_path / "t10k-images-idx3-ubyte", np.zeros((5, 3, 4)))
-    with pytest.raises(ValueError, match=r"training images are \(4, 3\) .* \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"\(4, 3\).*\(3, 4\)"):
         data.load(str(tmp_path))
 
 
+def write_cifar(folder, names, key, samples=3):
+    """Write CIFAR's files with numbers that tell the plane, the row and the column."""
+    plane, row, column = np.meshgrid(range(3), range(32), range(32), indexing="ij")
+    image = (50 * plane + row + 2 * column).astype(np.uint8).reshape(-1)
+    for i, name in enumerate(names):
+        content = {"data": np.stack([image] * samples), key: [i] * samples}
+        # As the authors' files were: by Python 2, whose strings are bytes.
+        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+
+
+@pytest.mark.parametrize(
+    ("names", "key"),
+    [
+        ([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], "labels"),
+        (["train", "test"], "fine_labels"),
+    ],
+)
+def test_planes_of_cifar_become_channels(tmp_path, names, key):
+    write_cifar(tmp_path, names, key)
+    dataset = data.load(str(tmp_path))
+    assert dataset.train_images.shape == (3 * (len(names) - 1), 32, 32, 3)
+    assert dataset.train_images.dtype == np.float32
+    assert dataset.train_images[0, 4, 9] * 255 == pytest.approx([22, 72, 122])
+    assert dataset.test_labels.tolist() == [len(names) - 1] * 3
+    assert (dataset.name, dataset.classes) == (tmp_path.name, len(names))
+
+
+class Command:
+    """A pickle of this runs a command where it is loaded without care."""
+
+    def __reduce__(self):
+        return print, ("loaded",)
+
+
+@pytest.mark.parametrize(
+    "content", [b"no pickle", pickle.dumps({"data": 3}), pickle.dumps(Command())]
+)
+def test_what_is_no_file_of_cifars_is_refused(tmp_path, content, capsys):
+    write_cifar(tmp_path, ["train", "test"], "fine_labels")
+    (tmp_path / "train").write_bytes(content)
+    with pytest.raises(ValueError, match="train"):
+        data.load(str(tmp_path))
+    assert capsys.readouterr().out == ""
+
+
 def test_the_digits_are_split_once_and_for_all():
-    pytest.importorskip("sklearn", reason="the digits need scikit-learn")
+    load_digits = pytest.importorskip("sklearn.datasets").load_digits
     dataset = data.load()
     assert dataset.train_images.shape == (1437, 8, 8, 1)
     assert dataset.test_images.shape == (360, 8, 8, 1)
-    assert (dataset.train_images.min(), dataset.train_images.max()) == (0, 1)
     # A stratified or an unshuffled split would miss some of these.
-    counts = np.bincount(dataset.test_labels, minlength=10)
-    assert counts.sum() == 360
-    assert counts.min() >= 20
+    assert np.bincount(dataset.test_labels, minlength=10).min() >= 20
     both = np.concatenate([dataset.train_images, dataset.test_images])
-    from sklearn.datasets import load_digits
-
     everything = np.sort(load_digits().data.astype(np.float32), axis=0)
     np.testing.assert_array_equal(np.sort(both.reshape(1797, 64) * 16, axis=0), everything)
 
@@ -114,9 +132,6 @@ def test_minibatches_are_a_fixed_permutation_of_each_epoch():
     np.testing.assert_array_equal(first, data.minibatches(10, 3, seed=5, epoch=1))
     assert (first != data.minibatches(10, 3, seed=5, epoch=2)).any()
     assert (first != data.minibatches(10, 3, seed=6, epoch=1)).any()
-
-
-@pytest.mark.parametrize("batch_size", [0, 11])
-def test_a_batch_size_beyond_the_samples_is_an_error(batch_size):
-    with pytest.raises(ValueError, match=f"Invalid batch_size: {batch_size} "):
-        data.minibatches(10, batch_size, seed=0, epoch=1)
+    for batch_size in (0, 11):
+        with pytest.raises(ValueError, match="batch_size"):
+            data.minibatches(10, batch_size, seed=0, epoch=1)

@@ -26,19 +26,13 @@ def printed_by(name):
     return process.stdout
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", [*FRAMEWORKS, "mlx"])
 def test_an_example_reaches_a_good_accuracy(framework):
     pytest.importorskip("sklearn", reason="the digits need scikit-learn")
+    if framework == "mlx":
+        pytest.importorskip("mlx.core")
     printed = printed_by(f"train_{framework}.py")
-    accuracy = float(re.findall(r"test accuracy ([\d.]+)", printed)[-1])
-    assert accuracy >= 0.95
-
-
-def test_the_example_of_mlx_reaches_a_good_accuracy():
-    for module in ("mlx.core", "sklearn"):
-        pytest.importorskip(module)
-    accuracy = float(re.findall(r"test accuracy ([\d.]+)", printed_by("train_mlx.py"))[-1])
-    assert accuracy >= 0.95
+    assert float(re.findall(r"test accuracy ([\d.]+)", printed)[-1]) >= 0.95
 
 
 def test_a_run_that_moves_is_the_one_that_stays():

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.harness import networks, runs
 from benchmarks.harness.data import minibatches
-from indian_core import initial_psi, phase_space
+from indian_core.testing import ReferenceINDIAN
 
 from .small import FRAMEWORKS, HYPERPARAMETERS, INSTALLED, dataset, run
 
@@ -61,24 +61,22 @@ def by_hand(layers, weights, images):
     return x
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-@pytest.mark.parametrize("pool", ["max-pool", "mean-pool"])
+# No two dimensions are equal, so a transposed layout shows. In the second windows overlap, the
+# padding is unequal, and dropout is for training only.
+NETWORKS = {
+    "convolutional": "conv 3 3, {0}, {1} 2, conv 4 5, {1} 2, dense classes",
+    "network in network": (
+        "pad-to 13, valid-conv 3 5, {1} 3 2, dropout 50, "
+        "valid-conv 4 3, {0}, {1} 2 1, dense classes"
+    ),
+}
+
+
+@pytest.mark.parametrize(("activation", "pool"), [("relu", "max-pool"), ("tanh", "mean-pool")])
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_network_is_the_one_by_hand(framework, pool, activation):
-    """No two dimensions are equal here, so a transposed layout shows."""
-    words = ["conv 3 3", activation, f"{pool} 2", "conv 4 5", f"{pool} 2", "dense classes"]
-    agrees_with_by_hand(framework, words)
-
-
-@pytest.mark.parametrize("pool", ["max-pool", "mean-pool"])
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_layers_of_network_in_network_are_those_by_hand(framework, pool):
-    """Windows overlap, the padding is unequal, and dropout is for training only."""
-    words = ["pad-to 13", "valid-conv 3 5", f"{pool} 3 2", "dropout 50", "valid-conv 4 3"]
-    agrees_with_by_hand(framework, [*words, "tanh", f"{pool} 2 1", "dense classes"])
-
-
-def agrees_with_by_hand(framework, words):
+def test_the_network_is_the_one_by_hand(framework, name, activation, pool):
+    words = NETWORKS[name].format(activation, pool).split(", ")
     images = dataset()
     layers = networks.layers(words, images.train_images.shape[1:], images.classes)
     weights = [
@@ -120,89 +118,62 @@ def test_dropout_changes_training_and_depends_on_the_seed_alone(framework):
     assert abs(once[-1] - without[-1]) > 1e-3
 
 
-def textbook(rule, h):
-    """Yield θ ↦ θ's next value for a sequence of (θ, γ, v), by the formulas of the papers."""
-    theta, lr, v = yield
-    if rule == "indian":
-        psi = initial_psi(theta, v, h["alpha"], h["beta"], h["initial_speed"])
-    else:
-        first, second = np.zeros_like(v), np.full_like(v, h.get("initial_accumulator_value", 0))
-    for k in itertools.count(1):
-        if rule == "indian":
-            theta, psi = phase_space.step(theta, psi, v, lr, h["alpha"], h["beta"])
-        elif rule == "sgd":
-            first = h["momentum"] * first + v
-            theta = theta - lr * first
-        elif rule == "nesterov":
-            first = h["momentum"] * first + v
-            theta = theta - lr * (v + h["momentum"] * first)
-        elif rule in ("adam", "adamw"):
-            theta = theta * (1 - lr * h.get("weight_decay", 0))
-            first = h["beta_1"] * first + (1 - h["beta_1"]) * v
-            second = h["beta_2"] * second + (1 - h["beta_2"]) * v**2
-            unbiased = np.sqrt(second / (1 - h["beta_2"] ** k))
-            theta = theta - lr * first / (1 - h["beta_1"] ** k) / (unbiased + h["epsilon"])
-        else:
-            second = second + v**2
-            theta = theta - lr * v / (np.sqrt(second) + h["epsilon"])
-        theta, lr, v = yield theta
-
-
-@pytest.mark.parametrize("rule", HYPERPARAMETERS)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_optimizers_are_those_of_the_papers(framework, rule):
+def test_indian_is_that_of_the_paper(framework):
     """Softmax regression, whose gradient is short, in NumPy and float64: the losses are equal."""
     images = dataset()
-    lr = {"indian": 0.2, "sgd": 0.1, "nesterov": 0.1, "adagrad": 0.1}.get(rule, 0.02)
-    # Keras takes the momentum of the steps, the others of the gradients: equal at constant γ.
-    power = 0.0 if rule in ("sgd", "nesterov") else 0.5
-    linear = run(framework=framework, rule=rule, network=["dense classes"], lr=lr, power=power)
+    linear = run(framework=framework, network=["dense classes"], lr=0.2, power=0.5)
     records = records_of(linear, images)
 
     layers = networks.layers(linear.network, images.train_images.shape[1:], images.classes)
     (kernel, _), *_ = networks.initial_weights(layers, linear.seed)
     x = images.train_images.reshape(40, -1).astype(np.float64)
     x = np.hstack([x, np.ones((40, 1))])  # the last row of θ is the bias
-    theta = np.vstack([kernel.astype(np.float64), np.zeros(images.classes)])
     one_hot = np.eye(images.classes)[images.train_labels]
-    optimizer = textbook(rule, HYPERPARAMETERS[rule])
-    next(optimizer)
+    start = np.vstack([kernel.astype(np.float64), np.zeros(images.classes)])
+    optimizer = ReferenceINDIAN([start], **linear.hyperparameters)
     k, losses = 0, []
     for epoch in range(linear.epochs + 1):
         for rows in minibatches(40, linear.batch_size, linear.seed, epoch) if epoch else ():
-            weights = np.exp(x[rows] @ theta)
+            weights = np.exp(x[rows] @ optimizer.theta[0])
             softmax = weights / weights.sum(axis=1, keepdims=True)
             gradient = x[rows].T @ (softmax - one_hot[rows]) / len(rows)
-            theta = optimizer.send((theta, linear.lr * (k + 1) ** -linear.power, gradient))
+            optimizer.step([gradient], linear.lr * (k + 1) ** -linear.power)
             k += 1
-        logits = x @ theta
+        logits = x @ optimizer.theta[0]
         losses.append((np.log(np.exp(logits).sum(axis=1)) - (logits * one_hot).sum(axis=1)).mean())
     assert abs(losses[-1] - losses[0]) > 0.1
-    # float32, in which Keras also computes 1 − beta_2^k, which has few digits at first.
-    np.testing.assert_allclose([r.train_loss for r in records], losses, rtol=1e-4)
+    np.testing.assert_allclose([r.train_loss for r in records], losses, rtol=1e-5)
 
 
-def test_the_frameworks_agree_on_a_convolutional_network():
+@pytest.mark.parametrize("rule", HYPERPARAMETERS)
+def test_the_frameworks_agree_on_every_rule(rule):
+    """Each has its own SGD, AdamW, Adam and Adagrad, which nobody here wrote."""
     if len(INSTALLED) < 2:
         pytest.skip(f"it takes two frameworks to compare: {INSTALLED} installed")
+    # Keras takes the momentum of the steps, the others of the gradients: equal at constant γ.
+    power = 0.0 if rule in ("sgd", "nesterov") else 0.25
+    fields = {"rule": rule, "power": power, "lr": 0.02 if "adam" in rule else 0.1}
+    if rule != "indian":  # One convolution is enough.
+        fields["network"] = ["dense classes"]
     losses = [
-        [record.train_loss for record in records_of(same, dataset())]
-        for same in [run(framework=name) for name in INSTALLED]
+        [record.train_loss for record in records_of(run(framework=name, **fields), dataset())]
+        for name in INSTALLED
     ]
-    assert losses[0][0] != losses[0][-1]
+    assert abs(losses[0][-1] - losses[0][0]) > 0.01
     for other in losses[1:]:
-        np.testing.assert_allclose(other, losses[0], rtol=1e-4)
+        # float32, in which Keras also computes 1 − beta_2^k, which has few digits at first.
+        np.testing.assert_allclose(other, losses[0], rtol=2e-4)
 
 
 def test_an_unknown_rule_is_refused_before_training():
-    fields = run().as_dict() | {"rule": "newton"}
-    with pytest.raises(ValueError, match="Invalid rule: 'newton'"):
-        runs.Run(**fields)
+    with pytest.raises(ValueError, match="newton"):
+        runs.Run(**run().as_dict() | {"rule": "newton"})
 
 
 @pytest.mark.parametrize("hyperparameters", [{}, {"momentum": 0.9, "nesterov": 1.0}])
 def test_missing_and_extra_hyperparameters_are_refused(hyperparameters):
-    with pytest.raises(ValueError, match=r"Invalid hyperparameters: .*sgd takes \['momentum'\]"):
+    with pytest.raises(ValueError, match="hyperparameters"):
         run(rule="sgd", hyperparameters=hyperparameters)
 
 

@@ -52,8 +52,7 @@ def test_runs_that_cannot_be_made_together_are_refused(change):
         list(made([jax_run, run(framework="jax", **change)], dataset()))
 
 
-@pytest.mark.parametrize("pool", [1, 2, 3])
-@pytest.mark.parametrize("size", [1, 3, 4])
+@pytest.mark.parametrize(("size", "pool"), [(1, 2), (3, 1), (3, 3), (4, 2)])
 def test_the_banded_product_is_the_convolution_and_the_mean(size, pool):
     """No two dimensions are equal, and some rows and columns fill no window."""
     random = np.random.default_rng(5)
