@@ -58,14 +58,12 @@ def test_a_job_that_fails_ends_the_others():
         list(apart.several(one_of, [-1, *[1] * 1000], 1))
 
 
-def test_an_exception_is_reported_with_the_function():
-    with pytest.raises(RuntimeError, match=r"test_apart\.fail: KeyError: 'no such thing'"):
-        apart.call(fail, environment={}, bar=Bar())
-
-
-def test_a_process_that_vanishes_is_reported():
-    with pytest.raises(RuntimeError, match=r"test_apart\.vanish: .* exit status 7"):
-        apart.call(vanish, environment={}, bar=Bar())
+@pytest.mark.parametrize(
+    ("function", "words"), [(fail, "KeyError: 'no such thing'"), (vanish, "exit status 7")]
+)
+def test_a_process_that_fails_is_reported_with_its_function(function, words):
+    with pytest.raises(RuntimeError, match=rf"{function.__name__}: .*{words}"):
+        apart.call(function, environment={}, bar=Bar())
 
 
 def test_on_the_cpu_no_framework_sees_a_gpu_and_elsewhere_it_does(monkeypatch):

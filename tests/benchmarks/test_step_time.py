@@ -65,7 +65,6 @@ def test_the_collection_is_over_two_and_a_half_copies(collected, tmp_path):
     heights = sorted(bar.get_height() for bar in axes.patches)
     assert heights == [0.0, 0.0, 1.0, 1.0, 1.2, 1.6, 2.0, 4.0, 5.0, 6.0]
     assert "1.20" in collected.table(rows)
-    assert "1.20" in collected.table(rows)
     assert "0.75" in collected.table(rows)
 
 

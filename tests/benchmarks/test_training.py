@@ -58,16 +58,6 @@ def test_the_study_takes_the_best_of_each_grid_and_resumes(tmp_path):
     assert timeless == [entry["train_loss"] for entry in content["runs"][1:]]
     assert json.loads(again)["cells"] == result["cells"]
 
-    # A grid of the second seed alone needs no run that is not there.
-    alone = json.loads(study(tmp_path, "--grid-seeds", 4)[0])
-    entries = json.loads(log.read_text())["runs"]
-    assert len(entries) == len(content["runs"])
-    (grid,) = (cell["grid"] for cell in alone["cells"].values())
-    at_second = [entry for entry in entries if entry["run"]["seed"] == 4]
-    assert dict(grid) == {
-        entry["run"]["lr"]: pytest.approx(entry["train_loss"][-1], rel=1e-4) for entry in at_second
-    }
-
     # Longer runs with the step sizes of the same grid: they begin as the short ones.
     longer = json.loads(study(tmp_path, "--epochs", 3, "--grid-epochs", 2)[0])
     for cell, content in longer["cells"].items():

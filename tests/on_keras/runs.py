@@ -128,21 +128,20 @@ def program(optimizer: Any, theta: list[Any]) -> Callable[[Sequence[np.ndarray]]
 
 
 def paper(
-    lrs: Sequence[float], alpha: float, beta: float, initial_speed: float, first: int = 0
+    lrs: Sequence[float], alpha: float, beta: float, initial_speed: float
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return θ and ψ after the paper's own steps on the gradients from the number `first`."""
-    theta = starts()
+    """Return θ and ψ after the paper's own steps on the gradients from the first."""
     psi = [
         phase_space.initial_psi(t, v, alpha, beta, initial_speed)
-        for t, v in zip(theta, gradients(first), strict=True)
+        for t, v in zip(starts(), gradients(0), strict=True)
     ]
-    for k, lr in enumerate(lrs, first):
-        new = [
+    found = list(zip(starts(), psi, strict=True))
+    for k, lr in enumerate(lrs):
+        found = [
             phase_space.step(t, p, v, lr, alpha, beta)
-            for t, p, v in zip(theta, psi, gradients(k), strict=True)
+            for (t, p), v in zip(found, gradients(k), strict=True)
         ]
-        theta, psi = [t for t, _ in new], [p for _, p in new]
-    return theta, psi
+    return [t for t, _ in found], [p for _, p in found]
 
 
 def assert_close(found: Sequence[Any], expected: Sequence[np.ndarray], tolerance: float) -> None:

@@ -96,7 +96,6 @@ def test_flat_and_concave_losses_are_warned_of() -> None:
         (lambda t: ops.cast(ops.sum(t), "int32"), ValueError),
         (lambda t: ops.sum(t) * float("nan"), ValueError),
         (lambda t: ops.sum(ops.sqrt(t - 1)), ValueError),
-        (lambda _: 1.0, TypeError),
         (lambda _: None, TypeError),
     ],
 )
@@ -106,20 +105,14 @@ def test_bad_losses_are_refused(loss: Any, error: type[Exception]) -> None:
         suggest_lr(lambda: loss(theta), [theta])
 
 
-@pytest.mark.parametrize(
-    ("make", "error"),
-    [
-        (list, ValueError),
-        (lambda: [keras.Variable(1.0, trainable=False)], ValueError),
-        (lambda: [keras.Variable(np.ones((0, 3)))], ValueError),
-        (lambda: [np.ones(3)], TypeError),
-        (lambda: [keras.Variable([1j], dtype="complex64")], TypeError),
-    ],
-)
-def test_bad_variables_are_refused(make: Any, error: type[Exception]) -> None:
-    for function in (suggest_lr, largest_curvature):
-        with pytest.raises(error, match="variables"):
-            function(lambda: ops.ones(()), make())  # type: ignore[operator]
+def test_bad_variables_are_refused() -> None:
+    frozen, empty = keras.Variable(1.0, trainable=False), keras.Variable(np.ones((0, 3)))
+    for variables in ([], [frozen], [empty]):
+        with pytest.raises(ValueError, match="variables"):
+            suggest_lr(lambda: ops.ones(()), variables)
+    for variable in (np.ones(3), keras.Variable([1j], dtype="complex64")):
+        with pytest.raises(TypeError, match="variables"):
+            suggest_lr(lambda: ops.ones(()), [variable])
 
 
 @pytest.mark.parametrize("kind", ["activity", "add_loss"])

@@ -13,13 +13,10 @@ from indian_keras import INDIAN
 from tests.on_keras.runs import (
     apply,
     array,
-    arrays,
     assert_close,
     assert_same_bits,
     each_method,
-    fit,
     gradients,
-    model,
     paper,
     starts,
     steps,
@@ -76,18 +73,6 @@ def test_the_counter_set_back_is_no_new_start(method: Any, times: int) -> None:
     assert_same_bits(theta, other)
     if optimizer.count is not None:
         assert int(array(optimizer.count)) == 4
-
-
-def test_a_compiled_fit_begins_once() -> None:
-    def trained(reset: bool) -> list[np.ndarray]:
-        made = model(INDIAN(0.25, initial_speed=1.0))
-        for _ in range(2):
-            fit(made)
-            if reset:
-                made.optimizer.iterations.assign(0)
-        return arrays(made.trainable_variables)
-
-    assert_close(trained(reset=True), trained(reset=False), 0)
 
 
 def test_psi_given_before_the_first_step_survives_saving() -> None:

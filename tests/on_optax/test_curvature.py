@@ -79,16 +79,10 @@ def test_bad_losses_are_refused(loss_fn: Any, error: type[Exception]) -> None:
         suggest_lr(loss_fn, jnp.ones(3))
 
 
-@pytest.mark.parametrize(
-    ("params", "error"),
-    [
-        ({}, ValueError),
-        (jnp.ones((0, 3)), ValueError),
-        (jnp.arange(3), TypeError),
-        ({"a": jnp.ones(3), "b": jax.nn.relu}, TypeError),
-    ],
-)
-def test_bad_params_are_refused(params: Any, error: type[Exception]) -> None:
-    for function in (suggest_lr, largest_curvature):
-        with pytest.raises(error, match="params"):
-            function(lambda _: jnp.ones(()), params)  # type: ignore[operator]
+def test_bad_params_are_refused() -> None:
+    for empty in ({}, jnp.ones((0, 3))):
+        with pytest.raises(ValueError, match="params"):
+            suggest_lr(lambda _: jnp.ones(()), empty)
+    for wrong in (jnp.arange(3), {"a": jnp.ones(3), "b": jax.nn.relu}):
+        with pytest.raises(TypeError, match="params"):
+            suggest_lr(lambda _: jnp.ones(()), wrong)

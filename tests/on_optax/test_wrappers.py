@@ -14,7 +14,6 @@ import optax
 import pytest
 from optax import contrib
 
-from indian_core import ALPHA
 from indian_optax import damped_sgd, indian, innaprop, power_decay
 from tests.on_optax.problem import (
     STEPS,
@@ -117,18 +116,6 @@ def test_injected_hyperparameters_follow_their_schedules(x64: None) -> None:
     assert_close(injected, params, tolerance=1e-5)
 
 
-def test_injected_hyperparameters_set_by_hand(x64: None) -> None:
-    optimizer = optax.inject_hyperparams(indian)(0.1)
-    params, state = run(optimizer, start(), steps=range(3))
-    state.hyperparams["learning_rate"] = jnp.asarray(0.05)
-    state.hyperparams["beta"] = jnp.asarray(0.2)
-    actual, _ = run(optimizer, params, state, range(3, 6))
-
-    params, state = run(indian(0.1), start(), steps=range(3))
-    expected, _ = run(indian(0.05, ALPHA, 0.2), params, state, range(3, 6))
-    assert_close(actual, expected)
-
-
 # The state.
 
 
@@ -151,18 +138,6 @@ def test_the_state_of_shapes_alone(make: Any) -> None:
     assert jax.tree.structure(of_shapes) == jax.tree.structure(state)
     for shape, leaf in zip(jax.tree.leaves(of_shapes), jax.tree.leaves(state), strict=True):
         assert (shape.shape, shape.dtype) == (leaf.shape, leaf.dtype)
-
-
-@each_method
-def test_optax_tells_what_belongs_to_the_parameters(make: Any) -> None:
-    """`test_sharding` has the shardings of a state by it."""
-    optimizer = make(power_decay(0.1))
-    state = optimizer.init({"w": jnp.ones((2, 3))})
-    told = optax.tree.map_params(
-        optimizer, jnp.ndim, state, transform_non_params=lambda _: "none of theirs"
-    )
-    for leaf, answer in zip(jax.tree.leaves(state), jax.tree.leaves(told), strict=True):
-        assert answer == (leaf.ndim or "none of theirs")
 
 
 @each_method
@@ -229,26 +204,6 @@ def test_gradient_through_training(x64: None, rate: float) -> None:
         h = jnp.zeros(4).at[i].set(1e-6)
         difference = (final_loss(values + h) - final_loss(values - h)) / 2e-6
         assert float(gradient[i]) == pytest.approx(float(difference), rel=1e-6, abs=1e-9)
-
-
-def test_checkpoint(x64: None) -> None:
-    optimizer = indian(power_decay(0.1), weight_decay=0.01)
-
-    def final_loss(scale: Any, remat: bool) -> jax.Array:
-        def step(params: Any, state: Any) -> Any:
-            updates, state = optimizer.update(jax.grad(loss)(params), state, params)
-            return optax.apply_updates(params, updates), state
-
-        step = jax.checkpoint(step) if remat else step
-        params = jax.tree.map(lambda p: scale * p, start())
-        state = optimizer.init(params)
-        for _ in range(2):
-            params, state = step(params, state)
-        return loss(params)
-
-    gradient = jax.jit(jax.grad(final_loss), static_argnums=1)
-    assert float(gradient(1.0, False)) != 0.0
-    assert_close(gradient(1.0, True), gradient(1.0, False))
 
 
 @each_method

@@ -10,26 +10,34 @@ import pytest
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "optax"}
 LOADS = {
     "indian_core": set(),
+    "indian_numpy": set(),
     "indian_torch": {"torch"},
     "indian_optax": {"jax", "optax"},
-    # Keras loads its backend: here JAX.
-    "indian_keras": {"keras", "jax"},
 }
 
 
-def run(code: str) -> subprocess.CompletedProcess[str]:
-    environment = {"KERAS_BACKEND": "jax", "PATH": "", "JAX_PLATFORMS": "cpu"}
+def run(code: str, backend: str = "jax") -> subprocess.CompletedProcess[str]:
+    environment = {"KERAS_BACKEND": backend, "PATH": "", "JAX_PLATFORMS": "cpu"}
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
     )
 
 
-@pytest.mark.parametrize("package", sorted(LOADS))
-def test_an_adapter_loads_its_own_framework_alone(package: str) -> None:
-    code = f"import {package}, sys; print(*sorted(name for name in sys.modules if '.' not in name))"
-    result = run(code)
+def loaded(package: str, backend: str = "jax") -> set[str]:
+    """Return the frameworks that are loaded when a package has been imported."""
+    result = run(f"import {package}, sys; print(*sys.modules)", backend)
     assert result.returncode == 0, result.stderr
-    assert FRAMEWORKS & set(result.stdout.split()) == LOADS[package]
+    return FRAMEWORKS & set(result.stdout.split())
+
+
+@pytest.mark.parametrize("package", LOADS)
+def test_an_adapter_loads_its_own_framework_alone(package: str) -> None:
+    assert loaded(package) == LOADS[package]
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_keras_adapter_loads_what_keras_loads(backend: str) -> None:
+    assert loaded("indian_keras", backend) == loaded("keras", backend)
 
 
 @pytest.mark.parametrize(

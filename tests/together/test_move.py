@@ -39,18 +39,17 @@ def _x64_is_left_as_it_was() -> Iterator[None]:
     jax.config.update("jax_enable_x64", before)
 
 
-def small_problem(name: str) -> problems.Problem:
-    if name == "quadratic":
-        return problems.quadratic()
-    random = np.random.default_rng(1)
-    inputs, labels = random.standard_normal((40, 5)), np.arange(40) % 3
-    return problems.mlp(inputs, labels, batch_size=8, hidden=4)
-
-
 COURSES = {
-    f"{method}, {name}": course(small_problem(name), method)
+    method: course(
+        problems.mlp(
+            np.random.default_rng(1).standard_normal((40, 5)),
+            np.arange(40) % 3,
+            batch_size=8,
+            hidden=4,
+        ),
+        method,
+    )
     for method in METHODS
-    for name in ("quadratic", "mlp")
 }
 
 
@@ -92,7 +91,7 @@ def test_a_run_moves_to_every_adapter(tmp_path: Path, source: str, dtype: str, n
 
 @pytest.mark.parametrize("method", METHODS)
 def test_injected_schedules_go_on_from_the_step(tmp_path: Path, method: str) -> None:
-    along, path = COURSES[f"{method}, quadratic"], tmp_path / "run.safetensors"
+    along, path = COURSES[method], tmp_path / "run.safetensors"
     begun, run = along.run("torch, fused", "float64"), along.run("optax, injected", "float64")
     go_on(begun, along, 0, 11)
     begun.save_run(path)
@@ -103,11 +102,11 @@ def test_injected_schedules_go_on_from_the_step(tmp_path: Path, method: str) -> 
 
 def test_a_run_goes_round_with_all_that_it_is(tmp_path: Path) -> None:
     """What comes back from a tour is, in float64 and from a buffer that is w, what went out."""
-    along = COURSES["INNAprop, mlp"]
-    first, path = along.run("torch, for-loop", "float64"), tmp_path / "run.safetensors"
-    go_on(first, along, 0, 7)
-    first.save_run(path)
-    out, run = load(path), first
+    along = COURSES["INNAprop"]
+    start, path = along.run("torch, for-loop", "float64"), tmp_path / "run.safetensors"
+    go_on(start, along, 0, 7)
+    start.save_run(path)
+    out, run = load(path), start
     for target in ("Keras", "optax", "torch, for-loop"):
         before, run = run, along.run(target, "float64")
         run.load_run(path, table_of(before, run))
@@ -121,54 +120,53 @@ def test_a_run_goes_round_with_all_that_it_is(tmp_path: Path) -> None:
         assert (new.steps, new.begun, new.scale) == (7, True, 1.0)
 
 
-def _replaced(path: Path, change: Any) -> None:
+def replaced(path: Path, change: Any) -> None:
     save(path, change(load(path)))
 
 
-def _with_all(run: Any, **fields: Any) -> Any:
-    parameters = {name: p._replace(**fields) for name, p in run.parameters.items()}
-    return run._replace(parameters=parameters)
+def first(run: Any) -> Any:
+    return next(iter(run.parameters.values()))
 
 
-def _one(run: Any, **fields: Any) -> Any:
+def one(run: Any, **fields: Any) -> Any:
+    """Return a run whose first parameter has other fields."""
     name = next(iter(run.parameters))
-    return run._replace(parameters=run.parameters | {name: run.parameters[name]._replace(**fields)})
+    return run._replace(parameters=run.parameters | {name: first(run)._replace(**fields)})
 
 
-def _groups(run: Any, **fields: Any) -> Any:
-    return run._replace(groups=tuple(group | fields for group in run.groups))
+def as_indian(run: Any) -> Any:
+    parameters = {name: p._replace(squares=None) for name, p in run.parameters.items()}
+    return run._replace(method="INDIAN", parameters=parameters)
+
+
+def with_alpha(run: Any, alpha: float) -> Any:
+    return run._replace(groups=tuple(group | {"alpha": alpha} for group in run.groups))
 
 
 EVERYWHERE = {
-    "another method": (
-        lambda r: _with_all(r._replace(method="INDIAN"), squares=None),
-        "one of INDIAN, not of INNAprop",
-    ),
-    "other alpha": (lambda r: _groups(r, alpha=0.7), "alpha"),
+    "another method": (as_indian, "INDIAN"),
+    "other alpha": (lambda r: with_alpha(r, 0.7), "alpha"),
     "fewer parameters": (
         lambda r: r._replace(parameters=dict(list(r.parameters.items())[1:])),
-        "the file does not hold",
+        "does not hold",
     ),
     "another shape": (
-        lambda r: _one(r, theta=np.ones(7), momentum=np.ones(7), squares=np.ones(7)),
-        "is not",
+        lambda r: one(r, theta=np.ones(7), momentum=np.ones(7), squares=np.ones(7)),
+        r"\(7,\)",
     ),
     "complex": (
-        lambda r: _one(
-            r,
-            theta=next(iter(r.parameters.values())).theta + 1j,
-            momentum=next(iter(r.parameters.values())).momentum + 0j,
-            dtype="complex128",
+        lambda r: one(
+            r, theta=first(r).theta + 1j, momentum=first(r).momentum + 0j, dtype="complex128"
         ),
-        "complex128 there",
+        "complex128",
     ),
 }
 # What an optimizer without groups and counts of its parameters cannot hold.
 KEPT_ONCE = {
-    "counts": (lambda r: _one(r, steps=5), "V holds 5 gradients of"),
+    "counts": (lambda r: one(r, steps=5), "gradients"),
     "groups": (
-        lambda r: _one(r._replace(groups=(*r.groups, r.groups[0] | {"lr": 0.5})), group=1),
-        "lr is 0.5 for",
+        lambda r: one(r._replace(groups=(*r.groups, r.groups[0] | {"lr": 0.5})), group=1),
+        "lr",
     ),
 }
 REFUSED = [
@@ -181,13 +179,13 @@ REFUSED = [
 def test_a_run_that_cannot_go_on_there_changes_nothing(
     tmp_path: Path, adapter: str, name: str
 ) -> None:
-    along = COURSES["INNAprop, mlp"]
+    along = COURSES["INNAprop"]
     path, before, after = (tmp_path / f"{name}.safetensors" for name in ("run", "before", "after"))
     change, words = (EVERYWHERE | KEPT_ONCE)[name]
     begun, run = along.run(adapter, "float64"), along.run(adapter, "float64")
     go_on(begun, along, 0, 3)
     begun.save_run(path)
-    _replaced(path, change)
+    replaced(path, change)
     go_on(run, along, 0, 1)
     run.save_run(before)
     with pytest.raises(ValueError, match=words):
@@ -198,17 +196,17 @@ def test_a_run_that_cannot_go_on_there_changes_nothing(
 
 @pytest.mark.parametrize("adapter", TARGETS)
 def test_a_file_or_a_table_that_is_none(tmp_path: Path, adapter: str) -> None:
-    along = COURSES["INDIAN, mlp"]
+    along = COURSES["INDIAN"]
     run, path = along.run(adapter, "float32"), tmp_path / "run.safetensors"
     run.save_run(path)
     content = path.read_bytes()
     path.write_bytes(content[:-9])
-    with pytest.raises(ValueError, match="Invalid run file"):
+    with pytest.raises(ValueError, match="run file"):
         run.load_run(path)
     path.write_bytes(content)
-    with pytest.raises(TypeError, match="it must be a Move"):
+    with pytest.raises(TypeError, match="Move"):
         run.load_run(path, dict.fromkeys(run.names(), "a"))
-    with pytest.raises(ValueError, match="does not hold elsewhere"):
+    with pytest.raises(ValueError, match="elsewhere"):
         run.load_run(path, dict.fromkeys(run.names(), Move("elsewhere")))
     with pytest.raises(FileNotFoundError):
         run.load_run(tmp_path / "nowhere")
@@ -216,13 +214,13 @@ def test_a_file_or_a_table_that_is_none(tmp_path: Path, adapter: str) -> None:
 
 @pytest.mark.parametrize("adapter", TARGETS)
 def test_digits_are_lost_only_if_the_caller_says_so(tmp_path: Path, adapter: str) -> None:
-    along = COURSES["INDIAN, mlp"]
+    along = COURSES["INDIAN"]
     wide, narrow = along.run(adapter, "float64"), along.run(adapter, "float32")
     path, table = tmp_path / "run.safetensors", table_of(wide, narrow)
     go_on(wide, along, 0, 5)
     wide.save_run(path)
     before = narrow.theta()
-    with pytest.raises(ValueError, match="would lose digits in float32"):
+    with pytest.raises(ValueError, match="float32"):
         narrow.load_run(path, table)
     assert_same_bits(narrow.theta(), before)
     narrow.load_run(path, table, allow_rounding=True)
@@ -232,17 +230,14 @@ def test_digits_are_lost_only_if_the_caller_says_so(tmp_path: Path, adapter: str
 
 
 def test_an_initial_speed_that_was_not_given_yet(tmp_path: Path) -> None:
-    along = COURSES["INDIAN, mlp"]
+    along = COURSES["INDIAN"]
     torch_run, path = along.run("torch, for-loop", "float64"), tmp_path / "run.safetensors"
     go_on(torch_run, along, 0, 1)
     torch_run.save_run(path)
-    _replaced(
-        path,
-        lambda r: _one(r, begun=False, momentum=0 * next(iter(r.parameters.values())).momentum),
-    )
+    replaced(path, lambda r: one(r, begun=False, momentum=0 * first(r).momentum))
     for adapter in ("Keras", "optax"):
         run = along.run(adapter, "float64")
-        with pytest.raises(ValueError, match="has not begun, and others have"):
+        with pytest.raises(ValueError, match="begun"):
             run.load_run(path, table_of(torch_run, run))
     again = along.run("torch, for-loop", "float64")
     again.load_run(path, table_of(torch_run, again))
