@@ -7,4 +7,7 @@ document$.subscribe(({ body }) => {
       { left: "\\[", right: "\\]", display: true },
     ],
   })
+  for (const cell of body.querySelectorAll("td")) {
+    cell.classList.toggle("spread", cell.textContent.includes("±"))
+  }
 })
