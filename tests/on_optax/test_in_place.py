@@ -114,3 +114,21 @@ def test_there_is_one_leaf_s_scaled_gradient(name: str) -> None:
     """Not one for each leaf, and no copy; where leaves are large, not even that."""
     assert temporary_bytes(SCALED[name]) < BYTES + BYTES // 16
     assert temporary_bytes(SCALED[name], jnp.float32, (2048, 2048)) < BYTES // 16
+
+
+@pytest.mark.parametrize("name", IN_PLACE | SCALED)
+def test_the_order_changes_no_number(name: str) -> None:
+    """Compiled, where w waits for θ on leaves that are not small, and eager, where it does not."""
+    optimizer = (IN_PLACE | SCALED)[name]
+
+    def step(params: Any, state: Any) -> Any:
+        updates, state = optimizer.update(jax.tree.map(jnp.cos, params), state, params)
+        return optax.apply_updates(params, updates), state
+
+    params = [jnp.linspace(-1, 1, 2**14), jnp.linspace(2, 3, 2**14)]
+    eager = compiled = params, optimizer.init(params)
+    for _ in range(3):
+        eager, compiled = step(*eager), jax.jit(step)(*compiled)
+    for one, other in zip(jax.tree.leaves(eager), jax.tree.leaves(compiled), strict=True):
+        # XLA contracts a product and a sum where it sees both: one rounding less.
+        assert jnp.allclose(one, other, rtol=1e-5, atol=1e-6)

@@ -58,24 +58,22 @@ SPECIAL = [
     ("weight decay", 0.5, 0.1, 0.2, 0.25, 0.5),
 ]
 
-# name, α, β, σ, ε, γ_0, q, λ, whether the decay is the authors'.
-INNAPROP = [
-    ("INNAprop, its paper's", 0.1, 0.9, 0.999, 1e-8, 0.1, 0.0, 0.0, False),
-    ("INNAprop, the other of its paper's", 2.0, 2.0, 0.99, 1e-8, 0.2, 0.5, 0.0, False),
-    ("INNAprop at the Adam point", 1.0, 0.19, 0.95, 1e-8, 0.1, 0.0, 0.01, False),
-    ("INNAprop, damping 0.3", 1.0, 0.3, 0.99, 1e-8, 0.1, 0.25, 0.1, False),
-    ("INNAprop, beta = lr", 0.5, 0.25, 0.99, 1e-8, 0.25, 0.0, 0.0, False),
-    ("INNAprop, lr across beta", 0.5, 0.1, 0.99, 1e-8, 0.2, 0.25, 0.0, False),
-    ("INNAprop, alpha beta = 1", 2.0, 0.5, 0.9, 1e-8, 0.25, 0.25, 0.1, False),
-    ("INNAprop, alpha lr = 1", 4.0, 0.3, 0.9, 1e-8, 0.25, 0.0, 0.0, False),
-    ("INNAprop, large epsilon", 0.1, 0.9, 0.9, 0.1, 0.1, 0.0, 0.0, False),
-    ("INNAprop, no memory of squares", 0.1, 0.9, 0.0, 0.1, 0.1, 0.0, 0.0, False),
-    ("INNAprop, weight decay", 0.1, 0.9, 0.99, 1e-8, 0.1, 0.25, 0.5, False),
-    ("INNAprop, the authors' weight decay", 0.1, 0.9, 0.99, 1e-8, 0.1, 0.25, 0.5, True),
+INNAPROP: list[tuple[Any, ...]] = [
+    ("INNAprop, its paper's", 0.1, 0.9, 0.999, 1e-8, 0.0, 0.1, 0.0),
+    ("INNAprop, the other of its paper's", 2.0, 2.0, 0.99, 1e-8, 0.0, 0.2, 0.5),
+    ("INNAprop at the Adam point", 1.0, 0.19, 0.95, 1e-8, 0.01, 0.1, 0.0),
+    ("INNAprop, damping 0.3", 1.0, 0.3, 0.99, 1e-8, 0.1, 0.1, 0.25),
+    ("INNAprop, beta = lr", 0.5, 0.25, 0.99, 1e-8, 0.0, 0.25, 0.0),
+    ("INNAprop, lr across beta", 0.5, 0.1, 0.99, 1e-8, 0.0, 0.2, 0.25),
+    ("INNAprop, alpha beta = 1", 2.0, 0.5, 0.9, 1e-8, 0.1, 0.25, 0.25),
+    ("INNAprop, alpha lr = 1", 4.0, 0.3, 0.9, 1e-8, 0.0, 0.25, 0.0),
+    ("INNAprop, large epsilon", 0.1, 0.9, 0.9, 0.1, 0.0, 0.1, 0.0),
+    ("INNAprop, no memory of squares", 0.1, 0.9, 0.0, 0.1, 0.0, 0.1, 0.0),
+    ("INNAprop, weight decay", 0.1, 0.9, 0.99, 1e-8, 0.5, 0.1, 0.25),
+    ("INNAprop, the authors' weight decay", 0.1, 0.9, 0.99, 1e-8, 0.5, True, 0.1, 0.25),
 ]
 
-# name, m, whether Nesterov's, d, lr_0, q.
-DAMPED_SGD = [
+DAMPED_SGD: list[tuple[Any, ...]] = [
     ("DampedSGD, no momentum", 0.0, False, None, 0.1, 0.25),
     ("DampedSGD, heavy ball", 0.9, False, None, 0.05, 0.25),
     ("DampedSGD, Nesterov", 0.9, True, None, 0.05, 0.25),
@@ -83,6 +81,7 @@ DAMPED_SGD = [
     ("DampedSGD, a long memory", 0.99, False, 0.3, 0.01, 0.0),
     ("DampedSGD, the least damping", 0.75, False, 0.25, 0.05, 0.0),
     ("DampedSGD, damping 1", 0.5, False, 1.0, 0.1, 0.25),
+    ("DampedSGD, edits", 0.9, 0.05, 0.25),
 ]
 # Every number is changed on the way, to each of the three dampings and to a learning rate of 0.
 SGD_EDITS: dict[int, dict[str, Any]] = {
@@ -94,14 +93,14 @@ SGD_EDITS: dict[int, dict[str, Any]] = {
     35: {"damping": None},
 }
 
-# name, β1, β2, ε, d, λ, lr_0, q.
-DAMPED_ADAMW = [
+DAMPED_ADAMW: list[tuple[Any, ...]] = [
     ("DampedAdamW, damping 0.3", 0.9, 0.99, 1e-8, 0.3, 0.0, 0.02, 0.25),
     ("DampedAdamW, a long memory", 0.99, 0.999, 1e-8, 0.3, 0.1, 0.02, 0.0),
     ("DampedAdamW, the Adam point", 0.9, 0.95, 1e-8, 0.19, 0.01, 0.02, 0.25),
     ("DampedAdamW, the least damping", 0.75, 0.99, 1e-3, 0.25, 0.0, 0.02, 0.25),
     ("DampedAdamW, damping 1", 0.5, 0.99, 1e-3, 1.0, 0.1, 0.05, 0.0),
     ("DampedAdamW, no momentum", 0.0, 0.9, 1e-3, 1.0, 0.1, 0.05, 0.25),
+    ("DampedAdamW, edits", 0.9, 0.99, 1e-8, 0.3, 0.1, 0.02, 0.25),
 ]
 ADAMW_EDITS: dict[int, dict[str, Any]] = {
     7: {"beta_1": 0.8},
@@ -109,6 +108,15 @@ ADAMW_EDITS: dict[int, dict[str, Any]] = {
     23: {"beta_1": 0.97, "damping": 0.1},
     31: {"weight_decay": 0.0, "damping": 1.0},
 }
+
+# The rows of these tables are a name, these numbers, lr_0 and q.
+NUMBERS = {
+    "INNAprop": ("alpha", "beta", "sigma", "eps", "weight_decay", "authors_weight_decay"),
+    "DampedSGD": ("momentum", "nesterov", "damping"),
+    "DampedAdamW": ("beta_1", "beta_2", "eps", "damping", "weight_decay"),
+}
+ROWS = {"INNAprop": INNAPROP, "DampedSGD": DAMPED_SGD, "DampedAdamW": DAMPED_ADAMW}
+EDITS = {"DampedSGD, edits": SGD_EDITS, "DampedAdamW, edits": ADAMW_EDITS}
 
 OPEN_STEPS = 40
 OPEN_CHECKPOINTS = [1, 2, 3, 20, 40]
@@ -211,14 +219,6 @@ def _case(
     }
 
 
-def _innaprop(
-    alpha: float, beta: float, sigma: float, eps: float, decay: float = 0.0, theirs: bool = False
-) -> dict[str, Any]:
-    found: dict[str, Any] = {"alpha": alpha, "beta": beta, "sigma": sigma, "eps": eps}
-    found["weight_decay"] = decay  # (whose default is not 0)
-    return found | ({"authors_weight_decay": True} if theirs else {})
-
-
 def _title(alpha: float, beta: float, speed: float, lr: float, power: float) -> str:
     return f"alpha={alpha} beta={beta} lr={lr}/(k+1)^{power} s={speed}"
 
@@ -235,6 +235,53 @@ def _checkpoints(points: Iterator[Any], steps: Sequence[int]) -> list[dict[str, 
     ]
 
 
+def _open_cases() -> Iterator[dict[str, Any]]:
+    for (alpha, beta), (lr, power) in itertools.product(PAPER_PAIRS, PAPER_STEPS):
+        for speed in dict.fromkeys([1.0, beta]):
+            title = _title(alpha, beta, speed, lr, power)
+            found = {"alpha": alpha, "beta": beta, "initial_speed": speed}
+            yield _case(title, lr, power, OPEN_STEPS, **found)
+    for name, alpha, beta, lr, power, decay in SPECIAL:
+        found = {"alpha": alpha, "beta": beta, "initial_speed": 1.0, "weight_decay": decay}
+        yield _case(name, lr, power, OPEN_STEPS, **found)
+    for method, rows in ROWS.items():
+        for name, *values, lr, power in rows:
+            # The numbers that a row leaves out are the defaults.
+            found = dict(zip(NUMBERS[method], values, strict=False))
+            case = _case(name, lr, power, OPEN_STEPS, method, **found)
+            if name in EDITS:
+                case["edits"] = EDITS[name]
+                case["lrs"][20] = 0.0
+            yield from _forms(case)
+
+
+def _forms(case: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a case of SGD in its two forms, another as it is."""
+    if case["method"] != "DampedSGD":
+        return [case]
+    return [case | {"as_keras": each} for each in (False, True)]
+
+
+def _oracle(case: dict[str, Any], theta_0: Sequence[Any], gradients: Any) -> Iterator[Any]:
+    """Yield a case's points in rational arithmetic; in extended precision if there is a root."""
+    rational = case["method"] in ("INDIAN", "DampedSGD")
+    array = exact if rational else functools.partial(np.asarray, dtype=np.longdouble)
+    number = exact if rational else np.longdouble
+
+    def of(numbers: dict[str, Any]) -> dict[str, Any]:
+        return {k: number(v) if isinstance(v, float) else v for k, v in numbers.items()}
+
+    method = Oracle if case["method"] == "INNAprop" else REFERENCES[case["method"]]
+    form = {"as_keras": True} if case.get("as_keras") else {}
+    optimizer = method(list(map(array, theta_0)), **of(case["hyperparameters"]), **form)
+    return open_loop(
+        optimizer,
+        [list(map(array, v)) for v in gradients],
+        [number(lr) for lr in case["lrs"]],
+        {k: of(numbers) for k, numbers in case.get("edits", {}).items()},
+    )
+
+
 def open_loop_trajectories() -> dict[str, Any]:
     """Return the open-loop file's content."""
     random = np.random.default_rng(2019)
@@ -245,97 +292,15 @@ def open_loop_trajectories() -> dict[str, Any]:
 
     theta_0 = [dyadic(shape) for shape in shapes]
     gradients = [[dyadic(shape) for shape in shapes] for _ in range(OPEN_STEPS)]
-
-    cases = []
-    for (alpha, beta), (lr, power) in itertools.product(PAPER_PAIRS, PAPER_STEPS):
-        for speed in dict.fromkeys([1.0, beta]):
-            title = _title(alpha, beta, speed, lr, power)
-            found = {"alpha": alpha, "beta": beta, "initial_speed": speed}
-            cases.append(_case(title, lr, power, OPEN_STEPS, **found))
-    for name, alpha, beta, lr, power, decay in SPECIAL:
-        found = {"alpha": alpha, "beta": beta, "initial_speed": 1.0, "weight_decay": decay}
-        cases.append(_case(name, lr, power, OPEN_STEPS, **found))
-    for case in cases:
-        optimizer = ReferenceINDIAN(
-            exact_arrays(theta_0),
-            **{name: exact(value) for name, value in case["hyperparameters"].items()},
-        )
-        points = open_loop(
-            optimizer, [exact_arrays(v) for v in gradients], [exact(lr) for lr in case["lrs"]]
-        )
-        case["checkpoints"] = _checkpoints(points, OPEN_CHECKPOINTS)
-    for name, alpha, beta, sigma, eps, lr, power, decay, theirs in INNAPROP:
-        values = _innaprop(alpha, beta, sigma, eps, decay, theirs)
-        case = _case(name, lr, power, OPEN_STEPS, "INNAprop", **values)
-        oracle = Oracle(
-            [np.asarray(theta, np.longdouble) for theta in theta_0],
-            **{key: np.longdouble(value) for key, value in values.items()},
-        )
-        points = open_loop(oracle, gradients, [np.longdouble(lr) for lr in case["lrs"]])
-        case["checkpoints"] = _checkpoints(points, OPEN_CHECKPOINTS)
-        cases.append(case)
-    cases += _damped_cases(theta_0, gradients)
     return {
         "theta_0": _lists(theta_0),
         "gradients": [_lists(v) for v in gradients],
-        "trajectories": cases,
+        "trajectories": [
+            case
+            | {"checkpoints": _checkpoints(_oracle(case, theta_0, gradients), OPEN_CHECKPOINTS)}
+            for case in _open_cases()
+        ],
     }
-
-
-def _damped_cases(theta_0: Any, gradients: Any) -> list[dict[str, Any]]:
-    """Return the open-loop cases of the momentum law, whose SGD has two forms."""
-    cases = []
-    sgds = [
-        (name, {"momentum": m, "nesterov": nesterov, "damping": d}, lr, power, {})
-        for name, m, nesterov, d, lr, power in DAMPED_SGD
-    ]
-    sgds.append(("DampedSGD, edits", {"momentum": 0.9}, 0.05, 0.25, SGD_EDITS))
-    for name, numbers, lr, power, edits in sgds:
-        for as_keras in (False, True):
-            case = _case(name, lr, power, OPEN_STEPS, "DampedSGD", **numbers)
-            case |= {"as_keras": as_keras, "edits": edits}
-            if edits:
-                case["lrs"][20] = 0.0
-            optimizer = ReferenceDampedSGD(
-                exact_arrays(theta_0), **_exact(numbers), as_keras=as_keras
-            )
-            points = open_loop(
-                optimizer,
-                [exact_arrays(v) for v in gradients],
-                [exact(lr) for lr in case["lrs"]],
-                {k: _exact(each) for k, each in edits.items()},
-            )
-            case["checkpoints"] = _checkpoints(points, OPEN_CHECKPOINTS)
-            cases.append(case)
-    adamws = [
-        (name, dict(zip(ADAMW_NUMBERS, values, strict=True)), lr, power, {})
-        for name, *values, lr, power in DAMPED_ADAMW
-    ]
-    start = dict(zip(ADAMW_NUMBERS, (0.9, 0.99, 1e-8, 0.3, 0.1), strict=True))
-    adamws.append(("DampedAdamW, edits", start, 0.02, 0.25, ADAMW_EDITS))
-    for name, numbers, lr, power, edits in adamws:
-        case = _case(name, lr, power, OPEN_STEPS, "DampedAdamW", **numbers) | {"edits": edits}
-        if edits:
-            case["lrs"][20] = 0.0
-        wide = {key: np.longdouble(value) for key, value in numbers.items()}
-        oracle = ReferenceDampedAdamW([np.asarray(t, np.longdouble) for t in theta_0], **wide)
-        points = open_loop(oracle, gradients, [np.longdouble(lr) for lr in case["lrs"]], edits)
-        case["checkpoints"] = _checkpoints(points, OPEN_CHECKPOINTS)
-        cases.append(case)
-    return cases
-
-
-ADAMW_NUMBERS = ("beta_1", "beta_2", "eps", "damping", "weight_decay")
-
-
-def _exact(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers as fractions; None and bools stay."""
-    return {k: exact(v) if isinstance(v, float) else v for k, v in numbers.items()}
-
-
-def exact_arrays(arrays: Sequence[Any]) -> list[Any]:
-    """Return arrays of Fractions."""
-    return [exact(np.asarray(array)) for array in arrays]
 
 
 def closed_loop_trajectories() -> dict[str, Any]:
@@ -347,13 +312,12 @@ def closed_loop_trajectories() -> dict[str, Any]:
         cases.append(_case(title, lr, power, steps, **found) | {"problem": name})
     for name, alpha, beta, sigma, eps, lr, power, steps in CLOSED_INNAPROP:
         title = f"{name} INNAprop alpha={alpha} beta={beta} lr={lr}/(k+1)^{power}"
-        found = _innaprop(alpha, beta, sigma, eps)
+        found = {"alpha": alpha, "beta": beta, "sigma": sigma, "eps": eps, "weight_decay": 0.0}
         cases.append(_case(title, lr, power, steps, "INNAprop", **found) | {"problem": name})
     for name, method, lr, power, steps, found in CLOSED_DAMPED:
         found = found | ({"weight_decay": 0.0} if method == "DampedAdamW" else {})
         case = _case(f"{name} {method}", lr, power, steps, method, **found) | {"problem": name}
-        forms = [{"as_keras": each} for each in (False, True)] if method == "DampedSGD" else [{}]
-        cases += [case | form for form in forms]
+        cases += _forms(case)
     for case in cases:
         problem = problem_by_name(case["problem"])
         optimizer = reference(case, problem.theta_0)
