@@ -8,7 +8,7 @@ the curvature of a loss, and `runs` has the files in which runs move between fra
 has what a backend is tested with: references in NumPy, test problems, and the `Driver`.
 """
 
-from indian_core.directions import LARGE, bias_correction, scaled_gradient, second_moment
+from indian_core.directions import bias_correction, scaled_gradient, second_moment
 from indian_core.equivalences import (
     DampedAdamWHyperparameters,
     DampedSGDHyperparameters,
@@ -71,7 +71,6 @@ __all__ = [
     "BETA",
     "DAMPING",
     "INITIAL_SPEED",
-    "LARGE",
     "LR",
     "METHODS",
     "OTHER_NAMES",

@@ -16,9 +16,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-LARGE = 2**22
-"""From this number of elements on, no cache holds u. If it is read twice, it is evaluated twice."""
-
 
 def second_moment(squares: Any, v: Any, sigma: Any) -> Any:
     """Return V_t = σ V_{t−1} + (1 − σ) v².

@@ -16,12 +16,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from indian_core import LARGE, Coefficients, second_moment
+from indian_core import Coefficients, second_moment
 from indian_keras.backend.slots import slot_dtype
 from indian_keras.backend.step import Scaling, Slots, Step
 
 expm1 = ops.expm1
 After = Callable[[Any, Any], Any]
+# From this number of elements on, no cache holds u.
+_LARGE = 2**22
 
 
 def scalar(value: Any, dtype: str) -> Any:
@@ -121,7 +123,7 @@ def _scaled(
         root = ops.sqrt(squares / correction) + scaling.eps
         return v / ops.cast(root, v.dtype)
 
-    small = math.prod(velocity.shape) < LARGE
+    small = math.prod(velocity.shape) < _LARGE
     again = None if small else lambda theta: of(after(theta, correction))
     return of(correction), again
 
