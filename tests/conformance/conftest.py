@@ -15,8 +15,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test on what its arguments ask for.
 
     `open_loop`, `closed_loop`: all trajectories of that kind, the essential ones for slow variants.
-    `trajectory`: those that the test's `@on` names. `method`: every method. `variant`: every
-    variant. What the adapter has not is left out.
+    `trajectory`: those that the test's `@on` names. `method`: every method. `paper_method`:
+    those of the paper's law. `variant`: every variant. What the adapter has not is left out.
     """
     driver = load_driver(metafunc.config)
     asked = metafunc.fixturenames
@@ -40,6 +40,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("trajectory", present, ids=[t.name for t in present])
     if "method" in asked:
         metafunc.parametrize("method", sorted(driver.methods))
+    if "paper_method" in asked:
+        metafunc.parametrize("paper_method", ["INDIAN", "INNAprop"])
     if "variant" in asked:
         metafunc.parametrize("variant", driver.variants)
 

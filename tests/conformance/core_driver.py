@@ -43,15 +43,16 @@ class _Reading:
                     theta -= lr * (v + m * b if call.nesterov else b)
                 self.scale = call.scale
                 return
-        elif self.reading == "new momentum" and abs(scalars.momentum_momentum) >= SMALLEST_DECAY:
-            c, d, a, b = (number(value) for value in from_new_momentum(scalars))
+        a, b, c, d = scalars
+        on_buffer = Coefficients(a / self.scale, b, c, d * self.scale)
+        if self.reading == "new momentum" and abs(scalars.momentum_momentum) >= SMALLEST_DECAY:
+            c, d, a, b = (number(value) for value in from_new_momentum(on_buffer))
             for theta, w, v in zip(self.params, self.momentums, moves, strict=True):
                 w *= c
                 w += d * v
                 theta += a * w + b * v
             return
-        a, b, c, d = scalars
-        super().apply(Coefficients(a / self.scale, b, c, d * self.scale), moves)
+        super().apply(on_buffer, moves)
 
     def call(self, scalars: Coefficients) -> NesterovSGD | None:
         # The authors' weight decay changes w before the first step.

@@ -158,6 +158,21 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     assert_same_bits(hidden(resumed, method), hidden(unbroken, method))
 
 
+@on(DECAYING, SCALED, SGD_EDITS, ADAMW_EDITS)
+def test_a_run_goes_on_in_every_other_variant(
+    driver: type, variant: str, trajectory: Trajectory
+) -> None:
+    end = trajectory.checkpoints[-1]
+    run = start(driver, trajectory, variant, "float64")
+    run_open_loop(run, trajectory, 0, 20)
+    checkpoint = run.save()
+    for other in set(driver.variants) - {variant, *getattr(driver, "slow_variants", ())}:
+        run = start(driver, trajectory, other, "float64")
+        run.load(checkpoint)
+        run_open_loop(run, trajectory, 20, end.step)
+        assert_at(run, trajectory, end, FLOAT64)
+
+
 @pytest.mark.parametrize("handover", [1, 20])
 @on(DEFAULT, DECAYING, "alpha lr = 1", "alpha lr = 1 on the way")
 def test_psi_out_and_in_continues_the_trajectory(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,7 @@ def test_a_bad_value_is_refused_by_name(driver: type, which: str, name: str, val
         ).step(OPEN_LOOP[0].gradients[0])
 
 
+@pytest.mark.parametrize("edited", [False, True])
 @pytest.mark.parametrize(
     ("which", "numbers"),
     [
@@ -61,12 +64,15 @@ def test_a_bad_value_is_refused_by_name(driver: type, which: str, name: str, val
     ],
 )
 def test_a_damping_that_does_not_go_with_the_momentum_is_refused(
-    driver: type, which: str, numbers: dict[str, Any]
+    driver: type, which: str, numbers: dict[str, Any], edited: bool
 ) -> None:
+    if edited:
+        run = begun(driver, which, {1: numbers})
+        with pytest.raises(ValueError, match="damping"), unchanged(run, which):
+            run.step(OPEN_LOOP[0].gradients[1])
+        return
     with pytest.raises(ValueError, match="damping"):
-        driver(
-            OPEN_LOOP[0].theta_0, Settings([0.1], numbers, which), driver.variants[0], "float64"
-        ).step(OPEN_LOOP[0].gradients[0])
+        begun(driver, which, **numbers)
 
 
 def test_an_unknown_argument_is_python_s_own_error(driver: type, method: str) -> None:
@@ -95,29 +101,33 @@ MISFITS = {
 
 @pytest.mark.parametrize("misfit", MISFITS)
 def test_a_gradient_of_another_shape_is_refused(driver: type, method: str, misfit: str) -> None:
-    run, (first, *others) = begun(driver, method), OPEN_LOOP[0].gradients[1]
-    before = [*run.theta(), *hidden(run, method)]
-    with pytest.raises((ValueError, RuntimeError), match=r"shape|gradient"):  # torch's own
-        run.step([MISFITS[misfit](first), *others])
-    assert_same_bits([*run.theta(), *hidden(run, method)], before)
+    run, (first, second, third) = begun(driver, method), OPEN_LOOP[0].gradients[1]
+    errors = (ValueError, RuntimeError)  # torch's own
+    with pytest.raises(errors, match=r"shape|gradient"), unchanged(run, method):
+        run.step([first, MISFITS[misfit](second), third])
 
 
 @pytest.mark.parametrize("misfit", MISFITS)
-def test_a_psi_of_another_shape_is_refused(driver: type, method: str, misfit: str) -> None:
-    if METHODS[method].law != "paper":
-        pytest.skip("only the paper's law has ψ")
-    run = begun(driver, method)
-    before = [*run.theta(), *run.psi()]
-    first, *others = run.psi()
-    with pytest.raises(ValueError, match=r"psi|shape"):
-        run.set_psi([MISFITS[misfit](first), *others])
-    assert_same_bits([*run.theta(), *run.psi()], before)
+def test_a_psi_of_another_shape_is_refused(driver: type, paper_method: str, misfit: str) -> None:
+    run = begun(driver, paper_method)
+    first, second, third = run.psi()
+    with pytest.raises(ValueError, match=r"psi|shape"), unchanged(run, paper_method):
+        run.set_psi([first, MISFITS[misfit](second), third])
 
 
-def begun(driver: type, which: str) -> Driver:
+def begun(driver: type, which: str, edits: Any = None, **numbers: Any) -> Driver:
     """Return a run of a method that has made a step."""
-    run: Driver = driver(
-        OPEN_LOOP[0].theta_0, Settings([0.1] * 3, {}, which), driver.variants[0], "float64"
-    )
+    settings = Settings([0.1] * 3, numbers, which, edits or {})
+    run: Driver = driver(OPEN_LOOP[0].theta_0, settings, driver.variants[0], "float64")
     run.step(OPEN_LOOP[0].gradients[0])
     return run
+
+
+@contextmanager
+def unchanged(run: Driver, method: str) -> Iterator[None]:
+    """Assert that an error has changed nothing."""
+    before = [*run.theta(), *hidden(run, method)]
+    try:
+        yield
+    finally:
+        assert_same_bits([*run.theta(), *hidden(run, method)], before)

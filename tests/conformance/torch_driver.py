@@ -15,16 +15,21 @@ import torch
 from indian_core.testing import Arrays, Problem, Settings
 from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop, suggest_lr
 
-_OPTIONS: dict[str, dict[str, Any]] = {
+_IMPLEMENTATIONS: dict[str, dict[str, Any]] = {
     "for-loop": {"foreach": False},
     "foreach": {"foreach": True},
     "fused": {"fused": True},
     "capturable": {"capturable": True},
-    "compiled": {},
+    "capturable foreach": {"capturable": True, "foreach": True},
 }
+_OPTIONS: dict[str, dict[str, Any]] = _IMPLEMENTATIONS | {"compiled": {}}
+_ON_GPU = " on a GPU"
+if torch.cuda.is_available():
+    _OPTIONS |= {name + _ON_GPU: options for name, options in _IMPLEMENTATIONS.items()}
 
 
-def _inductor() -> str:
+def inductor() -> str:
+    """Return the backend to compile with: Inductor, if there is a C++ compiler for its code."""
     # Without a C++ compiler for its code, what comes before it can be tested all the same.
     if not any(map(shutil.which, ("g++", "clang++", "cl"))):
         return "aot_eager"
@@ -36,7 +41,7 @@ def _inductor() -> str:
 
 
 def _as_arrays(tensors: Sequence[torch.Tensor]) -> Arrays:
-    return [tensor.detach().to(torch.float64).numpy().copy() for tensor in tensors]
+    return [tensor.detach().cpu().to(torch.float64).numpy().copy() for tensor in tensors]
 
 
 def _in_torch(numbers: Mapping[str, Any], betas: Any = (0.9, 0.999)) -> dict[str, Any]:
@@ -66,23 +71,26 @@ class TorchDriver:
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str
     ) -> None:
         self._dtype = getattr(torch, dtype)
+        self._device = "cuda" if variant.endswith(_ON_GPU) else "cpu"
         self._settings = settings
+        self._options = _OPTIONS[variant]
         self._k = 0
-        self._params = [
-            torch.nn.Parameter(torch.tensor(array, dtype=self._dtype)) for array in theta_0
-        ]
+        self._params = [torch.nn.Parameter(self._tensor(array)) for array in theta_0]
         # The dtype of a Tensor lr is the user's: float64 keeps every digit of γ_k.
         lr: Any = settings.lrs[0]
         if variant == "compiled":
             lr = torch.tensor(lr, dtype=torch.float64)
         self._optimizer = self.methods[settings.method](
-            self._params, lr=lr, **_in_torch(settings.hyperparameters), **_OPTIONS[variant]
+            self._params, lr=lr, **_in_torch(settings.hyperparameters), **self._options
         )
         self._step: Callable[[], Any] = self._optimizer.step
         if variant == "compiled":
             # A run's programs only: past a number of them, Dynamo would go on without compiling.
             torch.compiler.reset()
-            self._step = torch.compile(self._optimizer.step, backend=_inductor())
+            self._step = torch.compile(self._optimizer.step, backend=inductor())
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.tensor(array, dtype=self._dtype, device=self._device)
 
     @staticmethod
     def suggest_lr(problem: Problem, theta_0: Sequence[np.ndarray], **arguments: float) -> Any:
@@ -92,14 +100,14 @@ class TorchDriver:
 
     def step(self, gradients: Sequence[np.ndarray]) -> Arrays:
         for param, gradient in zip(self._params, gradients, strict=True):
-            param.grad = torch.tensor(gradient, dtype=self._dtype)
+            param.grad = self._tensor(gradient)
         self._advance()
         return _as_arrays([param.grad for param in self._params])
 
     def step_on(self, problem: Problem, k: int) -> None:
         for param in self._params:
             param.grad = None
-        batch = [torch.tensor(array, dtype=self._dtype) for array in problem.batch(k)]
+        batch = [self._tensor(array) for array in problem.batch(k)]
         problem.loss(self._params, batch, torch).backward()
         self._advance()
 
@@ -119,7 +127,7 @@ class TorchDriver:
     def set_theta(self, theta: Sequence[np.ndarray]) -> None:
         with torch.no_grad():
             for param, array in zip(self._params, theta, strict=True):
-                param.copy_(torch.tensor(array, dtype=self._dtype))
+                param.copy_(self._tensor(array))
 
     def momentum(self) -> Arrays:
         (group,) = self._optimizer.param_groups
@@ -134,7 +142,7 @@ class TorchDriver:
 
     def set_psi(self, psi: Sequence[np.ndarray]) -> None:
         for param, array in zip(self._params, psi, strict=True):
-            self._optimizer.set_psi(param, torch.tensor(array, dtype=self._dtype))
+            self._optimizer.set_psi(param, self._tensor(array))
 
     def energy(self, loss: float) -> float:
         return float(self._optimizer.energy(loss))
@@ -151,6 +159,9 @@ class TorchDriver:
 
     def load(self, checkpoint: bytes) -> None:
         loaded = torch.load(io.BytesIO(checkpoint), weights_only=True)
-        self.set_theta([theta.numpy() for theta in loaded["theta"]])
+        self.set_theta(_as_arrays(loaded["theta"]))
         self._optimizer.load_state_dict(loaded["optimizer"])
+        # The implementation is this run's own, whichever saved.
+        kept = {"foreach": None, "fused": None, "capturable": False} | self._options
+        self._optimizer.param_groups[0].update(kept)
         self._k = loaded["k"]

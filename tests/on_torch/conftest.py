@@ -1,34 +1,25 @@
 from __future__ import annotations
 
-import importlib
-import shutil
-import warnings
 from typing import Any
 
 import pytest
 
-from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop
+from tests.on_torch.runs import IMPLEMENTATIONS, METHODS
 
 
-@pytest.fixture(params=[INDIAN, INNAprop, DampedSGD, DampedAdamW])
+@pytest.fixture(params=METHODS)
 def method(request: pytest.FixtureRequest) -> Any:
     """Return each method in turn."""
     return request.param
 
 
-@pytest.fixture(params=[INDIAN, INNAprop])
+@pytest.fixture(params=METHODS[:2])
 def paper_method(request: pytest.FixtureRequest) -> Any:
     """Return each method of the paper's law in turn, which have ψ and an energy."""
     return request.param
 
 
-@pytest.fixture(scope="session")
-def inductor() -> str:
-    """Return the backend to compile with: Inductor, if there is a C++ compiler for its code."""
-    if not any(map(shutil.which, ("g++", "clang++", "cl"))):
-        return "aot_eager"
-    # Its first import runs into deprecation warnings of PyTorch's own.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        importlib.import_module("torch._inductor.compile_fx")
-    return "inductor"
+@pytest.fixture(params=IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS)
+def options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the options of each implementation in turn."""
+    return dict(request.param)

@@ -1,4 +1,4 @@
-"""Short runs on given gradients, by an optimizer and by the paper's own form."""
+"""Short runs on given gradients, and how two of them are compared."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-import indian_core
-from indian_torch import INDIAN
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop
 
+METHODS: list[Any] = [INDIAN, INNAprop, DampedSGD, DampedAdamW]
 SHAPES = ((5,), (3, 4), (2, 3, 3, 3), (), (0,))
 IMPLEMENTATIONS: dict[str, dict[str, Any]] = {
     "for-loop": {"foreach": False},
@@ -18,8 +19,13 @@ IMPLEMENTATIONS: dict[str, dict[str, Any]] = {
     "fused": {"fused": True},
     "capturable": {"capturable": True},
     "capturable foreach": {"capturable": True, "foreach": True},
-    "automatic": {},
 }
+LRS = [0.4 * (k + 1) ** -0.5 for k in range(12)]
+
+
+def with_arguments(*given: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
+    """Return each of these arguments with each method that has them."""
+    return [(m, each) for m in METHODS for each in given if each.keys() <= m.arguments.keys()]
 
 
 def tensors(
@@ -31,80 +37,55 @@ def tensors(
 
 def parameters(
     shapes: Sequence[tuple[int, ...]] = SHAPES, dtype: torch.dtype = torch.float64
-) -> list[torch.nn.Parameter]:
-    return [torch.nn.Parameter(tensor) for tensor in tensors(0, shapes, dtype)]
+) -> list[nn.Parameter]:
+    return [nn.Parameter(tensor) for tensor in tensors(0, shapes, dtype)]
 
 
-def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(lr)
-        else:
-            group["lr"] = lr
+def params_of(optimizer: Optimizer) -> list[Tensor]:
+    return [param for group in optimizer.param_groups for param in group["params"]]
 
 
 def advance(
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     lrs: Sequence[float],
     first: int = 0,
     step: Callable[[], Any] | None = None,
 ) -> None:
     """Make the steps `first`, … of the run with these learning rates."""
-    params = [param for group in optimizer.param_groups for param in group["params"]]
+    params = params_of(optimizer)
     for k, lr in enumerate(lrs, start=first):
-        set_lr(optimizer, lr)
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
         # .to() keeps a strided gradient strided, as autograd would.
         for param, grad in zip(params, tensors(k + 1, [p.shape for p in params]), strict=True):
-            param.grad = grad.to(param.dtype)
+            param.grad = grad.to(param)
         (step or optimizer.step)()
 
 
-def by_the_paper(
-    theta: Sequence[Tensor],
-    lrs: Sequence[float],
-    alpha: float,
-    beta: float,
-    initial_speed: float | None = None,
-    sign: float = 1.0,
-    decoupled: float = 0.0,
-    coupled: float = 0.0,
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Return θ and ψ of the same run by equation (11).
-
-    Decoupled weight decay changes θ and leaves w as it is, so ψ has to follow θ. Steps with
-    γ = 0 before the first one are none.
-    """
-    initial_speed = beta if initial_speed is None else initial_speed
-    theta = [t.detach().clone() for t in theta]
-    psi: list[Tensor] = []
-    for k, lr in enumerate(lrs):
-        if lr == 0 and not psi:
-            continue
-        grads = [sign * grad for grad in tensors(k + 1, [t.shape for t in theta])]
-        grads = [grad + coupled * t for grad, t in zip(grads, theta, strict=True)]
-        decayed = [(1 - lr * decoupled) * t for t in theta]
-        if psi:
-            psi = [
-                p + (1 - alpha * beta) * (after - before)
-                for p, after, before in zip(psi, decayed, theta, strict=True)
-            ]
-        else:
-            psi = [
-                indian_core.initial_psi(t, grad, alpha, beta, initial_speed)
-                for t, grad in zip(decayed, grads, strict=True)
-            ]
-        pairs = [
-            indian_core.step(t, p, grad, lr, alpha, beta)
-            for t, p, grad in zip(decayed, psi, grads, strict=True)
-        ]
-        theta, psi = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    return theta, psi
+def copy_params(source: Optimizer, target: Optimizer) -> None:
+    with torch.no_grad():
+        for param, value in zip(params_of(target), params_of(source), strict=True):
+            param.copy_(value)
 
 
-def assert_follows(
-    optimizer: INDIAN, theta: Sequence[Tensor], psi: Sequence[Tensor], tolerance: float = 1e-12
-) -> None:
-    params = [param for group in optimizer.param_groups for param in group["params"]]
-    for param, t, p in zip(params, theta, psi, strict=True):
-        torch.testing.assert_close(param.detach(), t, rtol=tolerance, atol=tolerance)
-        torch.testing.assert_close(optimizer.psi(param), p, rtol=tolerance, atol=tolerance)
+def assert_close(one: Any, other: Any, tolerance: float = 1e-12) -> None:
+    torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+def momenta(optimizer: Any) -> list[Tensor]:
+    """Return the momentum of each parameter that has one, whatever its buffer's scale."""
+    found = []
+    for group in optimizer.param_groups:
+        for state in [optimizer.state.get(param, {}) for param in group["params"]]:
+            if "momentum_buffer" in state:
+                scale = float(state.get("scale", 1)) or 1.0
+                found.append(state["momentum_buffer"] / (scale * group.get("buffer_scale", 1.0)))
+    return found
+
+
+def assert_same_run(one: Optimizer, other: Optimizer, tolerance: float = 1e-12) -> None:
+    assert_close(params_of(one), params_of(other), tolerance)
+    assert_close(momenta(one), momenta(other), tolerance)

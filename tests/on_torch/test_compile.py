@@ -7,75 +7,74 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 
-from indian_core import ALPHA, BETA
-from indian_torch import INDIAN, PowerDecayLR
-from tests.on_torch.runs import advance, assert_follows, by_the_paper, parameters
+from indian_torch import INDIAN, DampedAdamW, PowerDecayLR
+from indian_torch.groups import TENSORS
+from tests.conformance.torch_driver import inductor
+from tests.on_torch.runs import (
+    LRS,
+    advance,
+    assert_close,
+    assert_same_run,
+    copy_params,
+    parameters,
+    params_of,
+    tensors,
+)
 
-LRS = [0.3 * (k + 1) ** -0.5 for k in range(12)]
+SHAPES = [(5,), (3, 4)]
 
 
 @pytest.fixture(autouse=True)
-def no_graphs_from_before(inductor: str) -> None:
+def no_graphs_from_before() -> None:
     torch._dynamo.reset()
 
 
-def tensor_lr() -> torch.Tensor:
-    return torch.tensor(0.1, dtype=torch.float64)
-
-
 @pytest.mark.parametrize("options", [{}, {"foreach": True}])
-@pytest.mark.parametrize("as_tensor", [False, True])
-def test_the_step_compiled_by_inductor_under_a_schedule(
-    as_tensor: bool, options: dict[str, Any], inductor: str
-) -> None:
-    params = parameters([(5,), (3, 4)])
-    expected = by_the_paper(params, LRS, ALPHA, BETA, decoupled=0.1)
-    lr: Any = tensor_lr() if as_tensor else 0.1
-    optimizer = INDIAN(params, lr=lr, weight_decay=0.1, **options)
-    advance(optimizer, LRS, step=torch.compile(optimizer.step, backend=inductor))
-    assert_follows(optimizer, *expected)
+@pytest.mark.parametrize("method", [INDIAN, DampedAdamW])
+def test_a_float_rate_that_inductor_must_not_keep(method: Any, options: dict[str, Any]) -> None:
+    """The trajectories of a Tensor rate: tests/conformance."""
+    compiled, eager = (method(parameters(SHAPES), **options) for _ in range(2))
+    advance(compiled, LRS, step=torch.compile(compiled.step, backend=inductor()))
+    advance(eager, LRS)
+    assert_same_run(compiled, eager)
 
 
-def test_tensors_of_a_compiled_step_may_change(inductor: str, method: Any) -> None:
-    values = {"lr": 0.3, "weight_decay": 0.1}
-    if "alpha" in method.arguments:
-        values |= {"alpha": 0.5, "beta": 0.4}
+def test_tensors_of_a_compiled_step_may_change(method: Any) -> None:
+    values = {"lr": 0.3, "weight_decay": 0.1, "alpha": 0.5, "beta": 0.4}
+    values = {name: values[name] for name in TENSORS if name in method.arguments}
     given = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
-    params, plain = parameters([(5,), (3, 4)]), parameters([(5,), (3, 4)])
-    compiled, eager = method(params, **given), method(plain, **values)
-    step = torch.compile(compiled.step, backend=inductor)
+    compiled, eager = method(parameters(SHAPES), **given), method(parameters(SHAPES), **values)
+    step = torch.compile(compiled.step, backend=inductor())
     for k, lr in enumerate(LRS):
         for name, tensor in given.items():
             tensor.mul_(0.9)
             eager.param_groups[0][name] = tensor.item()
         advance(compiled, [lr], k, step)
         advance(eager, [lr], k)
-    for one, other in zip(params, plain, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    assert_close(params_of(compiled), params_of(eager))
 
 
 # Dynamo looks at the .grad of the loss.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
-def test_a_training_step_compiled_by_inductor(inductor: str, method: Any) -> None:
+def test_a_training_step_compiled_by_inductor(method: Any) -> None:
     torch.manual_seed(0)
-    compiled = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    compiled = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1))
     plain = copy.deepcopy(compiled)
     inputs = torch.randn(16, 4)
 
-    def training_step(model: torch.nn.Module, optimizer: Any) -> torch.Tensor:
+    def training_step(model: nn.Module, optimizer: Any) -> Tensor:
         loss = (model(inputs) - inputs[:, :1]).square().mean()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
         return loss
 
-    losses = []
-    for model, step in (
-        (compiled, torch.compile(training_step, backend=inductor)),
-        (plain, training_step),
-    ):
+    program = torch.compile(training_step, backend=inductor())
+    losses: list[list[float]] = []
+    for model, step in ((compiled, program), (plain, training_step)):
         optimizer = method(model.parameters(), lr=torch.tensor(0.1))
         scheduler = PowerDecayLR(optimizer)
         losses.append([])
@@ -84,15 +83,15 @@ def test_a_training_step_compiled_by_inductor(inductor: str, method: Any) -> Non
             scheduler.step()
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert losses[0][-1] < losses[0][0]
-    for one, other in zip(compiled.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    assert_close([*compiled.parameters()], [*plain.parameters()], 1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"foreach": False}, {"capturable": True}])
+@pytest.mark.parametrize("options", [{}, {"foreach": False}, {"capturable": True}], ids=str)
 def test_a_tensor_lr_is_never_a_reason_to_compile_again(
     options: dict[str, Any], method: Any
 ) -> None:
-    optimizer = method(parameters([(5,), (3, 4)]), lr=tensor_lr(), **options)
+    lr = torch.tensor(0.1, dtype=torch.float64)
+    optimizer = method(parameters(SHAPES), lr=lr, **options)
     counter = CompileCounter()
     step = torch.compile(optimizer.step, backend=counter)
     advance(optimizer, LRS[:2], step=step)
@@ -103,50 +102,43 @@ def test_a_tensor_lr_is_never_a_reason_to_compile_again(
 
 
 def test_a_float_lr_is_one_only_once(method: Any) -> None:
-    optimizer = method(parameters([(5,), (3, 4)]))
+    optimizer = method(parameters(SHAPES))
     counter = CompileCounter()
-    step = torch.compile(optimizer.step, backend=counter)
-    advance(optimizer, LRS, step=step)
+    advance(optimizer, LRS, step=torch.compile(optimizer.step, backend=counter))
     # Dynamo makes it an input when it sees it change, some versions at the second time.
     assert 1 < counter.frame_count <= 3 < len(LRS)
 
 
-def test_compiled_and_eager_steps_and_checkpoints_mix() -> None:
-    params = parameters([(5,), (3, 4)])
-    expected = by_the_paper(params, LRS, 0.5, 0.2)
-    optimizer = INDIAN(params, alpha=0.5, beta=0.2, fused=True)
+def test_compiled_and_eager_steps_and_checkpoints_mix(paper_method: Any) -> None:
+    optimizer, eager = (paper_method(parameters(SHAPES), fused=True) for _ in range(2))
+    advance(eager, LRS)
     step = torch.compile(optimizer.step, backend="aot_eager")
-    advance(optimizer, LRS[:3])  # leaves a scale that is not 1
+    advance(optimizer, LRS[:3])
     assert {state["scale"] for state in optimizer.state.values()} != {1.0}
     advance(optimizer, LRS[3:5], first=3, step=step)
     advance(optimizer, LRS[5:7], first=5)
-    state_dict = copy.deepcopy(optimizer.state_dict())
-    theta = [param.detach().clone() for param in params]
+    saved = copy.deepcopy(optimizer)
     advance(optimizer, LRS[7:9], first=7, step=step)
-    optimizer.load_state_dict(state_dict)
-    with torch.no_grad():
-        for param, value in zip(params, theta, strict=True):
-            param.copy_(value)
+    optimizer.load_state_dict(saved.state_dict())
+    copy_params(saved, optimizer)
     advance(optimizer, LRS[7:], first=7, step=step)
-    assert_follows(optimizer, *expected)
+    assert_same_run(optimizer, eager)
 
 
 def test_a_late_parameter_makes_its_own_first_step_in_the_graph() -> None:
-    early, late = parameters([(5,), (3, 4)])
-    expected = by_the_paper([late], LRS[4:], ALPHA, BETA)
-    optimizer = INDIAN([early, late])
+    optimizer = INDIAN(parameters(SHAPES), initial_speed=1.0)
+    (late,) = params_of(optimizer)[1:]
+    alone = INDIAN([nn.Parameter(late.detach().clone())], initial_speed=1.0)
     step = torch.compile(optimizer.step, backend="aot_eager")
     for k, lr in enumerate(LRS):
-        optimizer.param_groups[0]["lr"] = lr
-        early.grad = torch.ones_like(early)
-        late.grad = None if k < 4 else by_the_paper_gradient(k - 4)
+        gradients = tensors(k, SHAPES)
+        late_grad = gradients[1] if k >= 4 else None
+        params_of(optimizer)[0].grad = gradients[0]
+        late.grad = params_of(alone)[0].grad = late_grad
+        optimizer.param_groups[0]["lr"] = alone.param_groups[0]["lr"] = lr
         step()
-    torch.testing.assert_close(late.detach(), expected[0][0], rtol=1e-12, atol=1e-12)
-
-
-def by_the_paper_gradient(k: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(k + 1)
-    return torch.randn((3, 4), generator=generator, dtype=torch.float64)
+        alone.step()
+    assert_close([late], params_of(alone))
 
 
 def test_capturable_state_is_made_once_and_stays(method: Any) -> None:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop, PowerDecayLR, _private
+from indian_torch import INDIAN, PowerDecayLR, _private
 from indian_torch.step import fused, pieces
-from tests.on_torch.runs import IMPLEMENTATIONS, SHAPES
+from tests.on_torch.runs import IMPLEMENTATIONS, assert_close, with_arguments
 
+SHAPES = ((3, 4), (0,))
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64)
 GROUPS: list[dict[str, Any]] = [
     {},
@@ -24,6 +25,10 @@ GROUPS: list[dict[str, Any]] = [
     {"alpha": 10.0},
     {"damping": 0.3},
 ]
+
+
+AUTOMATIC_TOO: list[dict[str, Any]] = [{}, *IMPLEMENTATIONS.values()]
+EVERY_IMPLEMENTATION = pytest.mark.parametrize("options", AUTOMATIC_TOO, ids=str)
 
 
 @pytest.fixture
@@ -71,37 +76,23 @@ def on(*devices: str, dtypes: tuple[torch.dtype, ...] = DTYPES) -> list[nn.Param
 
 
 @pytest.mark.usefixtures("without_copy")
-@pytest.mark.parametrize(
-    ("method", "group"),
-    [
-        (method, group)
-        for method in (INDIAN, INNAprop, DampedSGD, DampedAdamW)
-        for group in GROUPS
-        if group.keys() <= method.arguments.keys()
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize(("method", "group"), with_arguments(*GROUPS), ids=str)
+@EVERY_IMPLEMENTATION
 def test_every_path_on_fake_devices(
-    implementation: str, group: dict[str, Any], method: Any
+    options: dict[str, Any], group: dict[str, Any], method: Any
 ) -> None:
-    dtypes = DTYPES[:-1] if implementation == "fused" else DTYPES
+    dtypes = DTYPES[:-1] if "fused" in options else DTYPES
     with FakeTensorMode():
-        run(
-            on("cuda:0", "cuda:1", "cpu", dtypes=dtypes),
-            method=method,
-            **group,
-            **IMPLEMENTATIONS[implementation],
-        )
+        run(on("cuda:0", "cuda:1", "cpu", dtypes=dtypes), method=method, **group, **options)
 
 
 @pytest.mark.usefixtures("without_copy")
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_fake_tensor_lr(implementation: str, device: str, method: Any) -> None:
+@EVERY_IMPLEMENTATION
+def test_a_fake_tensor_lr(options: dict[str, Any], device: str, method: Any) -> None:
     with FakeTensorMode():
         lr = torch.tensor(0.1, device=device)
-        run(on(device, dtypes=DTYPES[:3]), lr=lr, method=method, **IMPLEMENTATIONS[implementation])
+        run(on(device, dtypes=DTYPES[:3]), lr=lr, method=method, **options)
 
 
 @pytest.fixture
@@ -145,24 +136,26 @@ def test_fused_takes_two_dtypes(fake_kernel: list[tuple[str, int]]) -> None:
 
 
 @pytest.mark.parametrize("lr", [0.0, 0.1])
-@pytest.mark.parametrize("implementation", [i for i in IMPLEMENTATIONS if i != "fused"])
-def test_meta_parameters(implementation: str, lr: float, method: Any) -> None:
+@pytest.mark.parametrize("options", [o for o in AUTOMATIC_TOO if "fused" not in o], ids=str)
+def test_meta_parameters(options: dict[str, Any], lr: float, method: Any) -> None:
     params = on("meta")
-    optimizer = run(params, (lr, 0.1), method, lr=lr, **IMPLEMENTATIONS[implementation])
+    optimizer = run(params, (lr, 0.1), method, lr=lr, **options)
     if "scale" in method.entries:
         assert optimizer.psi(params[0]).is_meta
         assert optimizer.energy(torch.ones((), device="meta")).is_meta
-    other = method(params, **IMPLEMENTATIONS[implementation])
+    other = method(params, **options)
     other.load_state_dict(optimizer.state_dict())
     assert other.state[params[0]]["momentum_buffer"].is_meta
 
 
 @pytest.mark.parametrize("lr", [0.0, 0.1])
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_memory_estimate_of_the_first_step(implementation: str, lr: float, method: Any) -> None:
+@EVERY_IMPLEMENTATION
+def test_a_memory_estimate_of_the_first_step(
+    options: dict[str, Any], lr: float, method: Any
+) -> None:
     with FakeTensorMode():
         model = nn.Linear(3, 4)
-        optimizer = method(model.parameters(), lr=lr, **IMPLEMENTATIONS[implementation])
+        optimizer = method(model.parameters(), lr=lr, **options)
         model(torch.ones(2, 3)).sum().backward()
         optimizer.step()
         if "scale" in method.entries:
@@ -170,8 +163,8 @@ def test_a_memory_estimate_of_the_first_step(implementation: str, lr: float, met
     assert all(isinstance(s["momentum_buffer"], FakeTensor) for s in optimizer.state.values())
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_another_default_device_changes_nothing(implementation: str, paper_method: Any) -> None:
+@EVERY_IMPLEMENTATION
+def test_another_default_device_changes_nothing(options: dict[str, Any], paper_method: Any) -> None:
     fused.kernel_works.cache_clear()
     with torch.device("meta"):
         assert fused.kernel_works(torch.device("cpu"), torch.float32)
@@ -179,7 +172,7 @@ def test_another_default_device_changes_nothing(implementation: str, paper_metho
     for device in ("cpu", "meta"):
         param = nn.Parameter(torch.linspace(0, 1, 5))
         with torch.device(device):
-            optimizer = paper_method([param], **IMPLEMENTATIONS[implementation])
+            optimizer = paper_method([param], **options)
             scheduler = PowerDecayLR(optimizer)
             optimizer.psi(param)
             for k in range(3):
@@ -191,5 +184,5 @@ def test_another_default_device_changes_nothing(implementation: str, paper_metho
             param.grad = torch.ones_like(param)
             optimizer.step()
             results.append((param.detach(), optimizer.psi(param), optimizer.energy(1.0)))
-    torch.testing.assert_close(*results, rtol=0, atol=0)
+    assert_close(*results, 0)
     fused.kernel_works.cache_clear()

@@ -2,70 +2,81 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
-from indian_core import ALPHA, BETA
 from indian_torch import INDIAN
 from indian_torch.step.precision import round_stochastically
-from tests.on_torch.runs import IMPLEMENTATIONS, advance, by_the_paper, parameters, tensors
+from tests.on_torch.runs import (
+    advance,
+    assert_close,
+    assert_same_run,
+    copy_params,
+    momenta,
+    parameters,
+    params_of,
+    tensors,
+)
 
 SIXTEEN = [torch.bfloat16, torch.float16]
 
 
-@pytest.mark.parametrize("dtype", SIXTEEN)
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_the_momentum_is_float32(implementation: str, dtype: torch.dtype) -> None:
-    params = parameters(dtype=dtype)
-    lr, alpha, beta, count = 0.05, 0.5, 0.1, 20
-    optimizer = INDIAN(params, lr, alpha, beta, 1.0, **IMPLEMENTATIONS[implementation])
-    advance(optimizer, [lr] * count)
-    for i, param in enumerate(params):
-        grads = [tensors(k + 1)[i].to(dtype).double() for k in range(count)]
-        w = (1 - beta) * grads[0]
-        for grad in grads:
-            w = (1 - alpha * lr) * w + lr * (1 - alpha * beta) * grad
-        state = optimizer.state[param]
+@pytest.mark.parametrize(
+    ("dtype", "given"),
+    [
+        (torch.bfloat16, {}),
+        (torch.float16, {}),
+        (torch.bfloat16, {"stochastic_rounding": True}),
+        (torch.bfloat16, {"momentum_dtype": torch.bfloat16}),
+        (torch.bfloat16, {"momentum_dtype": torch.float64}),
+        (torch.float32, {"momentum_dtype": torch.float64}),
+        (torch.float32, {"momentum_dtype": torch.bfloat16}),
+    ],
+    ids=str,
+)
+def test_the_states_have_their_dtypes_and_digits(
+    dtype: torch.dtype, given: dict[str, Any], method: Any, options: dict[str, Any]
+) -> None:
+    narrow, wide = method(parameters(dtype=dtype), **given, **options), method(parameters())
+    copy_params(narrow, wide)
+    torch.manual_seed(0)
+    for k in range(10):
+        advance(narrow, [0.01], first=k)
+        for param, gradient in zip(params_of(wide), tensors(k + 1), strict=True):
+            param.grad = gradient.to(dtype).double()
+        wide.param_groups[0]["lr"] = 0.01
+        wide.step()
+    momentum_dtype = given.get("momentum_dtype", torch.float32)
+    for param, other in zip(params_of(narrow), params_of(wide), strict=True):
+        state, theirs = narrow.state[param], wide.state[other]
         assert param.dtype == dtype
-        assert state["momentum_buffer"].dtype == torch.float32
-        momentum = state["momentum_buffer"].double() / float(state["scale"])
-        torch.testing.assert_close(momentum, w, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_momentum_dtype(implementation: str) -> None:
-    for dtype, momentum_dtype in (
-        (torch.bfloat16, torch.bfloat16),
-        (torch.bfloat16, torch.float64),
-        (torch.float32, torch.float64),
-        (torch.float32, torch.bfloat16),
-    ):
-        params = parameters(dtype=dtype)
-        theta, _ = by_the_paper([param.double() for param in params], [0.05] * 5, ALPHA, BETA)
-        optimizer = INDIAN(params, momentum_dtype=momentum_dtype, **IMPLEMENTATIONS[implementation])
-        advance(optimizer, [0.05] * 5)
-        for param, expected in zip(params, theta, strict=True):
-            assert optimizer.state[param]["momentum_buffer"].dtype == momentum_dtype
-            torch.testing.assert_close(param.detach().double(), expected, rtol=0.05, atol=0.05)
+        assert state["momentum_buffer"].dtype == momentum_dtype
+        if "exp_avg_sq" in state:
+            assert state["exp_avg_sq"].dtype == (
+                torch.float32 if momentum_dtype in SIXTEEN else momentum_dtype
+            )
+            assert_close(state["exp_avg_sq"].double(), theirs["exp_avg_sq"], 2e-5)
+        assert_close(param.detach().double(), other.detach(), 0.05)
+    digits = 0.05 if momentum_dtype in SIXTEEN else 1e-4
+    assert_close([s.double() for s in momenta(narrow)], momenta(wide), digits)
 
 
 @pytest.mark.parametrize("decoupled", [True, False])
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_weight_decay_under_an_ulp_is_not_lost_to_the_momentum(
-    implementation: str, decoupled: bool
+    options: dict[str, Any], decoupled: bool
 ) -> None:
     # γλ is 2^-10 here: in bfloat16 1 − γλ is 1.
     param = torch.nn.Parameter(torch.ones(100_000, dtype=torch.bfloat16))
     torch.manual_seed(0)
+    numbers = {"lr": 2.0**-6, "alpha": 0.5, "beta": 1.0, "weight_decay": 2.0**-4}
     optimizer = INDIAN(
         [param],
-        lr=2.0**-6,
-        alpha=0.5,
-        beta=1.0,
-        weight_decay=2.0**-4,
+        **numbers,
         decoupled_weight_decay=decoupled,
         stochastic_rounding=True,
-        **IMPLEMENTATIONS[implementation],
+        **options,
     )
     param.grad = torch.zeros_like(param)
     optimizer.step()
@@ -86,8 +97,7 @@ def test_stochastic_rounding_goes_to_a_neighbour_and_is_right_in_the_mean(
         assert neighbours[0] < value < neighbours[1]
         gap = neighbours[1] - neighbours[0]
         assert abs(column.mean() - value) < 4 * gap / 2 / 40_000**0.5
-        nearest = value.to(dtype).double()
-        assert nearest in neighbours
+        assert value.to(dtype).double() in neighbours
         between = (neighbours[0] + 0.5 * gap).to(dtype).double()
         assert between in neighbours  # they are neighbours: no number of the dtype is between
     exact = torch.tensor([0.0, -0.0, 1.0, -2.5, limits.max, float("inf"), float("-inf")])
@@ -95,24 +105,19 @@ def test_stochastic_rounding_goes_to_a_neighbour_and_is_right_in_the_mean(
     assert round_stochastically(torch.tensor([float("nan")]), dtype).isnan().all()
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("wide_momentum", [True, False])
-@pytest.mark.parametrize("dtype", SIXTEEN)
+@pytest.mark.parametrize("momentum_dtype", [None, torch.bfloat16])
 def test_stochastic_rounding_moves_where_rounding_to_nearest_stalls(
-    dtype: torch.dtype, wide_momentum: bool, implementation: str
+    momentum_dtype: torch.dtype | None, options: dict[str, Any]
 ) -> None:
     def end(stochastic: bool, seed: int = 0) -> torch.Tensor:
         torch.manual_seed(seed)
-        param = torch.nn.Parameter(torch.full((1000,), 100.0, dtype=dtype))
+        param = torch.nn.Parameter(torch.full((1000,), 100.0, dtype=torch.bfloat16))
         optimizer = INDIAN(
             [param],
-            lr=1e-3,
-            alpha=0.5,
-            beta=0.1,
-            initial_speed=0.1,
-            momentum_dtype=torch.float32 if wide_momentum else dtype,
+            *(1e-3, 0.5, 0.1),
+            momentum_dtype=momentum_dtype,
             stochastic_rounding=stochastic,
-            **IMPLEMENTATIONS[implementation],
+            **options,
         )
         for _ in range(50):
             param.grad = torch.ones_like(param)
@@ -127,37 +132,34 @@ def test_stochastic_rounding_moves_where_rounding_to_nearest_stalls(
     assert not torch.equal(end(stochastic=True), end(stochastic=True, seed=1))
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_step_with_a_sixteen_bit_momentum_is_rounded_once(implementation: str) -> None:
+def test_a_step_with_a_sixteen_bit_momentum_is_rounded_once(options: dict[str, Any]) -> None:
     """Computed in float32, whatever the dtypes: to the digit that of a float32 momentum."""
     torch.manual_seed(0)
     theta, w, v = torch.randn(3, 1000).bfloat16().unbind()
-    ends = []
+    runs = []
     for dtype in (torch.bfloat16, torch.float32):
         param = torch.nn.Parameter(theta.clone())
-        optimizer = INDIAN([param], momentum_dtype=dtype, **IMPLEMENTATIONS[implementation])
+        optimizer = INDIAN([param], momentum_dtype=dtype, **options)
         optimizer.set_psi(param, theta)
         optimizer.state[param]["momentum_buffer"].copy_(w)
         optimizer.state[param]["scale"] = 1.0
         param.grad = v.clone()
         optimizer.step()
-        buffer = optimizer.state[param]["momentum_buffer"] / optimizer.state[param]["scale"]
-        ends.append((param.detach(), buffer.bfloat16()))
-    for narrow, wide in zip(*ends, strict=True):
-        assert torch.equal(narrow, wide)
+        runs.append([param, momenta(optimizer)[0].bfloat16()])
+    assert_close(*runs, 0)
 
 
-def test_stochastic_rounding_leaves_other_dtypes_alone() -> None:
-    one, other = parameters(dtype=torch.float32), parameters(dtype=torch.float32)
-    advance(INDIAN(one, stochastic_rounding=True), [0.1] * 3)
-    advance(INDIAN(other), [0.1] * 3)
-    assert all(map(torch.equal, one, other))
+def test_stochastic_rounding_leaves_other_dtypes_alone(method: Any) -> None:
+    runs = [method(parameters(), stochastic_rounding=rounding) for rounding in (True, False)]
+    for optimizer in runs:
+        advance(optimizer, [0.1] * 3)
+    assert_same_run(*runs, 0)
 
 
-def test_autocast() -> None:
+def test_autocast(method: Any) -> None:
     torch.manual_seed(0)
     model = torch.nn.Linear(8, 1)
-    optimizer = INDIAN(model.parameters(), lr=0.02)
+    optimizer = method(model.parameters(), lr=0.02)
     inputs = torch.randn(64, 8)
     losses = []
     for _ in range(30):
@@ -167,24 +169,21 @@ def test_autocast() -> None:
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
 
 
-def test_grad_scaler_unscales_and_skips() -> None:
-    params, plain = parameters(dtype=torch.float32), parameters(dtype=torch.float32)
-    optimizer, expected = INDIAN(params), INDIAN(plain)
+def test_grad_scaler_unscales_and_skips(method: Any) -> None:
+    optimizer, expected = (method(parameters(dtype=torch.float32)) for _ in range(2))
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     for k in range(4):
-        for one, other in zip(params, plain, strict=True):
-            other.grad = torch.full_like(other, k + 1.0)
-            one.grad = None
-        scaler.scale(sum((k + 1.0) * param.sum() for param in params)).backward()
+        for one, other in zip(params_of(optimizer), params_of(expected), strict=True):
+            one.grad, other.grad = None, torch.full_like(other, k + 1.0)
+        scaler.scale(sum((k + 1.0) * param.sum() for param in params_of(optimizer))).backward()
         if k == 2:
-            params[0].grad[0] = float("inf")
+            params_of(optimizer)[0].grad[0] = float("inf")
         scaler.step(optimizer)
         scaler.update()
         if k != 2:
             expected.step()
-    for one, other in zip(params, plain, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+    assert_same_run(optimizer, expected, 1e-6)
     assert scaler.get_scale() == 512.0
