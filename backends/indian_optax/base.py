@@ -1,7 +1,7 @@
 """The linear step on a tree of parameters, for any law and any direction.
 
-θ is written from the old momentum. It is written from the new one only if θ is not given and the
-momentum's factor is known to be large, because XLA on the CPU updates that order in place.
+θ is written from the old momentum. Given θ, XLA on the CPU makes the step in place (see
+`in_place`). Without θ it copies the momentum.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_core import Coefficients, from_new_momentum
+from indian_core import Coefficients
 from indian_optax.dtypes import checked_dtype, momentum_dtype, update_dtype, working_dtype
 from indian_optax.hyperparameters import Scalar, as_scalar_or_schedule, at_count, cast
 from indian_optax.in_place import wait_for
@@ -84,8 +84,6 @@ class LinearStep:
         scalars: Callable[[Any], Scalars],
         count: jax.Array,
         direction: Direction = None,
-        *,
-        from_new: bool = False,
     ) -> tuple[optax.Updates, optax.Updates]:
         """Return the updates and the new momentum.
 
@@ -97,7 +95,6 @@ class LinearStep:
             scalars: A function that returns the `Scalars` of this step in a precision.
             count: The step count.
             direction: What replaces the gradients. None means the gradients themselves.
-            from_new: Whether the momentum's factor is known to be large.
         """
         old = leaves_like(treedef, gradients, momentum, "gradients", "the momentum")
         theta: list[Any] = [None] * len(gradients)
@@ -107,9 +104,7 @@ class LinearStep:
         if self.weight_decay is not None:
             decays = masked_leaves(self.mask, params, treedef)
         # Cached, because most leaves have the same precision.
-        step = functools.partial(
-            _leaf, functools.cache(scalars), count, from_new and params is None
-        )
+        step = functools.partial(_leaf, functools.cache(scalars), count)
         updates: list[Any] = []
         new: list[Any] = []
         for i, (v, s, p, decayed) in enumerate(zip(gradients, old, theta, decays, strict=True)):
@@ -128,7 +123,6 @@ class LinearStep:
 def _leaf(
     scalars: Callable[[Any], Scalars],
     count: jax.Array,
-    from_new: bool,
     v: jax.Array,
     made: Made,
     s: Any,
@@ -142,11 +136,6 @@ def _leaf(
     old = s.astype(wide)
     if decayed and pull is not None:
         old += pull * theta.astype(wide)
-    if from_new:
-        reading = from_new_momentum(step)
-        new = reading.momentum_momentum * old + reading.momentum_gradient * direction
-        update = reading.theta_momentum * new + reading.theta_gradient * direction
-        return update.astype(update_dtype(v.dtype, s.dtype)), new.astype(s.dtype)
     update = step.theta_momentum * old + step.theta_gradient * direction
     if decayed:
         update -= shrinkage * theta.astype(wide)

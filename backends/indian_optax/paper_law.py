@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_core import SMALLEST_DECAY, Coefficients, authors_pull, coefficients
+from indian_core import Coefficients, authors_pull, coefficients
 from indian_optax.base import Direction, LinearStep, Scalars
 from indian_optax.hyperparameters import Scalar, as_scalar, as_scalar_or_schedule, at_count, cast
 
@@ -63,12 +63,6 @@ class PaperLaw:
         if initial_speed is not None:
             self._speed = as_scalar("initial_speed", initial_speed)
         self._authors_weight_decay = authors_weight_decay
-        # Whether |1 − αγ| is known to be large enough to write θ from the new w.
-        self._from_new = (
-            isinstance(self._alpha, float)
-            and isinstance(self._lr, float)
-            and abs(1 - self._alpha * self._lr) >= SMALLEST_DECAY
-        )
 
     def init(self, params: optax.Params) -> IndianState:
         """Return the state before the first step: w = 0."""
@@ -107,7 +101,6 @@ class PaperLaw:
             scalars,
             count,
             direction,
-            from_new=self._from_new,
         )
         new = IndianState(
             optax.safe_increment(count),

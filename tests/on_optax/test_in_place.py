@@ -83,14 +83,12 @@ def test_no_temporary_copies_in_a_loop() -> None:
     assert int(analysis.temp_size_in_bytes) < BYTES // 16
 
 
-def test_without_params_only_what_is_known_is_in_place() -> None:
+def test_without_params_only_the_momentum_law_is_in_place() -> None:
     """And it is the measure that these tests stand on: XLA on CPUs does copy."""
     if jax.default_backend() != "cpu":
         pytest.skip("on CPUs only")
-    assert temporary_bytes(without_params(indian(0.1))) < BYTES // 16
     assert temporary_bytes(without_params(damped_sgd(COSINE, damping=0.3))) < BYTES // 16
     assert temporary_bytes(without_params(indian(COSINE))) >= BYTES
-    assert temporary_bytes(without_params(indian(2.0, 0.5, 0.5))) >= BYTES
 
 
 def without_params(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
@@ -110,10 +108,8 @@ SCALED = {
 
 
 @pytest.mark.parametrize("name", SCALED)
-def test_there_is_one_leaf_s_scaled_gradient(name: str) -> None:
-    """Not one for each leaf, and no copy; where leaves are large, not even that."""
-    assert temporary_bytes(SCALED[name]) < BYTES + BYTES // 16
-    assert temporary_bytes(SCALED[name], jnp.float32, (2048, 2048)) < BYTES // 16
+def test_no_scaled_gradient_is_stored(name: str) -> None:
+    assert temporary_bytes(SCALED[name]) < BYTES // 16
 
 
 @pytest.mark.parametrize("name", IN_PLACE | SCALED)
