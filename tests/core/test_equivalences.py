@@ -1,4 +1,4 @@
-"""The two laws are one method at constant numbers, and INDIAN contains gradient descent and QHM."""
+"""The two laws are one method at constant numbers."""
 
 from __future__ import annotations
 
@@ -50,15 +50,6 @@ def test_damped_sgd_is_indian(lr: float, momentum: float, share: float) -> None:
     assert back == pytest.approx((lr, momentum, damping), rel=1e-12)
 
 
-@pytest.mark.parametrize("nesterov", [False, True])
-def test_sgd_is_indian(nesterov: bool) -> None:
-    lr, m = 0.1, 0.9
-    gamma, alpha, beta, _ = indian_from_damped_sgd(lr, m, 1 - m**2 if nesterov else 1 - m)
-    paper = ReferenceINDIAN([np.ones(3)], alpha, beta)
-    assert_same_run(paper, gamma, ReferenceDampedSGD([np.ones(3)], m, nesterov), lr)
-    assert beta == pytest.approx(gamma * (1 + m if nesterov else 1), rel=1e-12)
-
-
 @given(lr=rates, momentum=momenta, share=shares, decay=st.floats(0, 1))
 def test_damped_adamw_is_innaprop(lr: float, momentum: float, share: float, decay: float) -> None:
     damping = damping_of(momentum, share)
@@ -75,16 +66,6 @@ def test_damped_adamw_is_innaprop(lr: float, momentum: float, share: float, deca
         damped.step([v], lr)
     bound = 1e-12 * max(1.0, 1 / beta, 1 / abs(beta - gamma)) * 100
     np.testing.assert_allclose(damped.theta[0], paper.theta[0], rtol=bound, atol=bound)
-
-
-def test_gradient_descent_is_a_damping_of_1() -> None:
-    gamma, alpha, beta, _ = indian_from_damped_sgd(0.25, 0.5, 1.0)
-    assert alpha * beta == pytest.approx(1)
-    paper, theta = ReferenceINDIAN([np.ones(3)], alpha, beta), np.ones(3)
-    for v in GRADIENTS:
-        paper.step([v], gamma)
-        theta = theta - 0.5 * v
-    np.testing.assert_allclose(paper.theta[0], theta, rtol=1e-12)
 
 
 def test_no_rate_is_too_small() -> None:

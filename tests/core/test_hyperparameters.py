@@ -48,24 +48,29 @@ def test_real_numbers_become_floats(value: Any) -> None:
     assert checked_hyperparameters(lr=value) == {"lr": number}
 
 
-@pytest.mark.parametrize("value", [10**400, Fraction(10**400, 3)])
-def test_what_no_float_holds_is_refused_by_name(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"^Invalid alpha: [0-9]{60}\.\.\. \(it must be finite"):
+def test_the_error_names_the_argument_the_value_and_the_bound() -> None:
+    with pytest.raises(ValueError, match=r"^Invalid beta: 0 \(it must be finite and > 0\)$"):
+        checked_hyperparameters(alpha=0.5, beta=0)
+    with pytest.raises(ValueError, match=r"^Invalid sigma: 1 \(it must be >= 0 and < 1\)$"):
+        checked("sigma", 1)
+    with pytest.raises(ValueError, match=r"^Invalid alpha: [0-9]{60}\.\.\. \("):
+        checked("alpha", 10**400)
+    with pytest.raises(
+        TypeError, match=r"^Invalid learning rate: '0.1' \(it must be a real number"
+    ):
+        checked("learning_rate", "0.1")
+
+
+# What is out of every method's range: tests/conformance.
+@pytest.mark.parametrize("value", [-1e-11, -float("inf"), Fraction(10**400, 3)])
+def test_out_of_range_is_a_value_error(value: Any) -> None:
+    with pytest.raises(ValueError, match="alpha"):
         checked("alpha", value)
 
 
 def test_what_underflows_is_not_positive() -> None:
-    with pytest.raises(ValueError, match=r"^Invalid beta: .* \(it must be finite and > 0\)$"):
+    with pytest.raises(ValueError, match="beta"):
         checked("beta", Fraction(1, 10**400))
-
-
-@pytest.mark.parametrize("name", ["lr", "learning_rate", "alpha", "initial_speed", "weight_decay"])
-@pytest.mark.parametrize("value", [-1e-11, -1, float("nan"), float("inf"), -float("inf")])
-def test_out_of_range_is_a_value_error_that_names_both(name: str, value: float) -> None:
-    words = {"lr": "learning rate", "learning_rate": "learning rate"}
-    word = (words | {"weight_decay": "weight_decay value"}).get(name, name)  # as torch has it
-    with pytest.raises(ValueError, match=rf"^Invalid {word}: {value} \(it must be finite and >= 0"):
-        checked_hyperparameters(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["lr", "learning_rate"])
@@ -76,16 +81,10 @@ def test_a_rate_that_misses_zero_by_rounding_is_zero(name: str) -> None:
         checked("alpha", -3e-18)
 
 
-@pytest.mark.parametrize("value", [0, -0.0, -1.0, float("nan"), float("inf")])
-def test_beta_must_be_positive(value: float) -> None:
-    with pytest.raises(ValueError, match=rf"^Invalid beta: {value} \(it must be finite and > 0\)$"):
-        checked_hyperparameters(alpha=0.5, beta=value)
-
-
 @pytest.mark.parametrize(
     "value",
     ["0.1", None, [0.1], 1j, True, np.True_, timedelta(1), np.timedelta64(1), np.array([0.1])],
 )
-def test_what_is_no_number_is_a_type_error_that_names_it(value: Any) -> None:
-    with pytest.raises(TypeError, match=r"^Invalid alpha: .* \(it must be a real number, not "):
+def test_what_is_no_number_is_a_type_error(value: Any) -> None:
+    with pytest.raises(TypeError, match="alpha"):
         checked("alpha", value)

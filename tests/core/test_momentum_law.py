@@ -23,7 +23,7 @@ from indian_core import (
     sgd_coefficients,
     weights,
 )
-from indian_core.testing import ReferenceDampedAdamW, ReferenceDampedSGD, exact
+from indian_core.testing import ReferenceDampedSGD, exact
 
 fractions = st.fractions(0, 1, max_denominator=1000)
 momenta = st.fractions(Fraction(1, 100), Fraction(99, 100), max_denominator=1000)
@@ -52,37 +52,6 @@ def test_a_step_is_the_published_one_exactly(
         assert c * s + e * v == reference.momentums[0]
     old, new = weights(m, nesterov, d), new_buffer_weights(m, nesterov, d)
     assert new.buffer * (m * s + v) + new.direction * v == old.buffer * s + old.direction * v
-
-
-def test_adamw_is_the_published_step_at_every_edit() -> None:
-    random = np.random.default_rng(0)
-    reference = ReferenceDampedAdamW([np.ones(3)], eps=1e-3, weight_decay=0.1)
-    theta, s, squares = np.ones(3), np.zeros(3), np.zeros(3)
-    for t in range(1, 60):
-        m = reference.beta_1 = random.uniform(0, 0.99)
-        d = reference.damping = random.uniform(1 - m, 1)
-        lr, v = random.uniform(0, 0.1), random.standard_normal(3)
-        reference.step([v], lr)
-        squares = 0.999 * squares + 0.001 * v**2
-        u = v / (np.sqrt(squares / (1 - 0.999**t)) + 1e-3)
-        a, b, c, e = adamw_coefficients(lr, m, d)
-        theta, s = (1 - 0.1 * lr) * theta + a * s + b * u, c * s + e * u
-        np.testing.assert_allclose(theta, reference.theta[0], rtol=1e-13)
-
-
-@pytest.mark.parametrize("nesterov", [False, True])
-def test_without_a_damping_it_is_sgd_at_every_edit(nesterov: bool) -> None:
-    random = np.random.default_rng(1)
-    theta, buffer, ours, s = 1.0, 0.0, 1.0, 0.0
-    for k in range(200):
-        m = random.choice([0.0, 0.5, 0.9, 0.99])
-        lr, v = (0.0 if k % 7 == 0 else random.uniform(0, 0.2)), random.standard_normal()
-        buffer = m * buffer + v
-        theta -= lr * (v + m * buffer if nesterov else buffer)
-        a, b, c, e = sgd_coefficients(lr, m, nesterov)
-        ours, s = ours + a * s + b * v, c * s + e * v
-        assert s == buffer
-        assert ours == pytest.approx(theta, rel=1e-13, abs=1e-13)
 
 
 @given(

@@ -42,31 +42,6 @@ def test_max_lr_is_the_edge_of_stability(alpha: float, beta: float, curvature: f
     assert spectral_radius(edge * (1 + 1e-6), alpha, beta, curvature) > 1
 
 
-@given(alphas, betas, curvatures, st.sampled_from([0.9, 0.99, 1.01, 1.1]))
-def test_simulation_agrees_near_the_edge(
-    alpha: float, beta: float, curvature: float, part: float
-) -> None:
-    lr = part * max_lr(curvature, alpha, beta)
-    radius = spectral_radius(lr, alpha, beta, curvature)
-    # As many steps as it takes to see a factor of e^20 either way.
-    steps = int(20 / abs(np.log(radius)))
-    assume(steps < 10**7)
-    matrix = np.linalg.matrix_power(step_matrix(lr, alpha, beta, curvature), steps)
-    size = np.max(np.abs(matrix))
-    assert size > 1e3 if part > 1 else size < 1e3
-    grown = np.log(np.max(np.abs(np.linalg.matrix_power(matrix, 2)))) - np.log(size)
-    assert grown == pytest.approx(steps * np.log(radius), abs=6)
-
-
-@given(alphas, betas, curvatures, st.floats(0, 1))
-def test_one_check_covers_a_whole_spectrum(
-    alpha: float, beta: float, largest: float, part: float
-) -> None:
-    limit = min(max_lr(0.0, alpha, beta), max_lr(largest, alpha, beta))
-    inside = max(part * largest, 1e-12)
-    assert spectral_radius(0.999 * limit, alpha, beta, inside) <= 1
-
-
 @pytest.mark.parametrize("exponent", [-300, -150, -20, 0, 20, 150, 300])
 def test_tiny_and_huge_curvatures(exponent: int) -> None:
     curvature = 10.0**exponent
@@ -117,22 +92,18 @@ def test_no_neighbour_is_faster(condition: float, p: float, q: float, r: float) 
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "error", "name"),
     [
-        (lambda: max_lr(-1.0, 0.5, 0.1), "Invalid curvature: -1.0"),
-        (lambda: max_lr([1.0, np.nan], 0.5, 0.1), "Invalid curvature: nan"),
-        (lambda: max_lr([], 0.5, 0.1), "Invalid curvature: an empty array"),
-        (lambda: max_lr(1.0, 0.5, 0.0), "Invalid beta: 0.0"),
-        (lambda: spectral_radius(np.inf, 0.5, 0.1, 1.0), "Invalid learning rate: inf"),
-        (lambda: optimal_hyperparameters(0.0, 1.0), "Invalid smallest: 0.0"),
-        (lambda: optimal_hyperparameters(2.0, 1.0), "Invalid largest: 1.0"),
+        (lambda: max_lr(-1.0, 0.5, 0.1), ValueError, "curvature"),
+        (lambda: max_lr([1.0, np.nan], 0.5, 0.1), ValueError, "curvature"),
+        (lambda: max_lr([], 0.5, 0.1), ValueError, "curvature"),
+        (lambda: max_lr("steep", 0.5, 0.1), TypeError, "curvature"),  # type: ignore[arg-type]
+        (lambda: max_lr(1.0, 0.5, 0.0), ValueError, "beta"),
+        (lambda: spectral_radius(np.inf, 0.5, 0.1, 1.0), ValueError, "learning rate"),
+        (lambda: optimal_hyperparameters(0.0, 1.0), ValueError, "smallest"),
+        (lambda: optimal_hyperparameters(2.0, 1.0), ValueError, "largest"),
     ],
 )
-def test_bad_input_is_named(call: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_bad_input_is_named(call: Any, error: type[Exception], name: str) -> None:
+    with pytest.raises(error, match=name):
         call()
-
-
-def test_what_is_no_number_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="Invalid curvature: 'steep'"):
-        max_lr("steep", 0.5, 0.1)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from indian_core.tuning import (
 curvatures = st.floats(1e-3, 1e4)
 alphas = st.floats(1e-2, 10)
 betas = st.floats(1e-2, 10)
+H = np.array([1.0, 10.0])
 
 
 def symmetric(size: int, seed: int) -> np.ndarray:
@@ -30,14 +31,17 @@ def symmetric(size: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [1, 2, 24, 25, 26, 150])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_eigenvalue_is_that_of_a_dense_solver(size: int, seed: int) -> None:
-    matrix = symmetric(size, seed)
-    expected = np.linalg.eigvalsh(matrix)
-    spectrum = max(abs(expected))
-    assert largest_eigenvalue(lambda v: matrix @ v, size) == pytest.approx(
-        expected[-1], abs=1e-3 * spectrum
-    )
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_eigenvalue_is_that_of_a_dense_solver(size: int, dtype: Any) -> None:
+    matrix = symmetric(size, 0)
+    narrow = matrix.astype(dtype)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        return (narrow @ v.astype(dtype)).astype(np.float64)
+
+    spectrum = np.linalg.eigvalsh(matrix)
+    found = largest_eigenvalue(product, size)
+    assert found == pytest.approx(spectrum[-1], abs=1e-3 * max(abs(spectrum)))
 
 
 @pytest.mark.parametrize(
@@ -66,17 +70,6 @@ def test_the_eigenvalue_of_special_spectra(spectrum: np.ndarray) -> None:
     assert largest_eigenvalue(product, 100) == pytest.approx(max(spectrum), abs=2e-3 * scale)
 
 
-def test_single_precision_products_are_good_enough() -> None:
-    matrix = symmetric(120, 5)
-    single = matrix.astype(np.float32)
-
-    def product(v: np.ndarray) -> np.ndarray:
-        return (single @ v.astype(np.float32)).astype(np.float64)
-
-    expected = np.linalg.eigvalsh(matrix)[-1]
-    assert largest_eigenvalue(product, 120) == pytest.approx(expected, rel=2e-3)
-
-
 def test_the_same_matrix_gives_the_same_number_whatever_numpys_random_state() -> None:
     matrix = symmetric(60, 6)
     first = largest_eigenvalue(lambda v: matrix @ v, 60)
@@ -92,12 +85,12 @@ def test_a_flat_loss_has_curvature_zero() -> None:
 
 @pytest.mark.parametrize("size", [3, 100])
 def test_a_product_that_is_not_finite_is_refused(size: int) -> None:
-    with pytest.raises(ValueError, match="second derivatives are NaN or infinite"):
+    with pytest.raises(ValueError, match="NaN"):
         largest_eigenvalue(lambda v: v * np.nan, size)
 
 
 def test_no_parameters_are_refused() -> None:
-    with pytest.raises(ValueError, match="Invalid params: there are none"):
+    with pytest.raises(ValueError, match="Invalid params"):
         largest_eigenvalue(lambda v: v, 0)
 
 
@@ -114,14 +107,6 @@ def test_without_scipy_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "scipy", None)  # type: ignore[arg-type]
     with pytest.raises(ImportError, match="pip install scipy"):
         largest_eigenvalue(lambda v: v, 1000)
-
-
-@given(curvatures, alphas, betas, st.floats(0, 1))
-def test_below_the_limit_the_whole_spectrum_is_stable(
-    largest: float, alpha: float, beta: float, part: float
-) -> None:
-    lr = from_curvature(largest, alpha, beta, safety=0.999).lr
-    assert spectral_radius(lr, alpha, beta, part * largest) <= 1
 
 
 @given(curvatures, alphas, betas)
@@ -171,40 +156,24 @@ def test_the_report_names_what_it_found() -> None:
 
 
 def test_nothing_follows_from_no_curvature_and_no_friction() -> None:
-    with pytest.raises(ValueError, match=r"no step size follows from curvature -1 and alpha=0"):
+    with pytest.raises(ValueError, match="alpha=0"):
         from_curvature(-1.0, alpha=0.0)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "name"),
     [
-        ({"curvature": float("nan")}, "Invalid curvature: nan"),
-        ({"curvature": float("-inf")}, "Invalid curvature: inf"),
-        ({"curvature": 1.0, "alpha": -1.0}, "Invalid alpha: -1.0"),
-        ({"curvature": 1.0, "beta": 0.0}, "Invalid beta: 0.0"),
-        ({"curvature": 1.0, "safety": 0.0}, "Invalid safety: 0.0"),
-        ({"curvature": 1.0, "safety": float("inf")}, "Invalid safety: inf"),
+        ({"curvature": float("nan")}, "curvature"),
+        ({"curvature": float("-inf")}, "curvature"),
+        ({"curvature": 1.0, "alpha": -1.0}, "alpha"),
+        ({"curvature": 1.0, "beta": 0.0}, "beta"),
+        ({"curvature": 1.0, "safety": 0.0}, "safety"),
+        ({"curvature": 1.0, "safety": float("inf")}, "safety"),
     ],
 )
-def test_bad_input_is_named(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_bad_input_is_named(arguments: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValueError, match=f"Invalid {name}"):
         from_curvature(**arguments)
-
-
-def test_on_a_quadratic_nothing_but_its_curvature_counts() -> None:
-    h = np.geomspace(0.1, 50, 30)
-    found = from_loss(lambda v: h * v, lambda d: h * (1 + d), 30, 0.5, 0.1, SAFETY)
-    assert found.warnings == ()
-    assert found.curvature == pytest.approx(50, rel=1e-3)
-
-
-def test_a_kink_within_one_step_is_seen_and_warned_of() -> None:
-    """J = Σ |θ_i|, from 1: its Hessian is zero."""
-    with pytest.warns(UserWarning, match="the loss has kinks") as caught:
-        found = from_loss(np.zeros_like, lambda d: np.sign(1 + d), 40, 0.5, 0.1, SAFETY)
-    assert found.warnings == tuple(str(w.message) for w in caught)
-    assert found.curvature > 0.5
-    assert found.limit < 1
 
 
 def test_far_from_its_kinks_the_same_loss_is_flat() -> None:
@@ -213,20 +182,14 @@ def test_far_from_its_kinks_the_same_loss_is_flat() -> None:
     assert found.limit == 4
 
 
-def test_at_a_critical_point_the_hessian_is_all_there_is() -> None:
-    h = np.array([1.0, 10.0])
-    assert from_loss(lambda v: h * v, lambda d: h * d, 2, 0.5, 0.1, SAFETY).curvature == 10
-
-
-def test_a_step_out_of_the_losss_domain_teaches_nothing() -> None:
-    h = np.array([1.0, 10.0])
-
-    def gradient(d: np.ndarray) -> np.ndarray:
-        return np.full(2, np.nan) if d.any() else np.ones(2)
-
-    assert from_loss(lambda v: h * v, gradient, 2, 0.5, 0.1, SAFETY).curvature == 10
+# At a critical point, and where the step leaves the loss's domain.
+@pytest.mark.parametrize(
+    "gradient", [lambda d: H * d, lambda d: np.full(2, np.nan) if d.any() else np.ones(2)]
+)
+def test_where_a_step_teaches_nothing_the_hessian_is_all_there_is(gradient: Any) -> None:
+    assert from_loss(lambda v: H * v, gradient, 2, 0.5, 0.1, SAFETY).curvature == 10
 
 
 def test_a_gradient_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(ValueError, match="Invalid loss: its gradient is NaN or infinite"):
+    with pytest.raises(ValueError, match="Invalid loss"):
         from_loss(lambda v: v, lambda d: d + np.inf, 2, 0.5, 0.1, SAFETY)
