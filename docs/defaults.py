@@ -11,6 +11,7 @@ class Defaults(Extension):
     """Replace `LR` by 0.1 in every signature, and so on."""
 
     def on_function(self, *, func: Function, **_: object) -> None:
+        """Change the defaults of a function, once its package is loaded."""
         for parameter in func.parameters:
             default = parameter.default
             if isinstance(default, ExprName) and default.canonical_path.startswith("indian_core."):
