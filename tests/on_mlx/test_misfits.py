@@ -1,4 +1,4 @@
-"""What does not fit one of several parameters is refused before any of them has changed."""
+"""Arrays that only MLX's users can hand in. (Other shapes: tests/conformance.)"""
 
 from __future__ import annotations
 
@@ -7,32 +7,27 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from indian_mlx import INDIAN, INNAprop
+from indian_mlx import INDIAN, INNAprop, suggest_lr
 
 PARAMS = {"a": mx.array([1.0, 2.0]), "b": mx.array([3.0, 4.0, 5.0])}
-MISFITS = {
-    "another shape": {"a": mx.ones(2), "b": mx.ones(1)},
-    "complex": {"a": mx.ones(2), "b": mx.ones(3) * 1j},
-}
 
 
-@pytest.mark.parametrize("misfit", MISFITS)
 @pytest.mark.parametrize("method", [INDIAN, INNAprop])
-def test_a_misfit_changes_nothing(method: Any, misfit: str) -> None:
+def test_complex_gradients_and_psi_change_nothing(method: Any) -> None:
     optimizer = method(0.1)
     optimizer.apply_gradients(PARAMS, PARAMS)
     before = [optimizer.state[name]["momentum"].tolist() for name in PARAMS]
-    steps = optimizer.state["step"].item()
-    with pytest.raises(ValueError, match="Invalid gradient: "):
-        optimizer.apply_gradients(MISFITS[misfit], PARAMS)
-    with pytest.raises(ValueError, match="Invalid psi: "):
-        optimizer.set_psi(PARAMS, MISFITS[misfit])
+    misfit = {"a": mx.ones(2), "b": mx.ones(3) * 1j}
+    with pytest.raises(ValueError, match="Invalid gradient"):
+        optimizer.apply_gradients(misfit, PARAMS)
+    with pytest.raises(ValueError, match="Invalid psi"):
+        optimizer.set_psi(PARAMS, misfit)
     assert [optimizer.state[name]["momentum"].tolist() for name in PARAMS] == before
-    assert optimizer.state["step"].item() == steps
+    assert optimizer.state["step"].item() == 1
 
 
 def test_complex_parameters() -> None:
-    """INDIAN's step is linear, and its energy real; INNAprop says that it has none of them."""
+    """INDIAN's step is linear, and its energy real; the others say that they have none of them."""
     params = {"z": mx.array([1 + 2j])}
     optimizer = INDIAN(0.1)
     optimizer.apply_gradients(params, params)
@@ -40,3 +35,5 @@ def test_complex_parameters() -> None:
     assert optimizer.energy(params, 1.0).item() > 0
     with pytest.raises(ValueError, match="complex64"):
         INNAprop(0.1).apply_gradients(params, params)
+    with pytest.raises(TypeError, match="complex"):
+        suggest_lr(lambda p: mx.abs(p["z"]).sum(), params)
