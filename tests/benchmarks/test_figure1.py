@@ -100,3 +100,27 @@ def test_the_committed_figure_is_that_of_the_settings_and_of_every_adapter():
         for found in panel["loss at marks"].values():
             # What is left at the end is how far a step takes θ past the kink at the minimum.
             assert found[:3] == pytest.approx(wanted.get("expected", found)[:3], rel=5e-3)
+
+
+@needs_pictures
+def test_the_picture_has_every_trajectory_loss_and_difference():
+    from benchmarks.figure1 import picture
+
+    content = json.loads((commands.RESULTS / "figure1.json").read_text())
+    figure = picture.picture(content)
+    panels = content["panels"][:3]
+    *trajectories, loss, difference = figure.axes
+    assert len(trajectories) == len(panels)
+    for axes, panel, curve in zip(trajectories, panels, loss.get_lines(), strict=True):
+        path, start, minimum = axes.get_lines()
+        np.testing.assert_array_equal(path.get_xdata(), panel["theta_1"])
+        np.testing.assert_array_equal(path.get_ydata(), panel["theta_2"])
+        assert (*start.get_xdata(), *start.get_ydata()) == (-1, 1.5)
+        assert (*minimum.get_xdata(), *minimum.get_ydata()) == (1, 1)
+        assert f"turns back {panel['swings across']} ×" in axes.get_title()
+        np.testing.assert_array_equal(curve.get_xdata(), content["iteration"])
+        np.testing.assert_array_equal(curve.get_ydata(), panel["loss"])
+    lines = [line for line in difference.get_lines() if len(line.get_xdata())]
+    wanted = [panel["difference"][name] for name in panels[0]["difference"] for panel in panels]
+    for line, values in zip(lines, wanted, strict=True):
+        np.testing.assert_array_equal(np.nan_to_num(line.get_ydata()), values)

@@ -1,6 +1,5 @@
 """The study of Figures 2 to 4, in small: its command, its resumption, its files."""
 
-import importlib
 import json
 
 import pytest
@@ -90,25 +89,3 @@ def test_the_committed_studies_are_of_these_settings(path):
 def test_the_table_of_the_page_is_that_of_the_file(path):
     table = tables.results(json.loads(path.read_text()), markdown=True)
     assert table in (commands.RESULTS.parent / "paper.md").read_text()
-
-
-@pytest.mark.parametrize("pattern", ["Figure 2", "Figure 3", "Figure 4"])
-def test_the_picture_has_the_bands_of_the_cells_there_are(pattern):
-    picture = importlib.import_module("benchmarks.training.picture").picture
-    curves = [[2.0, 1.0, 0.5], [2.0, 1.1, 0.7]]
-    cell = {"lr": 0.1, "training loss": curves, "test accuracy": [[0.1, 0.8, 0.9]] * 2}
-    figure = picture(
-        {
-            "network": "mlp",
-            "data": "data",
-            "software": "framework 1.0",
-            "seeds": [0, 1],
-            "cells": dict.fromkeys(SETTINGS["cells"], cell),
-        },
-        SETTINGS["figures"],
-    )
-    number = pattern.split()[1]
-    axes = next(axes for axes in figure.axes if axes.get_title().startswith(pattern))
-    lines = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
-    assert lines == {f"{name}, 0.1": [1.05, 0.6] for name in SETTINGS["figures"][number]["cells"]}
-    assert len(axes.collections) == len(lines)

@@ -59,24 +59,6 @@ def test_bad_arguments_are_refused_before_anything_is_done(tmp_path, arguments, 
     assert words in refused(tmp_path, *arguments)
 
 
-@pytest.mark.parametrize(
-    ("framework", "gone", "extra"),
-    [
-        ("torch", "torch", "torch"),
-        ("jax", "optax", "optax"),
-        ("keras", "keras", "keras-jax"),
-        ("keras", "jax", "keras-jax"),
-    ],
-)
-def test_a_missing_framework_names_the_extra(monkeypatch, framework, gone, extra):
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == gone else object()
-    )
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    with pytest.raises(ImportError, match=rf"{gone}.*{extra}"):
-        workers.check_installed([framework])
-
-
 def test_keras_runs_on_the_backend_that_was_chosen_or_is_installed(monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     for there, backend in [(("tensorflow", "jax"), "tensorflow"), (("jax",), "jax")]:
