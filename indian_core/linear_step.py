@@ -3,7 +3,9 @@ r"""INDIAN in momentum form (θ, w): the change of variables and the scalars of 
 The paper's own w = (α − 1/β) θ + ψ/β (proof of Theorem 14) turns equation (11) into
 
 $$\theta_{k+1} = \theta_k - \gamma_k (w_k + \beta v_k)$$
+
 $$w_{k+1} = (1 - \alpha\gamma_k)\, w_k + \gamma_k (1 - \alpha\beta)\, v_k$$
+
 $$w_0 = (s - \beta)\, v_0$$
 
 exactly, for any sequence of step sizes γ_k. The optimizers store w for three reasons. It keeps its

@@ -87,3 +87,9 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
             r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', page.read_text()
         )
         assert fetched == [], page.name
+
+
+def test_no_equation_is_left_as_text() -> None:
+    for page in SITE.rglob("*.html"):
+        prose = re.sub(r"<(script|code|pre)\b.*?</\1>", "", page.read_text(), flags=re.S)
+        assert "$$" not in prose, page.name
