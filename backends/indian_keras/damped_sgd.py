@@ -8,7 +8,7 @@ import keras
 
 from indian_core import Coefficients, keras_sgd_coefficients
 from indian_keras.base import arguments_of
-from indian_keras.damping import MomentumLaw
+from indian_keras.momentum_law import MomentumLaw
 
 
 @keras.saving.register_keras_serializable(package="indian")

@@ -19,7 +19,7 @@ from indian_core import METHODS
 from indian_torch import groups
 from indian_torch.step.layout import BUFFERS
 from indian_torch.step.precision import buffer_dtype_of
-from indian_torch.values import is_unreadable
+from indian_torch.step.settings import is_unreadable
 
 StateDict = dict[str, Any]
 

@@ -24,8 +24,7 @@ from indian_core import (
     constant_scale,
     sgd_coefficients,
 )
-from indian_torch.step.settings import Settings
-from indian_torch.values import is_unreadable, known
+from indian_torch.step.settings import Settings, is_unreadable, known
 
 Group = dict[str, Any]
 

@@ -12,7 +12,7 @@ from indian_torch.base import LinearOptimizer
 from indian_torch.energy import energy
 from indian_torch.groups import Group, scalar_of
 from indian_torch.step.precision import momentum_dtype_of
-from indian_torch.values import is_unreadable
+from indian_torch.step.settings import is_unreadable
 
 
 class PaperOptimizer(LinearOptimizer):

@@ -22,7 +22,7 @@ from indian_torch.base import LinearOptimizer
 from indian_torch.groups import Group
 from indian_torch.step.layout import BUFFERS
 from indian_torch.step.precision import SIXTEEN_BITS, buffer_dtype_of
-from indian_torch.values import is_unreadable
+from indian_torch.step.settings import is_unreadable
 
 Named = nn.Module | Iterable[tuple[str, Tensor]]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from indian_core import Coefficients
-from indian_torch.values import known
+from indian_torch import _private
 
 # In eager steps a scale is a float. For CUDA graphs and torch.compile it is a 0-dim tensor, 0
 # before the first step and 1 after it. It is float32 because AOTAutograd in PyTorch 2.13 drops the
@@ -106,3 +106,17 @@ class Settings(NamedTuple):
         first = linear if self.first is self.linear else moved(self.first)
         rest = {name: moved(getattr(self, name)) for name in ("lr", "shrinkage", "l2", "pull")}
         return self._replace(linear=linear, first=first, **rest)
+
+
+def known(value: float | Tensor) -> float | None:
+    """Return the value as a number, or None if reading it is impossible or waits for a device."""
+    if not isinstance(value, Tensor):
+        return value
+    if torch.compiler.is_compiling() or type(value) is not Tensor or value.device.type != "cpu":
+        return None
+    return float(value.detach())
+
+
+def is_unreadable(value: Any) -> bool:
+    """Return whether this is a tensor without readable numbers: a meta or a fake tensor."""
+    return isinstance(value, Tensor) and (value.is_meta or isinstance(value, _private.FakeTensor))
