@@ -50,6 +50,7 @@ class OptaxDriver:
     has_no_sgd_decay: ClassVar[bool] = True
     variants: ClassVar[tuple[str, ...]] = ("eager", "jit", "scheduled", "injected")
     slow_variants: ClassVar[tuple[str, ...]] = ("eager", "scheduled")
+    own_states: ClassVar[tuple[str, ...]] = ("injected",)  # which no other variant can take
 
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str

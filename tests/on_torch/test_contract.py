@@ -61,46 +61,25 @@ def test_tensors_are_what_they_hold_at_the_step(
             second.step()
 
 
-def constructed(group: dict[str, Any]) -> INDIAN:
-    return INDIAN([group])
-
-
-def added(group: dict[str, Any]) -> INDIAN:
-    optimizer = INDIAN([torch.ones(1, requires_grad=True)])
-    optimizer.add_param_group(group)
-    del optimizer.param_groups[0]
-    return optimizer
-
-
-def assigned(group: dict[str, Any]) -> INDIAN:
-    optimizer = INDIAN(group["params"])
-    optimizer.param_groups[0].update(group)
-    return optimizer
-
-
-def loaded(group: dict[str, Any]) -> INDIAN:
-    optimizer = INDIAN(group["params"])
-    state_dict = optimizer.state_dict()
-    state_dict["param_groups"][0].update(group | {"params": [*range(len(group["params"]))]})
-    optimizer.load_state_dict(state_dict)
-    return optimizer
-
-
-@pytest.mark.parametrize("way", [constructed, added, assigned, loaded])
 @pytest.mark.parametrize("number", [np.float32(0.3), np.array(0.3), Fraction(3, 10), 1], ids=repr)
-def test_numbers_of_every_type_are_floats(way: Callable[..., INDIAN], number: Any) -> None:
+def test_numbers_of_every_type_are_floats(number: Any) -> None:
     names = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
-    optimizer = way({"params": parameters(), **dict.fromkeys(names, number)})
-    group = optimizer.param_groups[0]
-    if way is not assigned:
-        assert {type(group[name]) for name in names} == {float}
-    other = INDIAN(parameters(), **dict.fromkeys(names, float(number)))
-    for each in (optimizer, other):
-        for k in range(3):
-            for param, gradient in zip(params_of(each), tensors(k), strict=True):
+    numbers = dict.fromkeys(names, number)
+    given = INDIAN(parameters(), **numbers)
+    loaded, assigned = INDIAN(parameters()), INDIAN(parameters())
+    state_dict = loaded.state_dict()
+    state_dict["param_groups"][0].update(numbers)
+    loaded.load_state_dict(state_dict)
+    for optimizer in (given, loaded):
+        assert {type(optimizer.param_groups[0][name]) for name in names} == {float}
+    assigned.param_groups[0].update(numbers)
+    plain = INDIAN(parameters(), **dict.fromkeys(names, float(number)))
+    for k in range(3):
+        for optimizer in (plain, given, loaded, assigned):
+            for param, gradient in zip(params_of(optimizer), tensors(k), strict=True):
                 param.grad = gradient
-            each.step()
-    assert_same_run(optimizer, other, 0)
+            optimizer.step()
+            assert_same_run(optimizer, plain, 0)
 
 
 def test_a_number_that_was_changed_in_place_is_read_anew() -> None:
