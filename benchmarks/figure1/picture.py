@@ -35,7 +35,7 @@ def picture(content: dict[str, Any]) -> Figure:
 
 def idea(content: dict[str, Any]) -> Figure:
     """Return panels (a) and (b) alone, for a page that 720 pixels are wide enough for."""
-    figure = Figure(figsize=(7.2, 2.7), layout="constrained")
+    figure = Figure(figsize=(7.2, 2.6), layout="constrained")
     panels = [panel for panel in content["panels"] if "expected" in panel][:2]
     titles = ("little damping: it swings", "more damping: it follows the floor")
     for axes, panel, title, colour in zip(
