@@ -51,30 +51,23 @@ def undistributed() -> object:
 
 @only_on("jax")
 @pytest.mark.usefixtures("undistributed")
-def test_data_parallel(optimizer: Callable, alone: list) -> None:
+@pytest.mark.parametrize("kind", ["data", "model"])
+def test_keras_own_distribution(optimizer: Callable, alone: list, kind: str) -> None:
     devices = keras.distribution.list_devices()
     assert len(devices) == 8
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
-    made = model(optimizer())
-    fit(made, epochs=2)
-    assert_close([*made.trainable_variables, *made.optimizer.variables], alone, 1e-5)
-
-
-@only_on("jax")
-@pytest.mark.usefixtures("undistributed")
-def test_model_parallel(optimizer: Callable, alone: list) -> None:
-    mesh = keras.distribution.DeviceMesh(
-        (4, 2), ["batch", "model"], keras.distribution.list_devices()
-    )
-    layout = keras.distribution.LayoutMap(mesh)
-    layout["classifier/hidden/kernel"] = (None, "model")
-    layout["classifier/logits/kernel"] = ("model", None)
-    keras.distribution.set_distribution(
-        keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
-    )
+    if kind == "data":
+        distribution = keras.distribution.DataParallel(devices=devices)
+    else:
+        layout = keras.distribution.LayoutMap(
+            keras.distribution.DeviceMesh((4, 2), ["batch", "model"], devices)
+        )
+        layout["classifier/hidden/kernel"] = (None, "model")
+        layout["classifier/logits/kernel"] = ("model", None)
+        distribution = keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
+    keras.distribution.set_distribution(distribution)
     made = model(optimizer())
     fit(made, epochs=2)
     assert_close([*made.trainable_variables, *made.optimizer.variables], alone, 1e-5)
     for variable, w in zip(made.trainable_variables, made.optimizer.momentums, strict=True):
         assert w.value.sharding.is_equivalent_to(variable.value.sharding, w.value.ndim)
-    assert not made.optimizer.momentums[0].value.sharding.is_fully_replicated
+    assert made.optimizer.momentums[0].value.sharding.is_fully_replicated == (kind == "data")

@@ -151,22 +151,6 @@ def test_the_state_does_not_alias_the_parameters(make: Any) -> None:
 # JAX's transformations.
 
 
-@each_method
-def test_scan_and_eager_steps(x64: None, make: Any) -> None:
-    optimizer = make(power_decay(0.1))
-
-    def step(carry: Any, k: Any) -> Any:
-        params, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(params, k), state, params)
-        return (optax.apply_updates(params, updates), state), None
-
-    eager = begun = (start(), optimizer.init(start()))
-    for k in range(3):
-        eager, _ = step(eager, k)
-    scanned, _ = jax.jit(lambda c: jax.lax.scan(step, c, jnp.arange(3)))(begun)
-    assert_close(scanned, eager)
-
-
 def test_vmap_over_hyperparameters(x64: None) -> None:
     def train(rate: Any, alpha: Any, beta: Any) -> Any:
         optimizer = indian(rate, alpha, beta, weight_decay=0.01)
