@@ -68,18 +68,18 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: r._replace(method="Adam"), "Invalid method: 'Adam'"),
-        (lambda r: r._replace(method="INDIAN"), "INDIAN does not go with its arrays"),
-        (lambda r: r._replace(groups=r.groups[:1]), "there is no group 1"),
-        (lambda r: r._replace(groups=({"lr": -1.0}, {})), "Invalid learning rate: -1.0"),
-        (lambda r: _with(r, momentum=np.zeros(3)), "several shapes"),
-        (lambda r: _with(r, scale=0.0), "scale is 0.0"),
-        (lambda r: _with(r, begun=False), "it has not begun, but has a momentum"),
-        (lambda r: _with(r, squares=-np.ones((2, 3))), "V has negative numbers"),
-        (lambda r: _with(r, dtype="complex64"), "its arrays are not complex64"),
+        (lambda r: r._replace(method="Adam"), "method"),
+        (lambda r: r._replace(method="INDIAN"), "INDIAN"),
+        (lambda r: r._replace(groups=r.groups[:1]), "group 1"),
+        (lambda r: r._replace(groups=({"lr": -1.0}, {})), "learning rate"),
+        (lambda r: _with(r, momentum=np.zeros(3)), "shapes"),
+        (lambda r: _with(r, scale=0.0), "scale"),
+        (lambda r: _with(r, begun=False), "begun"),
+        (lambda r: _with(r, squares=-np.ones((2, 3))), r"\bV\b"),
+        (lambda r: _with(r, dtype="complex64"), "complex64"),
         (lambda r: _with(r, steps=0.5), "0.5"),
-        (lambda r: r._replace(step=-1), "Invalid step: -1"),
-        (lambda r: r._replace(parameters={}), "no parameters"),
+        (lambda r: r._replace(step=-1), "step"),
+        (lambda r: r._replace(parameters={}), "parameters"),
     ],
 )
 def test_what_cannot_be_a_run_is_not_written(tmp_path: Path, change: Any, words: str) -> None:
@@ -115,11 +115,11 @@ def test_a_truncated_file_is_refused(tmp_path: Path, part: float) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda h: h | {"version": 2}, "it is of version 2, and 1 is known here"),
+        (lambda h: h | {"version": 2}, "version 2"),
         (lambda h: {k: v for k, v in h.items() if k != "method"}, "method"),
-        (lambda h: h | {"parameters": h["parameters"][:1]}, r"no parameter for \['momentum/b'"),
+        (lambda h: h | {"parameters": h["parameters"][:1]}, "momentum/b"),
         (lambda h: h | {"parameters": [*h["parameters"], {"name": "c"}]}, "theta/c"),
-        (lambda h: h | {"groups": [{"lr": "much"}, {}]}, "Invalid learning rate: 'much'"),
+        (lambda h: h | {"groups": [{"lr": "much"}, {}]}, "learning rate"),
         (lambda h: h | {"groups": ["a", "b"]}, "Invalid run file"),
         (lambda h: h | {"parameters": "ab"}, "Invalid run file"),
     ],
@@ -137,7 +137,7 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, change: Any, word
     with pytest.raises(ValueError, match=words):
         load(path)
     save_file(tensors, path)
-    with pytest.raises(ValueError, match="it holds no run"):
+    with pytest.raises(ValueError, match="no run"):
         load(path)
 
 
@@ -165,7 +165,7 @@ def test_layers_are_paired_in_order_by_kind() -> None:
         "0.weight": Move("conv/kernel", (3, 2, 0, 1)),
         "3.weight": Move("dense/kernel", (1, 0)),
     }
-    with pytest.raises(ValueError, match="one has 2 layers, the other 1"):
+    with pytest.raises(ValueError, match="layers"):
         paired(keras, torch[:2], "keras", "torch")
     with pytest.raises(ValueError, match="faces one with"):
         paired(keras, [torch[2], torch[0]], "keras", "torch")
@@ -188,12 +188,12 @@ def test_a_run_moves_to_other_names_shapes_and_axes() -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ({"x": Move("a")}, "the table does not name y"),
-        ({"x": Move("a"), "y": Move("c")}, "the file does not hold c"),
-        ({"x": Move("a", (1, 0)), "y": Move("a")}, "nothing here takes, of the file, b"),
-        ({"x": Move("a", (1, 0)), "y": Move("b"), "z": Move("b")}, "the model does not hold z"),
-        (None, "the file does not hold x, y; a table says which is which"),
-        ({"x": Move("a"), "y": Move("b")}, r"a is not x \(shape \(2, 3\) for \(3, 2\)\)"),
+        ({"x": Move("a")}, r"\by\b"),
+        ({"x": Move("a"), "y": Move("c")}, r"\bc\b"),
+        ({"x": Move("a", (1, 0)), "y": Move("a")}, r"\bb\b"),
+        ({"x": Move("a", (1, 0)), "y": Move("b"), "z": Move("b")}, r"\bz\b"),
+        (None, "x, y"),
+        ({"x": Move("a"), "y": Move("b")}, "shape"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(table: Any, words: str) -> None:

@@ -28,5 +28,5 @@ def test_a_vector_holds_every_number_of_its_arrays() -> None:
 
 @pytest.mark.parametrize("size", [3, 5])
 def test_a_vector_that_does_not_fit_is_refused(size: int) -> None:
-    with pytest.raises(ValueError, match=rf"Invalid vector: {size} numbers \(they must be 4\)"):
+    with pytest.raises(ValueError, match="Invalid vector"):
         split(np.zeros(size), [(2, 2)])

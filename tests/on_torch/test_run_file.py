@@ -95,7 +95,7 @@ def test_what_is_frozen_is_not_in_the_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="optimizer"):
         save_run(path, model, torch.optim.SGD(model.parameters()), step=0)  # type: ignore[arg-type]
     meta = nn.Linear(2, 1, device="meta")
-    with pytest.raises(ValueError, match="has no numbers"):
+    with pytest.raises(ValueError, match="no numbers"):
         save_run(path, meta, INDIAN(meta.parameters()), step=0)
 
 
@@ -107,5 +107,5 @@ def test_a_layout() -> None:
         ("2.weight", "2", "scale"),
         ("2.bias", "2", "bias"),
     ]
-    with pytest.raises(ValueError, match="0 is a PReLU, whose weight no layout is known of"):
+    with pytest.raises(ValueError, match="PReLU"):
         layout(nn.Sequential(nn.PReLU()))
