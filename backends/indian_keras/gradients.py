@@ -33,7 +33,10 @@ def _checked(gradient: Any, variable: Any) -> Any:
         gradient = np.asarray(gradient)  # Keras would round it to floatx.
     if type(gradient).__name__ != "IndexedSlices" and not ops.is_tensor(gradient):
         gradient = ops.convert_to_tensor(gradient)
-    shape, expected = gradient.shape, variable.shape
+    # An IndexedSlices with a tuple for its shape has no `shape`.
+    given = getattr(gradient, "dense_shape", None)
+    shape = given if isinstance(given, tuple) else gradient.shape
+    expected = variable.shape
     # On TensorFlow a shape may be partly unknown in a graph. Its AutoGraph does not support :=.
     if hasattr(shape, "is_compatible_with"):
         fits = shape.is_compatible_with(expected)

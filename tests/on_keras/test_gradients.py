@@ -127,7 +127,8 @@ def sparse(rows: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> Any:
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        return tf.IndexedSlices(tf.constant(values), tf.constant(rows), tf.constant(shape))
+        # Of Python's own tuples, as Keras's tests make it; an Embedding's has tensors.
+        return tf.IndexedSlices(tf.constant(values), tuple(rows), shape)
     from jax.experimental import sparse as jax_sparse
 
     return jax_sparse.BCOO((values, rows[:, None]), shape=shape)
