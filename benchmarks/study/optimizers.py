@@ -48,6 +48,42 @@ def _damped_adamw(rate: optax.Schedule, m: float, _: int) -> optax.GradientTrans
     return damped_adamw(rate, m, damping=DAMPING, **_ADAM)
 
 
+def _with_damping(damping: Callable[[float], float]) -> Maker:
+    """Return DampedAdamW with the damping that follows from the momentum."""
+    return lambda rate, m, _: damped_adamw(rate, m, damping=damping(m), **_ADAM)
+
+
+def _qhadam(rate: optax.Schedule, m: float, _: int) -> optax.GradientTransformation:
+    """Return QHAdam: the same damping, but the gradients are scaled after they are averaged."""
+    return optax.chain(
+        _scale_by_qhadam(m, (1 - DAMPING) / m),
+        optax.add_decayed_weights(_ADAM["weight_decay"]),
+        optax.scale_by_learning_rate(rate),
+    )
+
+
+def _scale_by_qhadam(m: float, share: float) -> optax.GradientTransformation:
+    def init(params: optax.Params) -> Any:
+        return jnp.zeros([], jnp.int32), *(optax.tree.zeros_like(params) for _ in range(2))
+
+    def update(updates: Any, state: Any, _: Any = None) -> Any:
+        count, mean, squares = state
+        count = count + 1
+        mean = optax.tree.update_moment(updates, mean, m, 1)
+        squares = optax.tree.update_moment_per_elem_norm(updates, squares, _ADAM["b2"], 2)
+        unbiased = optax.tree.bias_correction(mean, m, count)
+        roots = optax.tree.bias_correction(squares, _ADAM["b2"], count)
+        moves = jax.tree.map(
+            lambda g, a, v: ((1 - share) * g + share * a) / (jnp.sqrt(v) + 1e-8),
+            updates,
+            unbiased,
+            roots,
+        )
+        return moves, (count, mean, squares)
+
+    return optax.GradientTransformation(init, update)
+
+
 def _ademamix(rate: optax.Schedule, m: float, steps: int) -> optax.GradientTransformation:
     # The weight of the slow average grows along the run, as its authors have it.
     growing = optax.linear_schedule(0.0, 5.0, steps)
@@ -109,6 +145,9 @@ _ALL = [
     Method("AdamW", _adamw),
     Method("NAdamW", _nadamw),
     Method("DampedAdamW", _damped_adamw),
+    Method("DampedAdamW, damping 1 − β1²", _with_damping(lambda m: 1 - m**2)),
+    Method("DampedAdamW, damping 1 − β1", _with_damping(lambda m: 1 - m)),
+    Method("QHAdam", _qhadam),
     Method("AdEMAMix", _ademamix),
     Method("AdEMAMix, scaled by rows and columns", _two_buffers),
     Method("schedule-free AdamW", _schedule_free, schedule="constant"),

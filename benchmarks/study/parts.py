@@ -58,6 +58,8 @@ class Untuned:
 
 
 ADAMS = ("AdamW", "NAdamW", "DampedAdamW")
+# The same step with Nesterov's and with the heavy ball's damping, and the same damping as QHAdam.
+CONTROLS = ("DampedAdamW, damping 1 − β1²", "DampedAdamW, damping 1 − β1", "QHAdam")
 SGDS = ("SGD, Nesterov", "DampedSGD")
 _TO_4 = (-4, -2, 0, 2, 4)  # .0025 to .04
 _GRID = (*product(ADAMS, MOMENTA), ("AdEMAMix", 0.99), ("AdEMAMix", 0.997))
@@ -82,6 +84,16 @@ PARTS: Mapping[str, Part | Untuned] = {
     # The loss of a long memory has a second, lower valley at higher rates.
     "text-1000-high": Part(
         "text", 1000, tuple(product(ADAMS[:1], MOMENTA[1:])), (4, 6, 8, 10), row_seeds=(), seeds=()
+    ),
+    # Is it the damping, or that DampedAdamW scales before it averages?
+    "text-controls": Part(
+        "text",
+        4000,
+        tuple(product(CONTROLS, MOMENTA)),
+        (-2, 0, 2, 4),
+        halves=False,
+        row_seeds=SEEDS[:1],
+        seeds=SEEDS[:3],
     ),
     # Is .9 too long a memory already?
     "text-shorter": Part("text", 4000, (("AdamW", 0.8), ("NAdamW", 0.8)), _TO_4[1:4]),
