@@ -128,3 +128,17 @@ def test_the_order_changes_no_number(name: str) -> None:
     for one, other in zip(jax.tree.leaves(eager), jax.tree.leaves(compiled), strict=True):
         # XLA contracts a product and a sum where it sees both: one rounding less.
         assert jnp.allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.1, 2.0, 2.0 - 1e-6, COSINE, jnp.asarray(2.0)], ids=str)
+@pytest.mark.parametrize("jitted", [False, True])
+def test_without_params_it_is_the_same_step(rate: Any, jitted: bool) -> None:
+    """At αγ = 1 too, where θ cannot be written from the new w."""
+    optimizer = indian(rate, alpha=0.5, beta=0.1)
+    update = jax.jit(optimizer.update) if jitted else optimizer.update
+    params = jnp.linspace(-1, 1, 2**14)
+    given = alone = optimizer.init(params)
+    for k in range(3):
+        expected, given = update(jnp.cos(params + k), given, params)
+        actual, alone = update(jnp.cos(params + k), alone)
+        assert jnp.allclose(actual, expected, rtol=1e-5, atol=1e-6)
