@@ -54,7 +54,8 @@ def runs(draw: Any, method: str) -> tuple[list[float], dict[str, Any], dict[int,
         found["beta_2" if law == "momentum" else "sigma"] = draw(st.floats(0.5, 0.99))
         found |= {"eps": 1e-3, "weight_decay": draw(st.floats(0.0, 0.5))}
     rates = st.one_of(st.sampled_from(corners), st.floats(1e-3, 0.2))
-    return draw(st.lists(rates, min_size=STEPS, max_size=STEPS)), found, edits
+    first = draw(st.sampled_from([0.0, 0.1]))
+    return [first, *draw(st.lists(rates, min_size=STEPS - 1, max_size=STEPS - 1))], found, edits
 
 
 @st.composite

@@ -145,7 +145,7 @@ def test_the_scale_follows_the_buffer_that_the_kernel_rounds(dtype: type, decay:
         if call is None:
             assert decay == 0
             continue
-        assert dtype(call.momentum) == call.momentum
+        assert float(dtype(call.momentum)) == call.momentum
         buffer = dtype(call.momentum) * (dtype(call.factor) * buffer)
         scale = call.scale
     unit = float(np.finfo(dtype).eps) / 2

@@ -85,6 +85,20 @@ def test_it_goes_on_from_sgds_own_state_dict(options: dict[str, Any], nesterov: 
     assert_same_run(ours, sgd)
 
 
+def test_sgds_state_goes_on_with_a_damping(options: dict[str, Any]) -> None:
+    sgd, unbroken = SGD(parameters(), momentum=0.9), DampedSGD(parameters(), momentum=0.9)
+    for optimizer in (sgd, unbroken):
+        advance(optimizer, [0.05] * 7)
+    ours = DampedSGD(parameters(), damping=0.3, **options)
+    copy_params(sgd, ours)
+    ours.load_state_dict(sgd.state_dict())
+    ours.param_groups[0].update({"foreach": None, "fused": None, "capturable": False, **options})
+    unbroken.param_groups[0]["damping"] = 0.3
+    for optimizer in (ours, unbroken):
+        advance(optimizer, [0.05] * 5, first=7)
+    assert_same_run(ours, unbroken)
+
+
 BETA = 0.4  # αβ = 1
 
 

@@ -246,9 +246,14 @@ def test_a_parameter_that_changes_its_layout_after_some_steps(method: Any) -> No
 
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("options", [{"foreach": False}, {"fused": True}])
-def test_what_is_not_finite_stays_where_it_is(method: Any, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("method", "given"), with_arguments({}, {"alpha": 0.5, "beta": 2.0}), ids=str
+)
+def test_what_is_not_finite_stays_where_it_is(
+    method: Any, given: dict[str, Any], options: dict[str, Any]
+) -> None:
     params = [nn.Parameter(torch.ones(40)), nn.Parameter(torch.ones(3))]
-    optimizer = method(params, **options)
+    optimizer = method(params, **given, **options)
     for _ in range(3):
         params[0].grad, params[1].grad = torch.ones(40), torch.ones(3)
         params[0].grad[3], params[0].grad[7] = torch.nan, torch.inf

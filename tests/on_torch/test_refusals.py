@@ -25,9 +25,9 @@ class Free(nn.Parameter):
     grad: Any = None
 
 
-def begun(method: Any, **options: Any) -> Any:
+def begun(method: Any, kind: type = nn.Parameter, **options: Any) -> Any:
     """Return a run of two groups, whose gradients are there for the next step."""
-    tensors = [Free(param.detach()) for param in parameters([(5,), (3, 4)], torch.float32)]
+    tensors = [kind(param.detach()) for param in parameters([(5,), (3, 4)], torch.float32)]
     optimizer = method([{"params": [tensor]} for tensor in tensors], **options)
     advance(optimizer, [0.3] * 2)
     return optimizer
@@ -146,9 +146,9 @@ MISFITS: dict[str, tuple[Callable[[Any, Any], None], str]] = {
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta:UserWarning")
 @KEPT_OR_NOT
 def test_a_tensor_that_does_not_fit(method: Any, misfit: str, options: dict[str, Any]) -> None:
-    optimizer = begun(method, **options)
-    param = optimizer.param_groups[1]["params"][0]
     change, name = MISFITS[misfit]
+    optimizer = begun(method, Free if name == "gradient" else nn.Parameter, **options)
+    param = optimizer.param_groups[1]["params"][0]
     change(param, optimizer.state[param])
     with pytest.raises(ValueError, match=f"Invalid {name}"), unchanged(optimizer):
         optimizer.step()
