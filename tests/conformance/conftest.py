@@ -14,30 +14,47 @@ from tests.conftest import load_driver
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test on what its arguments ask for.
 
-    `open_loop`, `closed_loop`: all trajectories of that kind, the essential ones for slow variants.
-    `trajectory`: those that the test's `@on` names. `method`: every method. `paper_method`:
-    those of the paper's law. `variant`: every variant. What the adapter has not is left out.
+    `open_loop`, `closed_loop`: all trajectories of that kind, in both dtypes. `trajectory`: those
+    that the test's `@on` names. `method`: every method. `paper_method`: those of the paper's law.
+    `variant`: every variant. What the adapter has not is left out. Slow variants run the essential
+    trajectories, each kind in one dtype, and of the named ones the first of each method.
     """
     driver = load_driver(metafunc.config)
     asked = metafunc.fixturenames
     slow = getattr(driver, "slow_variants", ())
-    for kind, trajectories in (("open_loop", OPEN_LOOP), ("closed_loop", CLOSED_LOOP)):
+    for kind, trajectories, only in (
+        ("open_loop", OPEN_LOOP, "float64"),
+        ("closed_loop", CLOSED_LOOP, "float32"),
+    ):
         if kind in asked:
             metafunc.parametrize(
-                ("variant", kind),
+                ("variant", kind, "dtype"),
                 [
-                    pytest.param(variant, trajectory, id=f"{variant}-{trajectory.name}")
+                    pytest.param(
+                        variant, trajectory, dtype, id=f"{variant}-{trajectory.name}-{dtype}"
+                    )
                     for variant in driver.variants
                     for trajectory in trajectories
+                    for dtype in ("float64", "float32")
                     if trajectory.is_of(driver)
-                    if variant not in slow or trajectory.essential
+                    if variant not in slow or (trajectory.essential and dtype == only)
                 ],
             )
             return
     if "trajectory" in asked:
         named = [t for name in metafunc.function.trajectories for t in by_name(name)]
         present = [t for t in named if t.is_of(driver)]
-        metafunc.parametrize("trajectory", present, ids=[t.name for t in present])
+        first = {t.method: t.name for t in reversed(present)}.values()
+        metafunc.parametrize(
+            ("variant", "trajectory"),
+            [
+                pytest.param(variant, trajectory, id=f"{variant}-{trajectory.name}")
+                for variant in driver.variants
+                for trajectory in present
+                if variant not in slow or trajectory.name in first
+            ],
+        )
+        return
     if "method" in asked:
         metafunc.parametrize("method", sorted(driver.methods))
     if "paper_method" in asked:

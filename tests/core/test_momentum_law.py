@@ -116,5 +116,6 @@ def test_a_damping_out_of_its_range_is_refused(
 
 
 def test_the_damping_of_the_heavy_ball_may_be_written_as_a_decimal() -> None:
-    assert checked_damping(0.1, 0.9) == 0.1
+    assert 0.3 < 1 - 0.7
+    assert checked_damping(0.3, 0.7) == 0.3
     assert checked_damping(exact(0.25), 0.75) == 0.25
