@@ -21,8 +21,8 @@ class DampedSGD(MomentumLaw):
     $$\theta \leftarrow (1 - lr\,\lambda)\,\theta - (1 - d)\, s - lr\,\tfrac{d}{1 - m}\, v, \qquad
       s \leftarrow m\, s + lr\, v$$
 
-    where the first equation reads the old s. Without a damping it is Keras's SGD, number for
-    number, with the heavy ball's momentum (d = 1 − m) or Nesterov's (d = 1 − m²). So it also goes
+    where the first equation reads the old s. Without a damping it is Keras's SGD, up to
+    rounding, with the heavy ball's momentum (d = 1 − m) or Nesterov's (d = 1 − m²). So it also goes
     on from SGD's own saved variables. At d = 1 it is gradient descent.
 
     All numbers are attributes that may be assigned between steps. As with Keras's own optimizers, a

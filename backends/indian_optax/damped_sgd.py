@@ -32,7 +32,7 @@ def damped_sgd(
       u_t = -lr_t \left(\frac{1 - d}{m}\, s_t + \Big(\frac{d}{1 - m} - \frac{1 - d}{m}\Big)
       v_t\right)$$
 
-    Without a damping this is `optax.sgd` itself, number for number, with the heavy ball's momentum
+    Without a damping this is `optax.sgd` itself, up to rounding, with the heavy ball's momentum
     (d = 1 − m) or Nesterov's (d = 1 − m²). More damping, for example 0.3, moves weight from the
     momentum to the newest gradient, and leaves the learning rate and its schedule as they are. At
     constant numbers it is `indian` (``indian_core.equivalences``).

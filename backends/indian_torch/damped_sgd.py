@@ -18,7 +18,7 @@ class DampedSGD(LinearOptimizer):
       s \leftarrow m\, s + g$$
 
     where both lines use the old s. The newest gradient has the share d of a step, and the momentum
-    the rest. Without a damping the run is that of `torch.optim.SGD`, number for number: the heavy
+    the rest. Without a damping the run is that of `torch.optim.SGD`, up to rounding: the heavy
     ball has d = 1 − m, and Nesterov's momentum d = 1 − m². More damping makes the path swing less,
     and d = 1 is gradient descent.
 

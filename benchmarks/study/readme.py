@@ -17,7 +17,12 @@ SEARCHED = (
     ("text", "transformer", 4000, ("AdamW", "NAdamW", "DampedAdamW")),
     ("images", "residual network", 2000, ("SGD, Nesterov", "DampedSGD")),
 )
-UNTUNED = ("digits", "perceptron", {"Adam": "`Adam()`", "INDIAN": "`INDIAN()`"})
+# Nothing is tuned: by the method and its rate, which of SGD is lr/(1 − m).
+UNTUNED = {
+    ("INDIAN", 0.1): "`INDIAN()`",
+    ("Adam", 0.001): "`Adam()`",
+    ("SGD, Nesterov", 1.0): "SGD Nesterov, 0.9, at 0.1",
+}
 
 
 @command.in_words()
@@ -35,13 +40,12 @@ def table(folder: Path) -> str:
             best = summary.best(record, steps, method)
             what = f"{method.replace(', ', ' ')}, {best.row.momentum:g}"
             rows.append(_row(f"{network}, {steps:,} steps", what, best.runs))
-    name, network, methods = UNTUNED
-    record, part = Record.read(folder / f"study-{name}.json"), PARTS[f"{name}-untuned"]
+    record, part = Record.read(folder / "study-digits.json"), PARTS["digits-untuned"]
     assert isinstance(part, Untuned)
     for method, momentum, rate in part.rows:
-        if method in methods:
+        if what := UNTUNED.get((method, rate)):
             runs = record.reruns(Row(part.steps, method, momentum, "flat"), rate)
-            rows.append(_row(f"{network}, {part.steps:,} steps, untuned", methods[method], runs))
+            rows.append(_row(f"perceptron, {part.steps:,} steps, untuned", what, runs))
     return tables.table(rows, markdown=True)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.harness.tables import table
 from benchmarks.study import summary
-from benchmarks.study.parts import ADAMS, PARTS, SGDS, Untuned, learning_rate
+from benchmarks.study.parts import ADAMS, CONTROLS, MOMENTA, PARTS, SGDS, Untuned, learning_rate
 from benchmarks.study.record import Record, Row
 
 NEAR = (1, 3)  # percent
 PEERS = ("AdEMAMix", "Muon", "schedule-free AdamW")
+# What tells the damping from the order of averaging and scaling.
+DAMPINGS = ("DampedAdamW", "QHAdam", "DampedAdamW, damping 1 − β1²", "NAdamW")
 OURS = "INDIAN"  # what the untuned methods are compared with
 
 
@@ -41,20 +43,18 @@ def _lowest(record: Record, steps: int, name: str) -> str:
 
 
 def shares(record: Record, steps: int, family: Sequence[str]) -> dict[str, str]:
-    """Return, for each method, the shares of its grid near the lowest loss of all methods."""
-    target = lowest(record, steps)
+    """Return, for each method, the shares of its grid near the lowest loss of all the grids.
+
+    There are none where some momenta are missing.
+    """
+    grids = summary.grid(record, steps, family)
+    if any({momentum for momentum, _ in losses} != set(MOMENTA) for losses in grids.values()):
+        return {}
+    lowest = min(loss for losses in grids.values() for loss in losses.values())
     return {
-        name: ", ".join(f"{100 * summary.share(losses.values(), target, p):.0f} %" for p in NEAR)
-        for name, losses in summary.grid(record, steps, family).items()
-        if losses
+        name: ", ".join(f"{100 * summary.share(losses.values(), lowest, p):.0f} %" for p in NEAR)
+        for name, losses in grids.items()
     }
-
-
-def lowest(record: Record, steps: int) -> float:
-    """Return the lowest validation loss of all searches at a length."""
-    return min(
-        summary.best(record, steps, name).searched for name in summary.methods(record, steps)
-    )
 
 
 def best(record: Record, steps: int) -> str:
@@ -145,7 +145,7 @@ def page(records: Mapping[str, Record]) -> str:
             parts.append(f"## The {record.head['workload']}\n\nData: {record.head['data']}.")
         for steps in summary.lengths(record):
             parts.append(best(record, steps))
-            for family in (ADAMS, SGDS):
+            for family in (ADAMS, CONTROLS, SGDS):
                 if len({row.method for row in summary.rows(record, steps, family)}) > 1:
                     parts.append(momenta(record, steps, family))
     parts.append(UNTUNED)

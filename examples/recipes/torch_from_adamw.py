@@ -28,4 +28,6 @@ for state in state_dict["state"].values():
     del state["exp_avg"]  # an average of gradients, not of scaled gradients
 optimizer = DampedAdamW(model.parameters(), lr=1e-2)
 optimizer.load_state_dict(state_dict)
+for group in optimizer.param_groups:  # the checkpoint has put AdamW's own betas there
+    group["betas"] = (0.97, 0.999)
 print(f"loss {train(optimizer):.3f}")

@@ -22,7 +22,7 @@ def train(optimizer: torch.optim.Optimizer) -> float:
 sgd = torch.optim.SGD(model.parameters(), lr=0.006, momentum=0.9)
 train(sgd)
 optimizer = DampedSGD(model.parameters())
-optimizer.load_state_dict(sgd.state_dict())  # the same run from here on, number for number
+optimizer.load_state_dict(sgd.state_dict())  # the same run from here on
 train(optimizer)
 for group in optimizer.param_groups:
     group["damping"] = 0.3
