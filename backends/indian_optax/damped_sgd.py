@@ -11,7 +11,12 @@ import optax
 
 from indian_core import new_buffer_weights
 from indian_optax.base import checked_state, flattened
-from indian_optax.dtypes import checked_dtype, momentum_dtype, standard_promotion
+from indian_optax.dtypes import (
+    checked_dtype,
+    momentum_dtype,
+    standard_promotion,
+    update_dtype,
+)
 from indian_optax.hyperparameters import as_scalar, check_damping
 from indian_optax.trees import leaves_like
 
@@ -144,14 +149,16 @@ def scale_by_damped_momentum(
     def update_fn(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, optax.TraceState]:
-        del params
         trace = checked_state(state, optax.TraceState).trace
         gradients, treedef = flattened(updates)
         old = leaves_like(treedef, gradients, trace, "gradients", "the momentum")
+        theta = old
+        if params is not None:
+            theta = leaves_like(treedef, gradients, params, "gradients", "the parameters")
         buffer, direction = new_buffer_weights(momentum, nesterov, damping)
         new: list[Any] = []
         moves: list[Any] = []
-        for v, s in zip(gradients, old, strict=True):
+        for v, s, p in zip(gradients, old, theta, strict=True):
             if v is None:  # As in optax.trace, the parameter does not move.
                 new.append(s)
                 moves.append(None)
@@ -160,7 +167,8 @@ def scale_by_damped_momentum(
                 raise ValueError(f"Invalid gradients: {v.dtype} (the momentum is {s.dtype})")
             made = _sum((1, v), (momentum, s))
             new.append(made.astype(s.dtype))
-            moves.append(_sum((buffer, made), (direction, v)))
+            move = _sum((buffer, made), (direction, v))
+            moves.append(move.astype(update_dtype(v.dtype, jnp.result_type(p))))
         return treedef.unflatten(moves), optax.TraceState(treedef.unflatten(new))
 
     return optax.GradientTransformation(standard_promotion(init_fn), update_fn)

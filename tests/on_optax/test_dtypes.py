@@ -96,8 +96,7 @@ def test_all_dtypes_in_one_tree(x64: None, make: Any) -> None:
     exact = np.asarray(params["float64"])
     for dtype in DTYPES:
         assert params[dtype].dtype == dtype
-        # damped_sgd's are the learning rate's to round.
-        assert updates[dtype].dtype == dtype or make is damped_sgd
+        assert updates[dtype].dtype == dtype
         unit = max(float(jnp.finfo(dtype).eps), 1e-14)
         found = np.asarray(params[dtype], np.complex128)
         np.testing.assert_allclose(found, exact, rtol=8 * unit, atol=unit)
@@ -153,7 +152,7 @@ WRAPPED: dict[str, Any] = {
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("wrap", WRAPPED)
-@pytest.mark.parametrize("make", [indian, innaprop, damped_adamw])
+@each_method
 def test_wrappers_keep_their_dtypes(make: Any, dtype: str, wrap: str) -> None:
     inner = make(0.1)
     for optimizer in (inner, stochastic_rounding(inner, 0)):
@@ -179,6 +178,8 @@ def test_strict_promotion(dtype: str, make: Any) -> None:
         if make in (indian, innaprop):
             state = with_psi(state, params, psi(state, params))
             assert bool(jnp.isfinite(energy(state, jnp.asarray(1.0, dtype))))
+        if make is damped_sgd and dtype == "bfloat16":
+            return  # optax's own scale, after it, mixes the two, as in optax.sgd
         injected = optax.inject_hyperparams(make, hyperparam_dtype=jnp.float32)(0.1)
         real = params["w"]
         injected.update(real, injected.init(real), real)
