@@ -12,7 +12,10 @@ x = np.random.default_rng(0).standard_normal((512, 8)).astype("float32")
 y = x.sum(1, keepdims=True)
 
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "tanh"), keras.layers.Dense(1)])
-schedule = keras.optimizers.schedules.CosineDecay(1e-2, decay_steps=320)  # AdamW's schedule
+# AdamW's schedule: twice ten epochs of 16 steps, 10 of them a warm-up.
+schedule = keras.optimizers.schedules.CosineDecay(
+    0.0, decay_steps=310, warmup_target=1e-2, warmup_steps=10
+)
 model.compile(optimizer=DampedAdamW(schedule), loss="mse")
 stop = keras.callbacks.EarlyStopping("loss", patience=5)
 model.fit(x, y, batch_size=32, epochs=10, verbose=0, callbacks=[stop])
@@ -21,5 +24,5 @@ with tempfile.TemporaryDirectory() as folder:
     model.save(f"{folder}/model.keras")
     # In another process: `import indian_keras` first, so that Keras knows the optimizer.
     again = keras.saving.load_model(f"{folder}/model.keras")
-history = again.fit(x, y, batch_size=32, epochs=10, initial_epoch=0, verbose=0)
+history = again.fit(x, y, batch_size=32, epochs=10, verbose=0)
 print(f"loss {history.history['loss'][-1]:.3f}")
