@@ -44,6 +44,7 @@ class Driver(Protocol):
         variants: The implementations, e.g. ("for-loop", "foreach", "fused", "compiled").
         slow_variants: Those whose runs take seconds each. They run only on the essential
             trajectories.
+        own_states: Those whose state no other implementation can take.
         has_no_sgd_decay: Whether the framework's SGD has no weight decay.
         sgd_as_keras: Whether the framework's SGD multiplies a gradient by the current lr when it
             adds the gradient to the momentum, as in Keras.
@@ -52,6 +53,7 @@ class Driver(Protocol):
     methods: ClassVar[Mapping[str, Any]]
     variants: ClassVar[tuple[str, ...]]
     slow_variants: ClassVar[tuple[str, ...]] = ()
+    own_states: ClassVar[tuple[str, ...]] = ()
     has_no_sgd_decay: ClassVar[bool] = False
     sgd_as_keras: ClassVar[bool] = False
 

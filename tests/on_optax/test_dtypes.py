@@ -12,7 +12,6 @@ import pytest
 
 from indian_core import BETA
 from indian_optax import (
-    damped_adamw,
     damped_sgd,
     energy,
     indian,

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from indian_torch import INDIAN, INNA, DampedSGD, PowerDecayLR
+from indian_torch import INDIAN, INNA, PowerDecayLR
 from indian_torch.groups import TENSORS
 from tests.on_torch.runs import (
     LRS,
@@ -210,8 +210,6 @@ def test_named_parameters(method: Any) -> None:
 def test_autograd_goes_through_steps(method: Any, given: dict[str, Any], as_tensors: bool) -> None:
     values = numbers_of(method)
     names = list(values) if as_tensors else []
-    if as_tensors and not given.get("decoupled_weight_decay", method is not DampedSGD):
-        names.remove("weight_decay")  # autograd does not go to that of coupled decay
 
     def steps(theta: Tensor, *inputs: Tensor) -> Tensor:
         numbers = values | dict(zip(names, inputs, strict=False))

@@ -34,8 +34,10 @@ def single_tensor_step(tensors: Tensors, settings: Settings) -> None:
         buffer = None if buffers is None else buffers[i]
         dtype = working_dtype(param.dtype if buffer is None else buffer.dtype)
         grad = tensors.grads[i].to(dtype)
+        # Autograd saves the factor of a product with a tensor, and param is about to change.
+        before = param.clone() if settings.differentiable else param
         if settings.l2 is not None:
-            grad = grad + settings.l2 * param.to(dtype)
+            grad = grad + settings.l2 * before.to(dtype)
         scale = scales[i] if isinstance(scales, list) else scales
         c, new_scale = settings.on_buffer(scale, dtype)
         if tensors.exp_avg_sqs is not None and tensors.counts is not None:
@@ -53,8 +55,6 @@ def single_tensor_step(tensors: Tensors, settings: Settings) -> None:
 
         # Scalars may be tensors here, which `alpha` does not accept (and torch.compile would keep
         # the `alpha` of an earlier step). 16-bit tensors are rounded once, at the end.
-        # Autograd saves the factor of the product with a Tensor lr, and param is about to change.
-        before = param.clone() if settings.differentiable else param
         update, new_buffer = grad * c.theta_gradient, None
         if buffer is not None:
             momentum = buffer.to(dtype)
