@@ -269,10 +269,13 @@ def said(records: dict[str, Record]) -> dict[str, str]:
         f"QHAdam's stays between {min(quasi):.3f} and {max(quasi):.3f}",
         "0.97 costs": f"0.97 costs {short[2][1] - short[2][0]:.3f} and 0.997 "
         f"{short[2][3] - short[2][0]:.3f}",
-        "long": f"DampedAdamW ends at {long['DampedAdamW'][0.97]:.3f} with 0.97, at "
-        f"{long['DampedAdamW'][0.99]:.3f} with 0.99 and at {long['DampedAdamW'][0.997]:.3f} with "
-        f"0.997; AdamW's lowest is {min(long['AdamW'].values()):.3f}, NAdamW's "
-        f"{min(long['NAdamW'].values()):.3f}",
+        "long": "AdamW's loss is {:.3f}, {:.3f} and {:.3f} with 0.9, 0.97 and 0.99".format(
+            *(long["AdamW"][m] for m in (0.9, 0.97, 0.99))
+        ),
+        "long, damped": "DampedAdamW's is {:.3f}, {:.3f} and {:.3f} with 0.97, 0.99 and "
+        "0.997".format(*(long["DampedAdamW"][m] for m in (0.97, 0.99, 0.997))),
+        "AdamW 16000": f"AdamW's by {lower(text, 16_000, 'DampedAdamW', 'AdamW')} and than "
+        f"NAdamW's by {lower(text, 16_000, 'DampedAdamW', 'NAdamW')}",
         "SGD's loss goes": f"SGD's loss goes from {sgd[0]:.3f} to {sgd[1]:.3f} and {sgd[2]:.3f}",
         "DampedSGD's from": f"DampedSGD's from {damped_sgd[0]:.3f} to {damped_sgd[1]:.3f} and "
         f"{damped_sgd[2]:.3f}",
