@@ -61,7 +61,11 @@ def ratios(contenders: Mapping[str, Any]) -> dict[str, str]:
         names = [method + how for how in HOW if method + how in times]
         names += [f"{method} (weight decay){how}" for how in HOW if not names]
         ours = next((times[name] for name in names if name in times), None)
-        theirs = min(time for name, time in times.items() if name.partition(" (")[0] == rival)
+        theirs = min(
+            time
+            for name, time in times.items()
+            if name.partition(" (")[0] == rival and "cosine" not in name
+        )
         column = f"{method} / {rival.partition(' ')[0]}"
         found[column] = "" if ours is None else f"{ours / theirs:.2f}"
     return found

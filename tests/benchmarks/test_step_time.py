@@ -76,6 +76,15 @@ def test_the_tables_of_the_page_are_those_of_the_files(table):
     assert made in (commands.RESULTS.parent / "speed.md").read_text()
 
 
+def test_damped_adamw_takes_less_than_torchs_default_and_over_twice_its_fused_adamw():
+    """As README and the guide say."""
+    result = json.loads((commands.RESULTS / "step-time-torch-cpu.json").read_text())
+    rows = result["sets"]["ResNet-50"]["contenders"]
+    ours = rows["DampedAdamW (default)"]["median_ms"]
+    assert ours < rows["AdamW (for-loop)"]["median_ms"]  # PyTorch's default on a CPU
+    assert 2 < ours / rows["AdamW (fused)"]["median_ms"] < 2.5
+
+
 def test_a_ratio_is_over_the_framework_s_fastest():
     page = importlib.import_module("benchmarks.step_time.page")
     times = {"INDIAN (fused)": 3, "SGD Nesterov (fused)": 2, "AdamW (fused)": 5}
