@@ -291,6 +291,7 @@ def said(records: dict[str, Record]) -> dict[str, str]:
             "-0", "0"
         ),
         "AdEMAMix is lower": f"by {lower(text, 4000, 'AdEMAMix', 'DampedAdamW')}",
+        "AdEMAMix 16000": f"by {lower(text, 16_000, 'AdEMAMix', 'DampedAdamW')}",
         "two buffers": f"in two buffers {two:.3f}, AdEMAMix itself {three:.3f}, DampedAdamW "
         f"{ours:.3f}",
         "normalisation": f"normalisation {at_default(images, 2000)}",
