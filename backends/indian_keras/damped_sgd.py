@@ -36,7 +36,7 @@ class DampedSGD(MomentumLaw):
     Args:
         learning_rate: lr: a float ≥ 0, a `keras.optimizers.schedules.LearningRateSchedule`, or a
             callable without arguments.
-        momentum: m, 0 ≤ m ≤ 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97.
+        momentum: m, 0 ≤ m ≤ 1. Begin with your own; with a longer one keep lr/(1 − m).
         nesterov: Whether the momentum is Nesterov's.
         weight_decay: λ ≥ 0, the decoupled weight decay, or None.
         clipnorm: The largest norm of each variable's gradient.

@@ -33,9 +33,9 @@ def _checked(gradient: Any, variable: Any) -> Any:
         gradient = np.asarray(gradient)  # Keras would round it to floatx.
     if type(gradient).__name__ != "IndexedSlices" and not ops.is_tensor(gradient):
         gradient = ops.convert_to_tensor(gradient)
-    # An IndexedSlices with a tuple for its shape has no `shape`.
+    # An IndexedSlices with Python's own numbers for its shape has no `shape`.
     given = getattr(gradient, "dense_shape", None)
-    shape = given if isinstance(given, tuple) else gradient.shape
+    shape = given if isinstance(given, list | tuple) else gradient.shape
     expected = variable.shape
     # On TensorFlow a shape may be partly unknown in a graph. Its AutoGraph does not support :=.
     if hasattr(shape, "is_compatible_with"):

@@ -23,7 +23,7 @@ class DampedSGD(Base):
 
     Args:
         learning_rate: The learning rate ≥ 0: a number, or a function of the step.
-        momentum: m, 0 ≤ m ≤ 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97.
+        momentum: m, 0 ≤ m ≤ 1. Begin with your own; with a longer one keep lr/(1 − m).
         weight_decay: λ ≥ 0. λθ is added to the gradient, as in MLX's SGD.
         nesterov: Whether the momentum is Nesterov's.
         damping: d, the share of the newest gradient in a step, from 1 − m to 1. Begin with 0.3.

@@ -48,7 +48,7 @@ def damped_sgd(
 
     Args:
         learning_rate: SGD's learning rate ≥ 0, a scalar or a schedule.
-        momentum: m, 0 ≤ m ≤ 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97. None means
+        momentum: m, 0 ≤ m ≤ 1. Begin with your own; with a longer one keep lr/(1 − m). None means
             no momentum, and no buffer.
         nesterov: Whether the momentum is Nesterov's.
         damping: d, from 1 − m to 1. Begin with 0.3. None means SGD's own.

@@ -38,7 +38,7 @@ class DampedSGD(LinearOptimizer):
         params: Parameters, named parameters, or dicts that define parameter groups.
         lr: The learning rate ≥ 0. lr and weight_decay are numbers or tensors with one element. Such
             a tensor may be changed in place; a captured or compiled graph uses the new value.
-        momentum: m, 0 ≤ m ≤ 1. Begin with 0.9 up to 1,000 steps, beyond it with 0.97.
+        momentum: m, 0 ≤ m ≤ 1. Begin with your own; with a longer one keep lr/(1 − m).
         dampening: Must be 0. SGD has it.
         weight_decay: λ ≥ 0, the weight decay, which is L2 regularization as in SGD: g ← g + λθ.
         nesterov: Whether the momentum is Nesterov's.

@@ -123,15 +123,15 @@ def test_lists_arrays_and_variables_are_gradients(kind: Callable) -> None:
     assert_close([theta], arrays([other]), 1e-6)
 
 
-def sparse(rows: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> Any:
+def sparse(rows: np.ndarray, values: np.ndarray, shape: Any) -> Any:
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        # Of Python's own tuples, as Keras's tests make it; an Embedding's has tensors.
+        # Of Python's own numbers, as Keras's tests make it; an Embedding's has tensors.
         return tf.IndexedSlices(tf.constant(values), tuple(rows), shape)
     from jax.experimental import sparse as jax_sparse
 
-    return jax_sparse.BCOO((values, rows[:, None]), shape=shape)
+    return jax_sparse.BCOO((values, rows[:, None]), shape=tuple(shape))
 
 
 @only_on("tensorflow", "jax")
@@ -143,8 +143,8 @@ def test_a_sparse_gradient_makes_the_step_of_the_dense_one(method: Any) -> None:
     start = np.random.default_rng(0).standard_normal((5, 2)).astype("float32")
     theta, other = keras.Variable(start), keras.Variable(start)
     ours, reference = method(0.25), method(0.25)
-    for _ in range(3):
-        ours.apply([sparse(rows, values, (5, 2))], [theta])
+    for shape in ((5, 2), [5, 2], (5, 2)):
+        ours.apply([sparse(rows, values, shape)], [theta])
         reference.apply([ops.convert_to_tensor(dense)], [other])
     assert_close([theta], arrays([other]), 1e-6)
 
