@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from indian_core import ALPHA, BETA
-from indian_core.tuning import SAFETY, StepSize, central_difference, from_loss, join, split
+from indian_core.tuning import SAFETY, StepSize, from_gradients
 from indian_numpy.base import Array
 
 
@@ -20,9 +18,6 @@ def suggest_lr(
 ) -> StepSize:
     """Suggest a step size for INDIAN from the largest curvature of a loss, given its gradient.
 
-    NumPy has no second derivatives, so the Hessian times a vector is a central difference of
-    gradients.
-
     Args:
         gradient: A function that returns ∇J at a list of arrays like `params`.
         params: θ, arrays of floats. They are not changed.
@@ -34,7 +29,7 @@ def suggest_lr(
         The suggestion, with the curvature and the limit that it is based on.
 
     Raises:
-        ValueError: If no step size follows from the loss: see `indian_core.tuning.from_loss`.
+        ValueError: If no step size follows from the loss: see `indian_core.tuning.from_gradients`.
 
     Examples:
         >>> import numpy as np
@@ -43,14 +38,4 @@ def suggest_lr(
         >>> round(found.lr, 4)
         0.0206
     """
-    start, shapes = join(params), list(map(np.shape, params))
-    are_complex = list(map(np.iscomplexobj, params))
-
-    def at(displacement: Array) -> Array:
-        return join(gradient(split(start + displacement, shapes, are_complex)))
-
-    def product(vector: Array) -> Array:
-        eps = float(np.finfo(np.float64).eps)
-        return central_difference(at, vector, float(np.linalg.norm(start)), eps)
-
-    return from_loss(product, at, start.size, alpha, beta, safety)
+    return from_gradients(gradient, params, alpha, beta, safety)

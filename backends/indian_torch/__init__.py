@@ -6,7 +6,7 @@ except ImportError as error:
     raise ImportError("indian_torch needs PyTorch: pip install torch") from error
 
 from indian_core import __version__ as __version__
-from indian_torch.curvature import largest_curvature, suggest_lr
+from indian_torch.curvature import suggest_lr
 from indian_torch.damped_adamw import DampedAdamW
 from indian_torch.damped_sgd import DampedSGD
 from indian_torch.indian import INDIAN, INNA
@@ -21,7 +21,6 @@ __all__ = [
     "DampedSGD",
     "INNAprop",
     "PowerDecayLR",
-    "largest_curvature",
     "layout",
     "load_run",
     "save_run",

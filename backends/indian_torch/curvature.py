@@ -1,8 +1,7 @@
-r"""The curvature of a loss in PyTorch, and the step size that follows from it.
+r"""A step size from the curvature of a loss in PyTorch.
 
-The loss is evaluated once. ∇J keeps its graph, and each product ∇²J(θ) v is one more backward pass,
-of ⟨∇J, v⟩. Attention uses its plain formula, whose kernel has second derivatives. Where another
-operation has no second derivative, ∇²J(θ) v is a difference of two gradients.
+The curvature comes from gradients at some points near the parameters' values. So every operation
+that has a gradient will do.
 """
 
 from __future__ import annotations
@@ -11,52 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.optimizer import ParamsT
 
 from indian_core import ALPHA, BETA
 from indian_core.arrays import check_loss
-from indian_core.tuning import (
-    SAFETY,
-    Array,
-    StepSize,
-    central_difference,
-    from_loss,
-    join,
-    largest_eigenvalue,
-    split,
-)
-
-_INDEPENDENT = (
-    "Invalid loss: it does not depend on the params as far as autograd can see (which "
-    "checkpoint(..., use_reentrant=True) hides from it; use_reentrant=False does not)"
-)
-# Words in the errors of operations without a second derivative, and of compiled functions.
-_NO_SECOND_DERIVATIVE = ("is not implemented", "not differentiable", "double backward")
-
-
-def largest_curvature(loss_fn: Callable[[], Tensor], params: ParamsT) -> float:
-    """Return the largest eigenvalue of the Hessian of a loss.
-
-    See `suggest_lr` for the arguments, for what is left unchanged, and for the errors.
-
-    Returns:
-        The algebraically largest eigenvalue. It is negative if the loss curves down in all
-        directions.
-
-    Examples:
-        >>> import torch
-        >>> theta = torch.ones(3, requires_grad=True)
-        >>> h = torch.tensor([1.0, 10.0, -20.0])
-        >>> round(largest_curvature(lambda: (h * theta**2).sum() / 2, [theta]), 4)
-        10.0
-    """
-    tensors = _trainable(params)
-    with _untouched(tensors):
-        return largest_eigenvalue(_Derivatives(loss_fn, tensors).product, _size(tensors))
+from indian_core.tuning import SAFETY, StepSize, from_gradients
 
 
 def suggest_lr(
@@ -80,7 +40,8 @@ def suggest_lr(
 
     The parameters, their gradients and torch's random number generators (of the CPU and of the
     parameters' devices) are left unchanged. Other changes by ``loss_fn`` remain: for example, a
-    BatchNorm layer in training mode updates its running statistics in each of the two evaluations.
+    BatchNorm layer in training mode updates its running statistics at each gradient. For such a
+    model ask a `copy.deepcopy` of it.
 
     Args:
         loss_fn: A function that returns the loss, a scalar tensor, at the parameters' current
@@ -98,11 +59,12 @@ def suggest_lr(
 
     Raises:
         TypeError: If the loss is not a tensor, or the parameters are not tensors.
-        ValueError: If there are no parameters; if the loss is not a real scalar, is NaN or
-            infinite, or does not depend on the parameters; or if nothing limits the step (α = 0
-            and no positive curvature).
+        ValueError: If there are no parameters; if the loss is not a real scalar, does not depend on
+            the parameters, or has a gradient that is not finite; or if nothing limits the step
+            (α = 0 and no positive curvature).
         ImportError: If SciPy is missing: `pip install scipy`.
-        RuntimeError: If the loss goes through ``checkpoint(..., use_reentrant=True)``.
+        RuntimeError: If ``loss_fn`` calls ``backward()``, or the loss goes through
+            ``checkpoint(..., use_reentrant=True)``.
 
     Examples:
         >>> import torch
@@ -113,136 +75,42 @@ def suggest_lr(
         >>> round(found.curvature, 2), round(found.lr, 4), found.initial_speed
         (100.0, 0.0206, 0.5)
     """
-    tensors = _trainable(params)
-    with _untouched(tensors):
-        at_start = _Derivatives(loss_fn, tensors)
-
-        def gradient(displacement: Array) -> Array:
-            if not displacement.any():
-                return _flat(at_start.gradients)
-            return at_start.gradient_at(displacement)
-
-        return from_loss(at_start.product, gradient, _size(tensors), alpha, beta, safety)
-
-
-class _Derivatives:
-    """The gradient of a loss at the parameters' current values, and products with its Hessian.
-
-    If an operation has no second derivative in PyTorch, a product is a difference of gradients.
-    """
-
-    def __init__(self, loss_fn: Callable[[], Tensor], params: list[Tensor]) -> None:
-        self._loss_fn, self._params = loss_fn, params
-        loss = self._loss()
-        if not torch.isfinite(loss):
-            raise ValueError(f"Invalid loss: {loss.item()}")
-        gradients = self._gradients(loss, create_graph=True)
-        if all(g is None for g in gradients):
-            raise ValueError(_INDEPENDENT)
-        self.gradients = self._dense(gradients)
-        self._is_differentiable = not _ends_in_an_error(self.gradients)
-
-    def product(self, vector: Array) -> Array:
-        """Return ∇²J times a vector."""
-        if self._is_differentiable:
-            try:
-                return self._exact_product(vector)
-            except RuntimeError as error:
-                if not any(words in str(error) for words in _NO_SECOND_DERIVATIVE):
-                    raise
-                self._is_differentiable = False
-        eps = max(torch.finfo(param.dtype).eps for param in self._params)
-        size = sum(float(param.detach().abs().square().sum()) for param in self._params) ** 0.5
-        return central_difference(self.gradient_at, vector, size, eps)
-
-    def gradient_at(self, displacement: Array) -> Array:
-        """Return the gradient at θ + displacement, or NaN if the loss is not finite there."""
-        with _displaced(self._params, displacement):
-            loss = self._loss()
-            if not torch.isfinite(loss):
-                return np.full_like(displacement, np.nan)
-            return _flat(self._dense(self._gradients(loss, create_graph=False)))
-
-    def _loss(self) -> Tensor:
-        cuda = sorted({param.device.index for param in self._params if param.is_cuda})
-        # Autocast would reuse the weights that it cast at another point.
-        torch.clear_autocast_cache()
-        with (
-            torch.enable_grad(),
-            # Dropout must be the same in each evaluation.
-            torch.random.fork_rng(devices=cuda, device_type="cuda"),
-            # The other attention kernels have no second derivative.
-            sdpa_kernel(SDPBackend.MATH),
-        ):
-            loss = self._loss_fn()
-        torch.clear_autocast_cache()
-        _check_loss(loss)
-        return loss
-
-    def _gradients(self, loss: Tensor, create_graph: bool) -> Sequence[Tensor | None]:
-        try:
-            return torch.autograd.grad(
-                loss,
-                self._params,
-                create_graph=create_graph,
-                allow_unused=True,
-                materialize_grads=False,
-            )
-        except RuntimeError as error:
-            if "second time" in str(error):
-                raise ValueError("Invalid loss: loss_fn must not call backward()") from error
-            raise
-
-    def _dense(self, gradients: Sequence[Tensor | None]) -> list[Tensor]:
-        return [
-            torch.zeros_like(p) if g is None else g.to_dense()
-            for p, g in zip(self._params, gradients, strict=True)
-        ]
-
-    def _exact_product(self, vector: Array) -> Array:
-        curved = [
-            (g, v)
-            for g, v in zip(self.gradients, _like(self._params, vector), strict=True)
-            if g.requires_grad
-        ]
-        if not curved:  # The loss is linear.
-            return np.zeros_like(vector)
-        products = torch.autograd.grad(
-            [g for g, _ in curved],
-            self._params,
-            grad_outputs=[v for _, v in curved],
-            retain_graph=True,
-            allow_unused=True,
-            materialize_grads=True,
-        )
-        return _flat(products)
-
-
-def _ends_in_an_error(gradients: Iterable[Tensor]) -> bool:
-    """Return whether the backward of an operation can run only once (`once_differentiable`).
-
-    Autograd puts a node there that raises. But the node leads to no parameter, so autograd.grad
-    would skip it and treat the derivative as zero.
-    """
-    seen: set[Any] = set()
-    nodes: list[Any] = [gradient.grad_fn for gradient in gradients]
-    while nodes:
-        node = nodes.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            if node.name().endswith("::Error"):
-                return True
-            nodes += [following for following, _ in node.next_functions]
-    return False
-
-
-def _trainable(params: Iterable[Any]) -> list[Tensor]:
     if isinstance(params, Tensor):
         raise TypeError("Invalid params: a tensor (they must be an iterable of tensors)")
     tensors = [param for param in _tensors(params) if param.requires_grad]
-    if _size(tensors) == 0:
-        raise ValueError("Invalid params: there are none that require gradients, or all are empty")
-    return tensors
+
+    def gradient(theta: list[Any]) -> list[Any]:
+        for param, value in zip(tensors, theta, strict=True):
+            param.data = torch.from_numpy(value).to(param.device, param.dtype)
+        return list(map(_array, _gradients(loss_fn, tensors)))
+
+    with _restored(tensors):
+        values = [_array(param.detach()) for param in tensors]
+        eps = max((torch.finfo(param.dtype).eps for param in tensors), default=1.0)
+        return from_gradients(gradient, values, alpha, beta, safety, eps)
+
+
+def _gradients(loss_fn: Callable[[], Tensor], params: list[Tensor]) -> list[Tensor]:
+    cuda = sorted({param.device.index for param in params if param.is_cuda})
+    # Autocast would use the weights again that it cast at another point. Dropout must be the same
+    # at each point.
+    torch.clear_autocast_cache()
+    with torch.enable_grad(), torch.random.fork_rng(devices=cuda, device_type="cuda"):
+        loss = loss_fn()
+    torch.clear_autocast_cache()
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"Invalid loss: {type(loss).__name__} (loss_fn must return a tensor)")
+    check_loss(loss.shape, loss.dtype, is_real=not loss.is_complex())
+    found: Sequence[Tensor | None] = [None] * len(params)
+    if loss.requires_grad:
+        found = torch.autograd.grad(loss, params, allow_unused=True, materialize_grads=False)
+    if not any(isinstance(each, Tensor) for each in found):
+        raise ValueError(
+            "Invalid loss: it does not depend on the params as far as autograd can see (which "
+            "checkpoint(..., use_reentrant=True) hides from it; use_reentrant=False does not)"
+        )
+    pairs = zip(found, params, strict=True)
+    return [torch.zeros_like(param) if each is None else each for each, param in pairs]
 
 
 def _tensors(params: Iterable[Any]) -> Iterator[Tensor]:
@@ -259,57 +127,24 @@ def _tensors(params: Iterable[Any]) -> Iterator[Tensor]:
             raise TypeError(f"Invalid params: {type(param).__name__} (they must be tensors)")
 
 
-def _check_loss(loss: Tensor) -> None:
-    if not isinstance(loss, Tensor):
-        raise TypeError(f"Invalid loss: {type(loss).__name__} (loss_fn must return a tensor)")
-    check_loss(loss.shape, loss.dtype, is_real=not loss.is_complex())
-    if not loss.requires_grad:
-        raise ValueError(_INDEPENDENT)
-
-
-def _size(params: list[Tensor]) -> int:
-    return sum(param.numel() * (2 if param.is_complex() else 1) for param in params)
-
-
-def _flat(tensors: Iterable[Tensor]) -> Array:
-    """Return tensors as one vector."""
+def _array(tensor: Tensor) -> Any:
     # PyTorch has zero tensors without storage, for which NumPy would read unrelated memory. A copy
     # has storage.
-    dense = (t.to_dense() for t in tensors)
-    wide = (t.to(torch.complex128 if t.is_complex() else torch.float64, copy=True) for t in dense)
-    return join(t.numpy(force=True) for t in wide)
-
-
-def _like(params: list[Tensor], vector: Array) -> list[Tensor]:
-    """Return a vector as tensors of the parameters' shapes, dtypes and devices."""
-    parts = split(vector, [p.shape for p in params], [p.is_complex() for p in params])
-    return [
-        torch.from_numpy(part).to(param.device, param.dtype)
-        for part, param in zip(parts, params, strict=True)
-    ]
+    wide = torch.complex128 if tensor.is_complex() else torch.float64
+    return tensor.to_dense().to(wide, copy=True).numpy(force=True)
 
 
 @contextmanager
-def _untouched(params: list[Tensor]) -> Iterator[None]:
-    """Set `.grad` to None, and restore it at the end, even after an error."""
-    gradients = [param.grad for param in params]
+def _restored(params: list[Tensor]) -> Iterator[None]:
+    """Restore the parameters' values and gradients at the end, even after an error.
+
+    `suggest_lr` replaces the tensors that hold the values, and does not write to them.
+    """
+    before = [(param.data, param.grad) for param in params]
     try:
         for param in params:
             param.grad = None
         yield
     finally:
-        for param, gradient in zip(params, gradients, strict=True):
-            param.grad = gradient
-
-
-@contextmanager
-def _displaced(params: list[Tensor], displacement: Array) -> Iterator[None]:
-    """Move the parameters temporarily, without writing to the tensors that hold their values."""
-    values = [param.data for param in params]
-    try:
-        for param, d in zip(params, _like(params, displacement), strict=True):
-            param.data = param.data + d
-        yield
-    finally:
-        for param, value in zip(params, values, strict=True):
-            param.data = value
+        for param, (value, gradient) in zip(params, before, strict=True):
+            param.data, param.grad = value, gradient

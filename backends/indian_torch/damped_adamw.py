@@ -46,8 +46,7 @@ class DampedAdamW(LinearOptimizer):
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
-        lr: AdamW's learning rate ≥ 0. lr and weight_decay are numbers or tensors with one element.
-            Such a tensor may be changed in place; a captured or compiled graph uses the new value.
+        lr: AdamW's learning rate ≥ 0: a number or a tensor with one element, as for `INDIAN`.
         betas: β1 and β2, each at least 0 and less than 1, as a tuple, a list, an array or a tensor.
             Begin with a β1 of 0.9 up to 1,000 steps, beyond it with 0.97.
         eps: ε ≥ 0, added outside the root, as in torch's Adam.
@@ -64,8 +63,7 @@ class DampedAdamW(LinearOptimizer):
         stochastic_rounding: Whether to round 16-bit parameters up or down at random; see `INDIAN`.
 
     Raises:
-        ValueError: If a hyperparameter is out of its range, infinite or NaN, or is a tensor that
-            does not have one element.
+        ValueError: If a hyperparameter is out of its range, infinite or NaN.
         TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
         RuntimeError: If two options exclude each other.
 
@@ -96,7 +94,7 @@ class DampedAdamW(LinearOptimizer):
         lr: float | Tensor = 1e-3,
         betas: Any = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float | Tensor = 1e-2,
+        weight_decay: float = 1e-2,
         amsgrad: bool = False,
         *,
         damping: float = DAMPING,

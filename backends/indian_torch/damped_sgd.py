@@ -36,8 +36,7 @@ class DampedSGD(LinearOptimizer):
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
-        lr: The learning rate ≥ 0. lr and weight_decay are numbers or tensors with one element. Such
-            a tensor may be changed in place; a captured or compiled graph uses the new value.
+        lr: The learning rate ≥ 0: a number or a tensor with one element, as for `INDIAN`.
         momentum: m, 0 ≤ m ≤ 1. Begin with your own; with a longer one keep lr/(1 − m).
         dampening: Must be 0. SGD has it.
         weight_decay: λ ≥ 0, the weight decay, which is L2 regularization as in SGD: g ← g + λθ.
@@ -54,8 +53,7 @@ class DampedSGD(LinearOptimizer):
         stochastic_rounding: Whether to round 16-bit parameters up or down at random; see `INDIAN`.
 
     Raises:
-        ValueError: If a hyperparameter is out of its range, infinite or NaN, or is a tensor that
-            does not have one element.
+        ValueError: If a hyperparameter is out of its range, infinite or NaN.
         TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
         RuntimeError: If two options exclude each other.
 
@@ -85,7 +83,7 @@ class DampedSGD(LinearOptimizer):
         lr: float | Tensor = 1e-3,
         momentum: float = 0.9,
         dampening: float = 0,
-        weight_decay: float | Tensor = 0,
+        weight_decay: float = 0,
         nesterov: bool = False,
         *,
         damping: float | None = None,

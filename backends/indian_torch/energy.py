@@ -10,7 +10,6 @@ from torch.optim.optimizer import Optimizer
 
 from indian_core.arrays import check_loss
 from indian_core.energy import lyapunov_energy
-from indian_torch.groups import scalar_of
 
 
 @torch.no_grad()
@@ -24,9 +23,6 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
     belong to the same moment: call this function between ``loss.backward()`` and
     ``optimizer.step()``.
 
-    Where parameter groups differ in α and β, 2 J + Σ_i ‖w_i‖²/(1 + α_i β_i) falls. The result is
-    this number times the first group's 1 + αβ.
-
     Args:
         optimizer: An `INDIAN` or `INNAprop`; it is not changed.
         loss: J(θ), a scalar. It is minimized, or maximized with ``maximize``.
@@ -36,7 +32,7 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
         device. The momentum of a parameter is 0 before its first step.
 
     Raises:
-        ValueError: If the loss is not a real scalar, or some groups maximize and some do not.
+        ValueError: If the loss is not a real scalar, or the groups differ in α, β or ``maximize``.
 
     Source: Castera et al., Lemmas 9 and 10.
 
@@ -57,29 +53,21 @@ def energy(optimizer: Optimizer, loss: float | Tensor) -> Tensor:
         6.107
     """
     groups = optimizer.param_groups
-    if len({bool(group["maximize"]) for group in groups}) > 1:
-        raise ValueError("Invalid maximize: there is no energy of groups that go up and down")
+    shared = {(group["alpha"], group["beta"], group["maximize"]) for group in groups}
+    if len(shared) > 1:
+        raise ValueError("Invalid param_groups: they differ in alpha, beta or maximize")
+    ((alpha, beta, maximize),) = shared
     if isinstance(loss, Tensor):
         check_loss(loss.shape, loss.dtype, is_real=not loss.is_complex())
-    first = groups[0]
-    squares = [
-        _squared_momentum(param, optimizer.state.get(param, {})) * (_weight(first) / _weight(group))
-        for group in groups
-        for param in group["params"]
-    ]
+    params = [param for group in groups for param in group["params"]]
+    squares = [_squared_momentum(param, optimizer.state.get(param, {})) for param in params]
     device = squares[0].device
     kinetic = torch.stack([square.to(device, non_blocking=True) for square in squares]).sum()
     if not isinstance(loss, Tensor):
         loss = torch.tensor(float(loss), dtype=kinetic.dtype, device=device)
     loss = loss.detach().to(device, torch.promote_types(loss.dtype, kinetic.dtype)).reshape(())
-    loss = -loss if first["maximize"] else loss
-    alpha, beta = scalar_of(first, "alpha"), scalar_of(first, "beta")
-    total: Tensor = lyapunov_energy(loss, kinetic, alpha, beta)
+    total: Tensor = lyapunov_energy(-loss if maximize else loss, kinetic, alpha, beta)
     return total
-
-
-def _weight(group: dict[str, Any]) -> Any:
-    return 1 + scalar_of(group, "alpha") * scalar_of(group, "beta")
 
 
 def _squared_momentum(param: Tensor, state: dict[str, Any]) -> Tensor:

@@ -28,9 +28,6 @@ from indian_torch.step.settings import Settings, is_unreadable, known
 
 Group = dict[str, Any]
 
-# The numbers that may be tensors. A captured or compiled graph uses the values that are put into
-# them later.
-TENSORS = ("lr", "alpha", "beta", "weight_decay")
 _BETAS = ("beta_1", "beta_2")
 # Arguments of torch's optimizers and of the methods here, each of which only some methods have.
 _NUMBERS = {"betas", "momentum", "nesterov", "dampening", "amsgrad"} | {
@@ -47,9 +44,9 @@ def numbers(method: str, group: Group, defaults: Group, *, read: bool = True) ->
         method: The method.
         group: The parameter group.
         defaults: The method's arguments with their defaults.
-        read: Whether to read tensors on any device. Reading one that is not on the CPU waits for
-            the device, as in torch's SGD. Tensors that cannot or must not be read are not in the
-            result.
+        read: Whether to read an lr that is a tensor on any device. Reading one that is not on the
+            CPU waits for the device, as in torch's SGD. An lr that cannot or must not be read is
+            not in the result.
 
     Raises:
         TypeError: If a number is not one, an option is not a bool, or ``momentum_dtype`` is not a
@@ -63,9 +60,9 @@ def numbers(method: str, group: Group, defaults: Group, *, read: bool = True) ->
     values: Group = {}
     for name, bounds in METHODS[method].numbers.items():
         value = given[name] if name in given else group[name]
-        if name in TENSORS and isinstance(value, Tensor):
+        if name == "lr" and isinstance(value, Tensor):
             if value.numel() != 1:
-                raise ValueError(f"Tensor {name} must be 1-element")
+                raise ValueError("Tensor lr must be 1-element")
             value = known(value) if is_unreadable(value) or not read else value.item()
             if value is None:
                 continue
@@ -82,8 +79,8 @@ def numbers(method: str, group: Group, defaults: Group, *, read: bool = True) ->
 def normalize(method: str, group: Group, defaults: Group) -> None:
     """Replace the numbers of a checked group by floats, and add the scale of its buffers.
 
-    Tensors stay the user's tensors. ``initial_speed=None`` stays None, because it means the β that
-    the group has at a parameter's first step.
+    An lr that is a tensor stays the user's. ``initial_speed=None`` stays None, because it means the
+    β that the group has at a parameter's first step.
     """
     values = numbers(method, group, defaults)
     for name, value in values.items():
@@ -98,24 +95,22 @@ def normalize(method: str, group: Group, defaults: Group) -> None:
 def settings(method: str, group: Group, defaults: Group) -> Settings:
     """Return the settings of a group's next step. The user may have changed the group.
 
-    Tensors become numbers, unless the host must not read them (``capturable``, ``differentiable``,
-    torch.compile) or cannot (meta and fake tensors). The errors are those of `numbers`.
+    An lr that is a tensor becomes a number, unless the host must not read it (``capturable``,
+    ``differentiable``, torch.compile) or cannot (meta and fake tensors). A captured or compiled
+    graph uses the values that are put into it later. The errors are those of `numbers`.
     """
-    tensors = {name: group[name] for name in TENSORS if isinstance(group.get(name), Tensor)}
-    stay = bool(tensors) and bool(
+    lr = group.get("lr")
+    stays = isinstance(lr, Tensor) and bool(
         torch.compiler.is_compiling()
         or group["capturable"]
         or group["differentiable"]
-        or any(map(is_unreadable, tensors.values()))
+        or is_unreadable(lr)
     )
-    values = numbers(method, group, defaults, read=not stay)
-    if stay:
-        values |= {name: tensor.reshape(()) for name, tensor in tensors.items()}
-    lr, sign = values["lr"], -1.0 if group["maximize"] else 1.0
+    values = numbers(method, group, defaults, read=not stays)
+    values["lr"] = lr = lr.reshape(()) if stays else values["lr"]
+    sign = -1.0 if group["maximize"] else 1.0
     law, scaled, _ = METHODS[method]
-    decay = values["weight_decay"]
-    if not isinstance(decay, Tensor) and decay == 0:
-        decay = None
+    decay = values["weight_decay"] or None
     decoupled = group.get("decoupled_weight_decay", scaled)
     pull = scale = wanted = None
     rests = False
@@ -124,7 +119,7 @@ def settings(method: str, group: Group, defaults: Group) -> Settings:
         linear = first = coefficients(lr, alpha, beta)
         if speed is not None:
             first = coefficients(lr, alpha, beta, speed, True)
-        elif not (isinstance(alpha, Tensor) or isinstance(beta, Tensor)):
+        else:
             rests = abs(1 - alpha * beta) <= 2.0**-51
         if decay is not None and group.get("authors_weight_decay") and not rests:
             pull = authors_pull(lr, alpha, beta, decay)
@@ -159,7 +154,7 @@ def settings(method: str, group: Group, defaults: Group) -> Settings:
         pull=pull,
         sigma=values.get("sigma", values.get("beta_2")),
         eps=values.get("eps", 0.0),
-        on_host=not (stay or group["capturable"] or group["differentiable"]),
+        on_host=not (stays or group["capturable"] or group["differentiable"]),
         automatic=group["foreach"] is None and group["fused"] is None,
         foreach=group["foreach"],
         fused=group["fused"],
@@ -191,12 +186,6 @@ def momentum_law(values: Group, group: Group) -> tuple[Coefficients, float]:
     return unit._replace(
         theta_momentum=lr * unit.theta_momentum, theta_gradient=lr * unit.theta_gradient
     ), scale
-
-
-def scalar_of(group: Group, name: str) -> Any:
-    """Return a hyperparameter of a group as a number, or as a 0-dim tensor."""
-    value = group[name]
-    return value.detach().reshape(()) if isinstance(value, Tensor) else value
 
 
 def _pair(betas: Any) -> tuple[Any, Any]:

@@ -44,8 +44,8 @@ class INDIAN(PaperOptimizer):
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
-        lr: γ ≥ 0, the learning rate. lr, α, β and λ are numbers or tensors with one element. Such a
-            tensor may be changed in place; a captured or compiled graph uses the new value.
+        lr: γ ≥ 0, the learning rate: a number, or a tensor with one element. The tensor may be
+            changed in place; a captured or compiled graph uses the new value.
         alpha: α ≥ 0, the viscous damping. At the default, 0.1, begin with SGD's lr at momentum 0.9,
             and try up to three times as much: γ/α is SGD's lr/(1 − m).
         beta: β > 0, the Newton damping.
@@ -75,8 +75,7 @@ class INDIAN(PaperOptimizer):
             of the same parameters (DistributedDataParallel) must seed it alike.
 
     Raises:
-        ValueError: If a hyperparameter is negative (for β: or zero), infinite or NaN, or is a
-            tensor that does not have one element.
+        ValueError: If a hyperparameter is negative (for β: or zero), infinite or NaN.
         TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
         RuntimeError: If two options exclude each other.
 
@@ -105,10 +104,10 @@ class INDIAN(PaperOptimizer):
         self,
         params: ParamsT,
         lr: float | Tensor = LR,
-        alpha: float | Tensor = ALPHA,
-        beta: float | Tensor = BETA,
+        alpha: float = ALPHA,
+        beta: float = BETA,
         initial_speed: float | None = INITIAL_SPEED,
-        weight_decay: float | Tensor = 0.0,
+        weight_decay: float = 0.0,
         decoupled_weight_decay: bool = True,
         *,
         maximize: bool = False,

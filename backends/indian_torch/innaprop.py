@@ -36,8 +36,7 @@ class INNAprop(PaperOptimizer):
 
     Args:
         params: Parameters, named parameters, or dicts that define parameter groups.
-        lr: γ ≥ 0, the learning rate. lr, α, β and λ are numbers or tensors with one element. Such a
-            tensor may be changed in place; a captured or compiled graph uses the new value.
+        lr: γ ≥ 0, the learning rate: a number or a tensor with one element, as for `INDIAN`.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping; not Adam's betas.
         sigma: σ, 0 ≤ σ < 1, the part of V that a step keeps.
@@ -59,8 +58,7 @@ class INNAprop(PaperOptimizer):
             mean is exact; see `INDIAN`.
 
     Raises:
-        ValueError: If a hyperparameter is out of its range, infinite or NaN, or is a tensor that
-            does not have one element.
+        ValueError: If a hyperparameter is out of its range, infinite or NaN.
         TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
         RuntimeError: If two options exclude each other.
 
@@ -88,11 +86,11 @@ class INNAprop(PaperOptimizer):
         self,
         params: ParamsT,
         lr: float | Tensor = 1e-3,
-        alpha: float | Tensor = 0.1,
-        beta: float | Tensor = 0.9,
+        alpha: float = 0.1,
+        beta: float = 0.9,
         sigma: float = 0.999,
         eps: float = 1e-8,
-        weight_decay: float | Tensor = 0.01,
+        weight_decay: float = 0.01,
         authors_weight_decay: bool = False,
         *,
         maximize: bool = False,

@@ -10,7 +10,7 @@ from torch import Tensor
 from indian_core import momentum_from_psi, psi_from_momentum
 from indian_torch.base import LinearOptimizer
 from indian_torch.energy import energy
-from indian_torch.groups import Group, scalar_of
+from indian_torch.groups import Group
 from indian_torch.step.precision import momentum_dtype_of
 from indian_torch.step.settings import is_unreadable
 
@@ -52,8 +52,8 @@ class PaperOptimizer(LinearOptimizer):
         scale = state.get("scale")
         if scale is not None and not is_unreadable(scale):
             momentum = momentum / (float(scale) or 1.0)
-        alpha, beta = scalar_of(group, "alpha"), scalar_of(group, "beta")
-        psi: Tensor = psi_from_momentum(param.detach().to(momentum.dtype), momentum, alpha, beta)
+        theta = param.detach().to(momentum.dtype)
+        psi: Tensor = psi_from_momentum(theta, momentum, group["alpha"], group["beta"])
         return psi
 
     @torch.no_grad()
@@ -83,12 +83,8 @@ class PaperOptimizer(LinearOptimizer):
         buffer = self.state.get(param, {}).get("momentum_buffer")
         dtype = momentum_dtype_of(param, group["momentum_dtype"])
         dtype = dtype if buffer is None else buffer.dtype
-        momentum = momentum_from_psi(
-            param.to(dtype),
-            psi.to(param.device, dtype),
-            scalar_of(group, "alpha"),
-            scalar_of(group, "beta"),
-        )
+        psi = psi.to(param.device, dtype)
+        momentum = momentum_from_psi(param.to(dtype), psi, group["alpha"], group["beta"])
         self.complete_states(group, [param], on_device=bool(group["capturable"]))
         state = self.state[param]
         state["momentum_buffer"].copy_(momentum)

@@ -1,8 +1,8 @@
 r"""The largest curvature of a loss: the top eigenvalue of its Hessian, from products with it.
 
 The Hessian is not formed unless it is tiny. ARPACK's Lanczos iteration
-(`scipy.sparse.linalg.eigsh`) needs one dozen or a few dozen products Hv, each of which costs about
-as much as two gradients, and keeps `LANCZOS_VECTORS` vectors of θ's size in double precision.
+(`scipy.sparse.linalg.eigsh`) needs one dozen or a few dozen products Hv, and keeps
+`LANCZOS_VECTORS` vectors of θ's size in double precision.
 """
 
 from __future__ import annotations
@@ -20,38 +20,6 @@ _RESTARTS = 100
 _SMALL = 2 * LANCZOS_VECTORS
 
 
-def central_difference(
-    gradient: Callable[[Array], Array], vector: Array, size: float, eps: float
-) -> Array:
-    """Return ∇²J(θ) times a vector, as a difference of two gradients.
-
-    The step of the difference balances the gradients' rounding errors against the third derivative.
-
-    Args:
-        gradient: A function that returns ∇J(θ + d) for a displacement d, both float64 of the
-            vector's shape.
-        vector: The vector that the Hessian is multiplied by.
-        size: ‖θ‖.
-        eps: The machine epsilon of the gradients.
-
-    Returns:
-        The product, of the vector's shape.
-
-    Examples:
-        >>> import numpy as np
-        >>> h = np.array([1.0, 100.0])
-        >>> product = central_difference(lambda d: h * (1 + d), np.ones(2), 2**0.5, 2.0**-52)
-        >>> [round(float(x), 6) for x in product]
-        [1.0, 100.0]
-    """
-    norm = float(np.linalg.norm(vector))
-    if norm == 0:
-        return vector
-    step = eps ** (1 / 3) * (1 + size) / norm
-    product: Array = (gradient(step * vector) - gradient(-step * vector)) / (2 * step)
-    return product
-
-
 def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
     """Return the algebraically largest eigenvalue of a symmetric matrix.
 
@@ -65,7 +33,7 @@ def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
 
     Raises:
         ImportError: If SciPy is not installed and the matrix is not tiny.
-        ValueError: If the size is zero or a product is not finite.
+        ValueError: If a product is not finite.
         RuntimeError: If the iteration does not converge.
 
     Examples:
@@ -74,8 +42,6 @@ def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
         >>> round(largest_eigenvalue(lambda v: curvature * v, size=3), 6)
         5.0
     """
-    if size == 0:
-        raise ValueError("Invalid params: there are none, or all are empty")
 
     def checked(vector: Array) -> Array:
         image = product(vector)

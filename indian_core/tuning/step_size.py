@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from indian_core.arrays import check_fit
 from indian_core.hyperparameters import ALPHA, BETA, checked
 from indian_core.tuning.curvature import largest_eigenvalue
 from indian_core.tuning.stability import max_lr
-from indian_core.tuning.vectors import Array
+from indian_core.tuning.vectors import Array, join, split
 
 SAFETY = 0.5
 
@@ -114,56 +117,79 @@ def from_curvature(
     )
 
 
-def from_loss(
-    product: Callable[[Array], Array],
-    gradient: Callable[[Array], Array],
-    size: int,
+def from_gradients(
+    gradient: Callable[[list[npt.NDArray[Any]]], Iterable[npt.ArrayLike]],
+    params: Sequence[npt.NDArray[Any]],
     alpha: float,
     beta: float,
     safety: float,
+    eps: float = 2.0**-52,
 ) -> StepSize:
-    r"""Return the step size for a loss given by its derivatives at θ, and raise its warnings.
+    r"""Return the step size for a loss that is known by its gradient, and raise its warnings.
 
-    The Hessian does not see kinks. So the gradient is evaluated a second time, at the end of the
+    The Hessian times a vector is a central difference,
+
+    $$\nabla^2 J(\theta)\, v \approx \frac{\nabla J(\theta + hv) - \nabla J(\theta - hv)}{2h},
+      \qquad h = \frac{\sqrt[3]{\text{eps}}\,(1 + \|\theta\|)}{\|v\|}$$
+
+    which balances the rounding of the gradients against the third derivative. Such differences do
+    not see kinks that lie farther away. So the gradient is evaluated once more, at the end of the
     first step d that the suggestion makes. If the curvature along that step,
 
     $$\frac{\langle \nabla J(\theta + d) - \nabla J(\theta), d\rangle}{\|d\|^2},$$
 
-    would more than halve the limit, it is used instead of the Hessian's.
+    would more than halve the limit, it is used instead.
 
     Args:
-        product: A function that returns ∇²J(θ) times a vector. All vectors are float64 of shape
-            (size,).
-        gradient: A function that returns ∇J(θ + d) for a displacement d.
-        size: The number of parameters.
+        gradient: A function that returns ∇J at a list of arrays like ``params``.
+        params: θ, arrays of real or complex numbers.
         alpha: α ≥ 0, the viscous damping.
         beta: β > 0, the Newton damping.
         safety: The fraction of the limit to suggest, > 0.
+        eps: The machine epsilon of the gradients.
 
     Returns:
         The suggestion, whose warnings have been raised as UserWarning.
 
     Raises:
-        ValueError: As in `from_curvature`, or if a derivative is not finite.
+        ValueError: As in `from_curvature`; if there are no parameters; or if a gradient is not
+            finite.
         ImportError: If SciPy is missing.
 
     Examples:
         >>> import numpy as np
         >>> h = np.array([1.0, 100.0])
-        >>> found = from_loss(lambda v: h * v, lambda d: h * (1 + d), 2, 0.5, 0.5, 0.5)
+        >>> found = from_gradients(lambda theta: [h * theta[0]], [np.ones(2)], 0.5, 0.5, 0.5)
         >>> round(found.limit, 6)
         0.041292
     """
     alpha, beta = checked("alpha", alpha), checked("beta", beta)
     safety = checked("safety", safety, positive=True)
-    gradient_here = gradient(np.zeros(size))
-    if not np.isfinite(gradient_here).all():
+    start = join(params)
+    if start.size == 0:
+        raise ValueError("Invalid params: there are none, or all are empty")
+
+    def at(displacement: Array) -> Array:
+        found = join(gradient(split(start + displacement, params)))
+        check_fit("gradient", found.shape, start.shape)
+        return found
+
+    here = at(np.zeros_like(start))
+    if not np.isfinite(here).all():
         raise ValueError("Invalid loss: its gradient is NaN or infinite")
-    suggestion = from_curvature(largest_eigenvalue(product, size), alpha, beta, safety)
-    step = -suggestion.lr * suggestion.initial_speed * gradient_here
+    distance = eps ** (1 / 3) * (1 + float(np.linalg.norm(start)))
+
+    def product(vector: Array) -> Array:
+        step = distance / float(np.linalg.norm(vector))
+        difference: Array = at(step * vector) - at(-step * vector)
+        return difference / (2 * step)
+
+    largest = largest_eigenvalue(product, start.size)
+    suggestion = from_curvature(largest, alpha, beta, safety)
+    step = -suggestion.lr * suggestion.initial_speed * here
     squared = float(step @ step)
     if squared > 0:
-        along = float((gradient(step) - gradient_here) @ step) / squared
+        along = float((at(step) - here) @ step) / squared
         # If the step leaves the loss's domain, nothing can be learned from it.
         if np.isfinite(along):
             of_stretch = from_curvature(along, alpha, beta, safety)
@@ -190,7 +216,7 @@ def _flat(curvature: float, alpha: float) -> str:
 
 def _kinked(curvature: float, along: float) -> str:
     return (
-        f"over one step the gradient changes as if the curvature were {along:.4g}, not the "
-        f"Hessian's {curvature:.4g}: the loss has kinks or is far from quadratic here. The "
+        f"over one step the gradient changes as if the curvature were {along:.4g}, not "
+        f"{curvature:.4g} as it is nearby: the loss has kinks or is far from quadratic here. The "
         "suggestion is for the larger one; smaller steps may meet a larger one still"
     )

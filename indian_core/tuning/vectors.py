@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,34 +24,25 @@ def join(arrays: Iterable[npt.ArrayLike]) -> Array:
     return np.concatenate([np.empty(0), *(_reals(np.ravel(each)) for each in arrays)])
 
 
-def split(
-    vector: Array, shapes: Sequence[tuple[int, ...]], are_complex: Sequence[bool] = ()
-) -> list[npt.NDArray[Any]]:
-    """Return the arrays of these shapes whose numbers are in a vector. It is the inverse of `join`.
+def split(vector: Array, like: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+    """Return arrays of these shapes whose numbers are in a vector. It is the inverse of `join`.
 
     Args:
-        vector: The numbers of the arrays.
-        shapes: The shape of each array.
-        are_complex: Whether each array is complex. Empty, the default, means that none is.
+        vector: As many numbers as the arrays have.
+        like: Arrays, real or complex.
 
-    Raises:
-        ValueError: If the vector has more or fewer numbers than the arrays.
+    Returns:
+        Arrays in double precision.
 
     Examples:
-        >>> split(np.arange(4.0), [(2,), (1,)], [False, True])
+        >>> split(np.arange(4.0), [np.zeros(2), np.zeros(1, complex)])
         [array([0., 1.]), array([2.+3.j])]
     """
-    kinds = are_complex if len(are_complex) else [False] * len(shapes)
-    counts = [
-        math.prod(shape) * (2 if is_complex else 1)
-        for shape, is_complex in zip(shapes, kinds, strict=True)
-    ]
-    if sum(counts) != vector.size:
-        raise ValueError(f"Invalid vector: {vector.size} numbers (they must be {sum(counts)})")
-    parts = np.split(np.ascontiguousarray(vector), np.cumsum(counts, dtype=int))[:-1]
+    counts = [np.size(each) * (1 + np.iscomplexobj(each)) for each in like]
+    parts = np.split(np.ascontiguousarray(vector), np.cumsum(counts, dtype=int))
     return [
-        (part.view(np.complex128) if is_complex else part).reshape(shape)
-        for part, shape, is_complex in zip(parts, shapes, kinds, strict=True)
+        (part.view(np.complex128) if np.iscomplexobj(each) else part).reshape(np.shape(each))
+        for part, each in zip(parts, like, strict=False)
     ]
 
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from indian_torch import INDIAN, INNA, PowerDecayLR
-from indian_torch.groups import TENSORS
 from tests.on_torch.runs import (
     LRS,
     advance,
@@ -26,39 +25,26 @@ from tests.on_torch.runs import (
     with_arguments,
 )
 
-NUMBERS = {"lr": 0.1, "alpha": 0.5, "beta": 0.3, "weight_decay": 0.2}
 DECAYS = with_arguments({}, {"decoupled_weight_decay": False}, {"authors_weight_decay": True})
-
-
-def numbers_of(method: Any) -> dict[str, float]:
-    """Return the numbers of a method that may be tensors."""
-    return {name: NUMBERS[name] for name in TENSORS if name in method.arguments}
 
 
 @pytest.mark.parametrize(("method", "given"), DECAYS, ids=str)
 @pytest.mark.parametrize("shape", [(), (1,)])
-def test_tensors_are_what_they_hold_at_the_step(
+def test_a_rate_that_is_a_tensor_is_what_it_holds_at_the_step(
     shape: tuple[int, ...], method: Any, given: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    values = numbers_of(method)
-    of_tensors = {k: torch.full(shape, v, dtype=torch.float64) for k, v in values.items()}
-    first = method(parameters(), **values, **given, **options)
-    second = method(parameters(), **of_tensors, **given, **options)
+    lr = torch.full(shape, 0.1, dtype=torch.float64)
+    given = given | options | {"weight_decay": 0.2}
+    first, second = method(parameters(), 0.1, **given), method(parameters(), lr, **given)
     for k in range(6):
-        values = {name: value * 0.9 for name, value in values.items()}
-        first.param_groups[0].update(values)
-        for name, tensor in of_tensors.items():
-            tensor.fill_(values[name])
-        advance(first, [values["lr"]], k)
-        advance(second, [values["lr"]], k)
+        lr.mul_(0.9)
+        first.param_groups[0]["lr"] = lr.item()
+        for optimizer in (first, second):
+            for param, gradient in zip(params_of(optimizer), tensors(k), strict=True):
+                param.grad = gradient
+            optimizer.step()
     assert_same_run(first, second)
-    if "scale" in method.entries:
-        assert_close(first.energy(1.0), second.energy(1.0))
-    assert second.param_groups[0]["lr"] is of_tensors["lr"]
-    of_tensors["weight_decay"].fill_(-1.0)
-    if not options.get("capturable"):
-        with pytest.raises(ValueError, match="weight_decay"):
-            second.step()
+    assert second.param_groups[0]["lr"] is lr
 
 
 @pytest.mark.parametrize("number", [np.float32(0.3), np.array(0.3), Fraction(3, 10), 1], ids=repr)
@@ -206,24 +192,19 @@ def test_named_parameters(method: Any) -> None:
 
 
 @pytest.mark.parametrize(("method", "given"), DECAYS, ids=str)
-@pytest.mark.parametrize("as_tensors", [False, True])
-def test_autograd_goes_through_steps(method: Any, given: dict[str, Any], as_tensors: bool) -> None:
-    values = numbers_of(method)
-    names = list(values) if as_tensors else []
-
-    def steps(theta: Tensor, *inputs: Tensor) -> Tensor:
-        numbers = values | dict(zip(names, inputs, strict=False))
+def test_autograd_goes_through_steps_and_their_rate(method: Any, given: dict[str, Any]) -> None:
+    def steps(theta: Tensor, lr: Any, *gradients: Tensor) -> Tensor:
         param = theta.clone()
-        optimizer = method([param], **numbers, **given, differentiable=True)
-        for gradient in inputs[len(names) :]:
+        optimizer = method([param], lr, weight_decay=0.2, **given, differentiable=True)
+        for gradient in gradients:
             param.grad = gradient
             optimizer.step()
         return param
 
-    theta, *gradients = tensors(1, [(4,)] * 4)
-    numbers = [torch.tensor(values[name], dtype=torch.float64) for name in names]
-    inputs = [tensor.requires_grad_() for tensor in (theta, *numbers, *gradients)]
-    assert torch.autograd.gradcheck(steps, inputs)
+    theta, *gradients = (each.requires_grad_() for each in tensors(1, [(4,)] * 4))
+    rate = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+    for lr in (rate, 0.1):
+        assert torch.autograd.gradcheck(steps, (theta, lr, *gradients))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What `suggest_lr` leaves untouched, and PyTorch's own ways of having no second derivative.
+"""What `suggest_lr` leaves untouched, and what it takes and refuses in PyTorch.
 
 The curvatures of the test problems are in tests/conformance, the algebra is in tests/core.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from indian_torch.curvature import largest_curvature, suggest_lr
+from indian_torch.curvature import suggest_lr
 
 
 def theta(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -53,9 +53,9 @@ def test_nothing_of_the_users_is_touched() -> None:
         assert p.grad is g
         assert torch.equal(g, torch.full_like(p, i))
     assert torch.equal(torch.get_rng_state(), random)
-    # Dropout was the same at both points.
-    assert len(masks) == 2
-    assert torch.equal(*masks)
+    # Dropout was the same at all points.
+    assert len(masks) > 2
+    assert all(torch.equal(mask, masks[0]) for mask in masks)
 
 
 def test_an_error_in_the_loss_leaves_everything_where_it_was() -> None:
@@ -93,9 +93,9 @@ def test_parameters_of_several_dtypes_and_complex_ones() -> None:
     def quartic() -> Tensor:
         return (wave.abs() ** 4).sum()
 
-    assert largest_curvature(loss_fn, [single, wave]) == pytest.approx(14, rel=1e-3)
+    assert suggest_lr(loss_fn, [single, wave]).curvature == pytest.approx(14, rel=1e-3)
     # |z|⁴ couples the two parts: its Hessian at z = 1 is diag(12, 4).
-    assert largest_curvature(quartic, [wave]) == pytest.approx(12, rel=1e-3)
+    assert suggest_lr(quartic, [wave]).curvature == pytest.approx(12, rel=1e-3)
 
 
 @pytest.mark.parametrize(("curving", "expected"), [(0.0, 0.0), (-1.0, -2.0)])
@@ -114,11 +114,10 @@ def test_a_linear_and_a_concave_loss(curving: float, expected: float) -> None:
         (lambda t: t, ValueError),
         (lambda t: (1j * t).sum(), ValueError),
         (lambda t: t.sum() * float("nan"), ValueError),
-        (lambda t: t.sum() / 0, ValueError),
         (lambda t: t.detach().sum(), ValueError),
         (lambda t: theta(3).sum(), ValueError),
         (lambda t: (t - 1).sqrt().sum(), ValueError),  # no finite gradient
-        (lambda t: ((t - 1) ** 1.5).sum(), ValueError),  # no finite second derivative
+        (lambda t: ((t - 1) ** 1.5).sum(), ValueError),  # no gradient nearby
         (lambda t: t.sum().item(), TypeError),
         (lambda t: (t**2).sum().backward(), TypeError),
     ],
@@ -130,7 +129,7 @@ def test_bad_losses_are_refused(loss: Any, error: type[Exception]) -> None:
     assert param.grad is None
 
 
-def test_a_closure_that_calls_backward_is_refused_and_leaves_no_gradient() -> None:
+def test_a_closure_that_calls_backward_leaves_no_gradient() -> None:
     param = theta(3)
     param.grad = gradient = torch.zeros(3)
 
@@ -139,7 +138,7 @@ def test_a_closure_that_calls_backward_is_refused_and_leaves_no_gradient() -> No
         loss.backward()
         return loss
 
-    with pytest.raises(ValueError, match=r"backward\(\)"):
+    with pytest.raises(RuntimeError, match="backward"):
         suggest_lr(closure, [param])
     assert param.grad is gradient
     assert torch.equal(gradient, torch.zeros(3))
@@ -156,9 +155,8 @@ def test_a_closure_that_calls_backward_is_refused_and_leaves_no_gradient() -> No
     ],
 )
 def test_bad_parameters_are_refused(params: Any, error: type[Exception]) -> None:
-    for function in (suggest_lr, largest_curvature):
-        with pytest.raises(error, match="Invalid params"):
-            function(lambda: torch.ones(()), params)  # type: ignore[operator]
+    with pytest.raises(error, match="Invalid params"):
+        suggest_lr(lambda: torch.ones(()), params)
 
 
 def test_an_outer_autocast_keeps_no_weights_of_another_point() -> None:
@@ -178,22 +176,6 @@ def test_an_outer_autocast_keeps_no_weights_of_another_point() -> None:
     assert found == expected
 
 
-def test_attention_is_evaluated_by_a_kernel_that_has_second_derivatives() -> None:
-    torch.manual_seed(0)
-    model = nn.MultiheadAttention(8, 2, batch_first=True, dtype=torch.float64)
-    x = torch.randn(2, 5, 8, dtype=torch.float64)
-    fused, plain = (
-        largest_curvature(
-            lambda need_weights=need_weights: (
-                model(x, x, x, need_weights=need_weights)[0].square().mean()
-            ),
-            model.parameters(),
-        )
-        for need_weights in (False, True)
-    )
-    assert fused == pytest.approx(plain, rel=1e-9)
-
-
 class NoSecondDerivative(torch.autograd.Function):
     """tanh, as an extension in C++ would have it."""
 
@@ -209,17 +191,14 @@ class NoSecondDerivative(torch.autograd.Function):
         return grad * (1 - x.tanh() ** 2)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("size", [3, 40])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_without_second_derivatives_the_gradients_are_compared(
-    dtype: torch.dtype, size: int
-) -> None:
-    param = torch.linspace(0.1, 1.5, size, dtype=dtype, requires_grad=True)
+def test_no_second_derivative_is_needed(dtype: torch.dtype) -> None:
+    param = torch.linspace(0.1, 1.5, 40, dtype=dtype, requires_grad=True)
     tanh = NoSecondDerivative.apply
     found = suggest_lr(lambda: tanh(3 * param).square().sum(), [param], 0.5, 0.5)
     expected = suggest_lr(lambda: (3 * param).tanh().square().sum(), [param], 0.5, 0.5)
-    assert found.lr == pytest.approx(expected.lr, rel=2e-3)
-    assert torch.equal(param, torch.linspace(0.1, 1.5, size, dtype=dtype))
+    assert found.lr == pytest.approx(expected.lr, rel=1e-6)
+    assert torch.equal(param, torch.linspace(0.1, 1.5, 40, dtype=dtype))
 
 
 def test_sparse_embeddings() -> None:
@@ -227,7 +206,8 @@ def test_sparse_embeddings() -> None:
         torch.manual_seed(0)
         model = nn.Embedding(30, 2, sparse=sparse, dtype=torch.float64)
         index = torch.arange(25).repeat(2)
-        return largest_curvature(lambda: model(index).tanh().square().sum(), model.parameters())
+        found = suggest_lr(lambda: model(index).tanh().square().sum(), model.parameters())
+        return found.curvature
 
     assert curvature(sparse=True) == pytest.approx(curvature(sparse=False), rel=1e-3)
 

@@ -49,8 +49,9 @@ def single_tensor_step(tensors: Tensors, settings: Settings) -> None:
             scale.copy_(new_scale)
 
         dtypes = {param.dtype, param.dtype if buffer is None else buffer.dtype, dtype}
-        if settings.on_host and tensors.states is not None and len(dtypes) == 1:
-            _in_place(param, grad, buffer, c, settings, scale)
+        eager = settings.on_host and tensors.states is not None
+        if eager and settings.pull is None and len(dtypes) == 1:
+            _in_place(param, grad, buffer, c, settings)
             continue
 
         # Scalars may be tensors here, which `alpha` does not accept (and torch.compile would keep
@@ -83,10 +84,7 @@ def _in_place(
     buffer: Tensor | None,
     c: Coefficients,
     settings: Settings,
-    scale: Any,
 ) -> None:
-    if settings.pull is not None and buffer is not None:
-        buffer.add_(param, alpha=settings.pull_on_buffer(scale))
     if settings.shrinkage is not None:
         param.mul_(1 - settings.shrinkage)
     if buffer is not None:

@@ -24,10 +24,7 @@ def multi_tensor_step(tensors: Tensors, settings: Settings) -> None:
     if not settings.on_host:
         settings = settings.to(device)  # foreach operations need their scalars there
     grads: Any = [grad.to(wide_dtype) for grad in tensors.grads]
-    if isinstance(settings.l2, Tensor):
-        wide = [param.to(wide_dtype) for param in params]
-        grads = torch._foreach_add(grads, torch._foreach_mul(wide, settings.l2))
-    elif settings.l2 is not None:
+    if settings.l2 is not None:
         grads = torch._foreach_add(grads, params, alpha=settings.l2)
 
     scale = tensors.scale(settings)
@@ -49,17 +46,18 @@ def multi_tensor_step(tensors: Tensors, settings: Settings) -> None:
 
     if (
         settings.on_host
+        and settings.pull is None
         and tensors.states is not None
         and dtype == wide_dtype
         and (buffers is None or buffers[0].dtype == dtype)
         and not isinstance(c.theta_gradient, Tensor)
     ):
-        _in_place(params, grads, denominators, buffers, c, settings, scale)
+        _in_place(params, grads, denominators, buffers, c, settings)
         return
     if denominators is not None:
         grads = torch._foreach_div(grads, denominators)
     momenta: Any = None if buffers is None else [buffer.to(wide_dtype) for buffer in buffers]
-    if settings.pull is not None and momenta is not None:
+    if settings.pull is not None:
         wide = [param.to(wide_dtype) for param in params]
         pulls = torch._foreach_mul(wide, settings.pull_on_buffer(scale))
         momenta = torch._foreach_add(momenta, pulls)
@@ -75,7 +73,6 @@ def _in_place(
     buffers: list[Tensor] | None,
     c: Coefficients,
     settings: Settings,
-    scale: Any,
 ) -> None:
     def add(tensors: list[Tensor], factor: float) -> None:
         if denominators is None:
@@ -83,8 +80,6 @@ def _in_place(
         else:
             torch._foreach_addcdiv_(tensors, grads, denominators, factor)
 
-    if settings.pull is not None and buffers is not None:
-        torch._foreach_add_(buffers, params, alpha=settings.pull_on_buffer(scale))
     if settings.shrinkage is not None:
         torch._foreach_mul_(params, 1 - settings.shrinkage)
     if buffers is not None:

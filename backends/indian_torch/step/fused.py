@@ -45,6 +45,7 @@ def call_of(bucket: Tensors, settings: Settings) -> NesterovSGD | None:
     )
     if (
         not (settings.fused or automatic)
+        or settings.pull is not None
         or not (kind.fits_kernel and settings.on_host and _private.has_foreach)
         or not kernel_works(kind.device, kind.dtype)
         or (settings.sigma is not None and not pieces.kernel_works(kind.device, kind.dtype))
@@ -85,9 +86,6 @@ def fused_step(bucket: Tensors, settings: Settings, call: NesterovSGD) -> None:
         if call is WITHOUT_MOMENTUM:
             pieces.adamw(piece, settings, count)
             continue
-        if settings.pull is not None:
-            pull = settings.pull_on_buffer(bucket.scale(settings))
-            torch._foreach_add_(piece.momentum_buffers, piece.params, alpha=pull)
         u = pieces.scaled(piece, settings, count)
         _before(piece.params, piece.momentum_buffers, settings, call)
         kernel(piece.params, u, piece.momentum_buffers, call)

@@ -36,7 +36,8 @@ class Settings(NamedTuple):
         changes_nothing: Whether this is a call at lr = 0 by the paper's law, which is no step.
         shrinkage: Decoupled weight decay subtracts this times θ from θ before the step, or None.
         l2: Coupled weight decay adds this times θ to the user's gradient, or None.
-        pull: The authors' weight decay adds this times θ to w, before θ decays, or None.
+        pull: The authors' weight decay adds this times θ to w, before θ decays, or None. The fused
+            kernel does not make such a step.
         sigma: The part of V that a step keeps, or None if the gradient is not scaled.
         eps: ε.
         on_host: Whether every scalar of an eager step is a Python float.
@@ -52,7 +53,7 @@ class Settings(NamedTuple):
     stays_at_rest: bool
     changes_nothing: bool
     shrinkage: float | Tensor | None
-    l2: float | Tensor | None
+    l2: float | None
     pull: float | Tensor | None
     sigma: float | None
     eps: float
@@ -104,7 +105,7 @@ class Settings(NamedTuple):
 
         linear = moved(self.linear)
         first = linear if self.first is self.linear else moved(self.first)
-        rest = {name: moved(getattr(self, name)) for name in ("lr", "shrinkage", "l2", "pull")}
+        rest = {name: moved(getattr(self, name)) for name in ("lr", "shrinkage", "pull")}
         return self._replace(linear=linear, first=first, **rest)
 
 
