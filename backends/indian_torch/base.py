@@ -19,7 +19,7 @@ from indian_torch.checkpoints import StateDict, completed, has_same_sizes, resto
 from indian_torch.groups import Group
 from indian_torch.step.dispatch import make
 from indian_torch.step.layout import BUFFERS, Examiner, examine, examine_compiled
-from indian_torch.step.precision import buffer_dtype_of
+from indian_torch.step.precision import new_buffer
 from indian_torch.step.settings import Settings
 from indian_torch.step.tensors import Tensors
 
@@ -173,10 +173,7 @@ class LinearOptimizer(Optimizer):
                 scale = 0.0 if state.get("momentum_buffer") is None else 1.0
             for name in self.entries_of(group):
                 if name in BUFFERS and state.get(name) is None:
-                    dtype = buffer_dtype_of(name, param, group["momentum_dtype"])
-                    state[name] = torch.zeros_like(
-                        param, dtype=dtype, memory_format=torch.preserve_format
-                    )
+                    state[name] = new_buffer(param)
             if "scale" in self.entries:
                 if on_device and not isinstance(scale, Tensor) and scale not in (0.0, 1.0):
                     state["momentum_buffer"].div_(scale)

@@ -18,7 +18,7 @@ from torch.optim.optimizer import Optimizer
 from indian_core import METHODS
 from indian_torch import groups
 from indian_torch.step.layout import BUFFERS
-from indian_torch.step.precision import buffer_dtype_of
+from indian_torch.step.precision import new_buffer
 from indian_torch.step.settings import is_unreadable
 
 StateDict = dict[str, Any]
@@ -62,21 +62,16 @@ def completed(optimizer: Any, state_dict: StateDict) -> StateDict:
 
 def restored(optimizer: Any, state_dict: StateDict) -> dict[Tensor, StateDict]:
     """Return copies of the entries of each parameter's state, in their own dtypes, or raise."""
-    ours = optimizer.param_groups
-    groups_of = {id(param): group for group in ours for param in group["params"]}
+    saved = state_dict["state"]
     return {
-        param: _restored(
-            optimizer, number, state_dict["state"][number], param, groups_of[id(param)]
-        )
+        param: _restored(optimizer, number, saved[number], param)
         for number, param in _numbered(optimizer, state_dict["param_groups"])
-        if number in state_dict["state"]
+        if number in saved
     }
 
 
 @torch.no_grad()
-def _restored(
-    optimizer: Any, number: Any, saved: StateDict, param: Tensor, group: StateDict
-) -> StateDict:
+def _restored(optimizer: Any, number: Any, saved: StateDict, param: Tensor) -> StateDict:
     where = f"loaded state dict, parameter {number!r}"
     for name, reason in _OTHERS.items():
         if name in saved:
@@ -92,9 +87,7 @@ def _restored(
                 raise ValueError(f"{where}: {name} should be {tuple(param.shape)}, but is {got}")
             if value.is_complex() != param.is_complex():
                 raise ValueError(f"{where}: {name} is {value.dtype}, for {param.dtype}")
-            dtype = buffer_dtype_of(name, param, group["momentum_dtype"])
-            state[name] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
-            state[name].copy_(value)
+            state[name] = new_buffer(param).copy_(value)
         elif is_unreadable(value):
             state[name] = value.clone()
         else:

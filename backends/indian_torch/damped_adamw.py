@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
@@ -58,13 +57,11 @@ class DampedAdamW(LinearOptimizer):
         capturable: Whether steps can be captured in a CUDA graph.
         differentiable: Whether autograd goes through the step.
         fused: Whether to use PyTorch's fused kernels where they can make the step; see `INDIAN`.
-        momentum_dtype: The dtype of s. None, the default, means float32 for 16-bit parameters and
-            the parameter's own dtype for all others. V has the same dtype, but at least float32.
         stochastic_rounding: Whether to round 16-bit parameters up or down at random; see `INDIAN`.
 
     Raises:
         ValueError: If a hyperparameter is out of its range, infinite or NaN.
-        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
+        TypeError: If a hyperparameter is not a number.
         RuntimeError: If two options exclude each other.
 
     Examples:
@@ -103,7 +100,6 @@ class DampedAdamW(LinearOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
-        momentum_dtype: torch.dtype | None = None,
         stochastic_rounding: bool = False,
     ) -> None:
         super().__init__(params, locals())

@@ -2,7 +2,6 @@ r"""DampedSGD as a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
@@ -48,13 +47,11 @@ class DampedSGD(LinearOptimizer):
         differentiable: Whether autograd goes through the step.
         fused: Whether to use PyTorch's fused SGD kernel where it can make the step; see `INDIAN`.
         capturable: Whether steps can be captured in a CUDA graph.
-        momentum_dtype: The dtype of s. None, the default, means float32 for 16-bit parameters and
-            the parameter's own dtype for all others.
         stochastic_rounding: Whether to round 16-bit parameters up or down at random; see `INDIAN`.
 
     Raises:
         ValueError: If a hyperparameter is out of its range, infinite or NaN.
-        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
+        TypeError: If a hyperparameter is not a number.
         RuntimeError: If two options exclude each other.
 
     Examples:
@@ -92,7 +89,6 @@ class DampedSGD(LinearOptimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         capturable: bool = False,
-        momentum_dtype: torch.dtype | None = None,
         stochastic_rounding: bool = False,
     ) -> None:
         super().__init__(params, locals())

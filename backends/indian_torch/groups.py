@@ -49,8 +49,7 @@ def numbers(method: str, group: Group, defaults: Group, *, read: bool = True) ->
             not in the result.
 
     Raises:
-        TypeError: If a number is not one, an option is not a bool, or ``momentum_dtype`` is not a
-            real dtype.
+        TypeError: If a number is not one, or an option is not a bool.
         ValueError: If a number is missing, is out of its range, is a tensor that does not have one
             element, or is one of another method.
         RuntimeError: If two options exclude each other.
@@ -113,15 +112,12 @@ def settings(method: str, group: Group, defaults: Group) -> Settings:
     decay = values["weight_decay"] or None
     decoupled = group.get("decoupled_weight_decay", scaled)
     pull = scale = wanted = None
-    rests = False
     if law == "paper":
         alpha, beta, speed = values["alpha"], values["beta"], values.get("initial_speed")
         linear = first = coefficients(lr, alpha, beta)
         if speed is not None:
             first = coefficients(lr, alpha, beta, speed, True)
-        else:
-            rests = abs(1 - alpha * beta) <= 2.0**-51
-        if decay is not None and group.get("authors_weight_decay") and not rests:
+        if decay is not None and group.get("authors_weight_decay"):
             pull = authors_pull(lr, alpha, beta, decay)
     else:
         scale = group.get("buffer_scale", 1.0)
@@ -145,7 +141,6 @@ def settings(method: str, group: Group, defaults: Group) -> Settings:
         buffer_scale=scale,
         wanted_scale=wanted,
         keeps_momentum=values.get("momentum") != 0,
-        stays_at_rest=rests,
         # V and the momentum of the momentum law take up a gradient at lr = 0 too, as in torch.
         changes_nothing=law == "paper" and not scaled and not isinstance(lr, Tensor) and lr == 0,
         shrinkage=None if decay is None or not decoupled else lr * decay,
@@ -215,9 +210,6 @@ def _check(method: str, group: Group, defaults: Group) -> None:
         is_option = isinstance(default, bool) or name in ("foreach", "fused")
         if is_option and not isinstance(group.get(name, default), kinds):
             raise TypeError(f"Invalid {name}: {group[name]!r} (it must be a bool)")
-    dtype = group["momentum_dtype"]
-    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(f"Invalid momentum_dtype: {dtype!r} (it must be a real torch.dtype)")
     if group["fused"] and group["foreach"]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
     for option in ("fused", "foreach"):

@@ -2,7 +2,6 @@ r"""INDIAN as a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
@@ -67,8 +66,6 @@ class INDIAN(PaperOptimizer):
             foreach implementation is used instead. The default, with foreach=None, is True for
             float32 on the CPU and CUDA; for other parameters it chooses between foreach and the
             for-loop as torch.optim does.
-        momentum_dtype: The dtype of w. None, the default, means float32 for 16-bit parameters and
-            the parameter's own dtype for all others.
         stochastic_rounding: Whether to round 16-bit parameters up or down at random, so that the
             mean is exact. Rounding to nearest loses steps under half an ulp of θ. The random
             numbers come from torch's default generator of the device. Processes that hold copies
@@ -76,7 +73,7 @@ class INDIAN(PaperOptimizer):
 
     Raises:
         ValueError: If a hyperparameter is negative (for β: or zero), infinite or NaN.
-        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
+        TypeError: If a hyperparameter is not a number.
         RuntimeError: If two options exclude each other.
 
     Examples:
@@ -115,7 +112,6 @@ class INDIAN(PaperOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
-        momentum_dtype: torch.dtype | None = None,
         stochastic_rounding: bool = False,
     ) -> None:
         super().__init__(params, locals())

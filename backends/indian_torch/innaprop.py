@@ -2,7 +2,6 @@ r"""INNAprop as a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
@@ -52,14 +51,12 @@ class INNAprop(PaperOptimizer):
         differentiable: Whether autograd goes through the step.
         fused: Whether to use PyTorch's fused kernels where they can make the step; see `INDIAN`.
             Two kernels run in turn on pieces of the parameters that stay in the cache.
-        momentum_dtype: The dtype of w. None, the default, means float32 for 16-bit parameters and
-            the parameter's own dtype for all others. V has the same dtype, but at least float32.
         stochastic_rounding: Whether to round 16-bit parameters up or down at random, so that the
             mean is exact; see `INDIAN`.
 
     Raises:
         ValueError: If a hyperparameter is out of its range, infinite or NaN.
-        TypeError: If a hyperparameter is not a number, or ``momentum_dtype`` is not a real dtype.
+        TypeError: If a hyperparameter is not a number.
         RuntimeError: If two options exclude each other.
 
     Examples:
@@ -98,7 +95,6 @@ class INNAprop(PaperOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
-        momentum_dtype: torch.dtype | None = None,
         stochastic_rounding: bool = False,
     ) -> None:
         super().__init__(params, locals())

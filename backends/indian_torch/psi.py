@@ -11,7 +11,7 @@ from indian_core import momentum_from_psi, psi_from_momentum
 from indian_torch.base import LinearOptimizer
 from indian_torch.energy import energy
 from indian_torch.groups import Group
-from indian_torch.step.precision import momentum_dtype_of
+from indian_torch.step.precision import working_dtype
 from indian_torch.step.settings import is_unreadable
 
 
@@ -47,8 +47,7 @@ class PaperOptimizer(LinearOptimizer):
         state = self.state.get(param, {})
         momentum = state.get("momentum_buffer")
         if momentum is None:
-            dtype = momentum_dtype_of(param, group["momentum_dtype"])
-            momentum = torch.zeros_like(param, dtype=dtype)
+            momentum = torch.zeros_like(param, dtype=working_dtype(param.dtype))
         scale = state.get("scale")
         if scale is not None and not is_unreadable(scale):
             momentum = momentum / (float(scale) or 1.0)
@@ -81,8 +80,7 @@ class PaperOptimizer(LinearOptimizer):
         group = self._group_of(param)
         _check_psi(psi, param)
         buffer = self.state.get(param, {}).get("momentum_buffer")
-        dtype = momentum_dtype_of(param, group["momentum_dtype"])
-        dtype = dtype if buffer is None else buffer.dtype
+        dtype = working_dtype(param.dtype) if buffer is None else buffer.dtype
         psi = psi.to(param.device, dtype)
         momentum = momentum_from_psi(param.to(dtype), psi, group["alpha"], group["beta"])
         self.complete_states(group, [param], on_device=bool(group["capturable"]))

@@ -21,7 +21,7 @@ from indian_torch import groups
 from indian_torch.base import LinearOptimizer
 from indian_torch.groups import Group
 from indian_torch.step.layout import BUFFERS
-from indian_torch.step.precision import SIXTEEN_BITS, buffer_dtype_of
+from indian_torch.step.precision import SIXTEEN_BITS, new_buffer, working_dtype
 from indian_torch.step.settings import is_unreadable
 
 Named = nn.Module | Iterable[tuple[str, Tensor]]
@@ -236,17 +236,10 @@ def _parameter(param: Tensor, optimizer: LinearOptimizer, number: int) -> Parame
 
 
 def _place(param: Tensor, optimizer: LinearOptimizer, group: Group) -> Place:
-    dtypes = {
-        name: _name(buffer_dtype_of(name, param, group["momentum_dtype"]))
-        for name in _buffers(optimizer)
-    }
-    return Place(
-        tuple(param.shape),
-        _name(param.dtype),
-        dtypes["momentum_buffer"],
-        dtypes.get("exp_avg_sq"),
-        _hyperparameters(optimizer, group),
-    )
+    dtype = _name(working_dtype(param.dtype))
+    squares = dtype if "exp_avg_sq" in optimizer.entries else None
+    numbers = _hyperparameters(optimizer, group)
+    return Place(tuple(param.shape), _name(param.dtype), dtype, squares, numbers)
 
 
 @torch.no_grad()
@@ -262,9 +255,7 @@ def _put(parameter: Parameter, param: Tensor, optimizer: LinearOptimizer, group:
     if "scale" not in optimizer.entries and parameter.scale != group["buffer_scale"]:
         values["momentum_buffer"] = parameter.w * group["buffer_scale"]
     for name in _buffers(optimizer):
-        dtype = buffer_dtype_of(name, param, group["momentum_dtype"])
-        state[name] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
-        state[name].copy_(_tensor(values[name]))
+        state[name] = new_buffer(param).copy_(_tensor(values[name]))
     if "scale" in optimizer.entries:
         state["scale"] = parameter.scale if parameter.begun else 0.0
     if "step" in optimizer.entries:

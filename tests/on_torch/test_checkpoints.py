@@ -187,7 +187,7 @@ def test_an_older_state_gets_the_later_options(method: Any) -> None:
     optimizer = method(parameters())
     advance(optimizer, LRS)
     state = optimizer.__getstate__()
-    for name in ("momentum_dtype", "stochastic_rounding", "fused", "capturable", "maximize"):
+    for name in ("stochastic_rounding", "fused", "capturable", "maximize"):
         del state["param_groups"][0][name]
     other = method.__new__(method)
     other.__setstate__(state)

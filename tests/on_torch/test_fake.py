@@ -21,7 +21,6 @@ GROUPS: list[dict[str, Any]] = [
     {"weight_decay": 0.1},
     {"weight_decay": 0.1, "decoupled_weight_decay": False, "maximize": True},
     {"stochastic_rounding": True},
-    {"momentum_dtype": torch.bfloat16},
     {"alpha": 10.0},
     {"damping": 0.3},
 ]

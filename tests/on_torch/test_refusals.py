@@ -59,8 +59,6 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("maximize", "no", TypeError, "maximize"),
     ("foreach", torch.ones(2), TypeError, "foreach"),
     ("authors_weight_decay", "no", TypeError, "authors_weight_decay"),
-    ("momentum_dtype", "float32", TypeError, "momentum_dtype"),
-    ("momentum_dtype", torch.int32, TypeError, "momentum_dtype"),
 ]
 # Two options that exclude each other, in torch's words.
 EXCLUDED = [

@@ -44,9 +44,8 @@ def assert_same_run(one: nn.Module, other: nn.Module) -> None:
     ("dtype", "options"),
     [
         (torch.bfloat16, {}),
-        (torch.float16, {"momentum_dtype": torch.float16}),
+        (torch.float16, {}),
         (torch.float32, {"capturable": True}),
-        (torch.float32, {"momentum_dtype": torch.float64}),
     ],
 )
 def test_a_run_goes_on_bit_for_bit(

@@ -30,8 +30,6 @@ from indian_torch.step.tensors import Tensors
 _AUTOMATIC_DEVICES = ("cpu", "cuda")
 _AUTOMATIC_DTYPES = (torch.float32,)
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
-# The call that makes a step at rest, in which AdamW's kernel is all that is needed.
-WITHOUT_MOMENTUM = NesterovSGD(0.0, 0.0, 0.0, False, 1.0, 0.0)
 
 
 def call_of(bucket: Tensors, settings: Settings) -> NesterovSGD | None:
@@ -59,8 +57,6 @@ def call_of(bucket: Tensors, settings: Settings) -> NesterovSGD | None:
     if settings.lr == 0:
         return None
     fresh = scale == 0
-    if fresh and settings.stays_at_rest and settings.sigma is not None:
-        return WITHOUT_MOMENTUM
     call = _moving_call(settings.first if fresh else settings.linear, scale, kind.dtype)
     # The CUDA kernel refuses a negative momentum (αγ > 1).
     return call if call is not None and call.momentum > 0 else None
@@ -81,12 +77,10 @@ def fused_step(bucket: Tensors, settings: Settings, call: NesterovSGD) -> None:
         bucket.keep_scale(call.scale)
         return
     assert bucket.counts is not None
+    assert settings.sigma is not None
     count = torch.full((), bucket.counts[0], dtype=torch.float32, device=params[0].device)
     for piece in pieces.pieces(bucket):
-        if call is WITHOUT_MOMENTUM:
-            pieces.adamw(piece, settings, count)
-            continue
-        u = pieces.scaled(piece, settings, count)
+        u = pieces.scaled(piece, count, settings.sigma, settings.eps)
         _before(piece.params, piece.momentum_buffers, settings, call)
         kernel(piece.params, u, piece.momentum_buffers, call)
     raise_versions([*params, *buffers, *bucket.exp_avg_sqs])

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from indian_torch import _private
-from indian_torch.step.settings import Settings
 from indian_torch.step.tensors import Tensors
 
 # How many numbers a piece has for each thread: 2 MiB in float32 for each of six tensors. Smaller
@@ -30,7 +29,7 @@ class Scratch:
 
     def __init__(self, memory: Tensor, tensors: list[Tensor]) -> None:
         *starts, n = itertools.accumulate((t.numel() for t in tensors), initial=0)
-        self.memory, self.of_exp_avgs = memory.narrow(0, 0, 2 * n), memory.narrow(0, n, n)
+        self.memory = memory.narrow(0, 0, 2 * n)
         self.u, self.exp_avgs = (
             [
                 memory.as_strided(t.shape, t.stride(), first + start)
@@ -113,43 +112,26 @@ def pieces(bucket: Tensors) -> Iterator[Piece]:
     return plan.pieces(bucket.params, bucket.grads, bucket.momentum_buffers, bucket.exp_avg_sqs)
 
 
-def scaled(piece: Piece, settings: Settings, count: Tensor) -> list[Tensor]:
-    """Return u, and update V in place."""
-    u = piece.scratch.u
+def scaled(piece: Piece, count: Tensor, sigma: float, eps: float) -> list[Tensor]:
+    """Return u, and update V in place, by the AdamW kernel."""
     piece.scratch.memory.zero_()
-    kernel(piece, u, count, lr=-1.0, beta2=settings.sigma, eps=settings.eps)
-    return u
-
-
-def adamw(piece: Piece, settings: Settings, count: Tensor) -> None:
-    """Make the step without momentum (αβ = 1), which is a step of AdamW with β1 = 0."""
-    # The sign of the step is that of `maximize`. At lr = 0 there is only V to update.
-    lr = -settings.linear.theta_gradient
-    decay = settings.shrinkage / lr if settings.shrinkage is not None and lr else 0.0
-    # Otherwise a gradient that is not finite would stay in exp_avg.
-    piece.scratch.of_exp_avgs.zero_()
-    kernel(
-        piece,
-        piece.params,
-        count,
-        lr=lr,
-        beta2=settings.sigma,
-        eps=settings.eps,
-        weight_decay=decay,
-    )
-
-
-def kernel(piece: Piece, params: list[Tensor], count: Tensor, **scalars: Any) -> None:
-    """Call the AdamW kernel on a piece, with its scratch memory as exp_avg."""
+    u = piece.scratch.u
     _private.fused_adamw(
-        params,
+        u,
         piece.grads,
         piece.scratch.exp_avgs,
         piece.exp_avg_sqs,
         [],
-        [count] * len(params),
-        **{"beta1": 0.0, "weight_decay": 0.0, "amsgrad": False, "maximize": False} | scalars,
+        [count] * len(u),
+        lr=-1.0,
+        beta1=0.0,
+        beta2=sigma,
+        eps=eps,
+        weight_decay=0.0,
+        amsgrad=False,
+        maximize=False,
     )
+    return u
 
 
 @functools.cache
@@ -159,11 +141,10 @@ def kernel_works(device: torch.device, dtype: torch.dtype) -> bool:
     theta, gradient, other, squares = numbers.to(device, dtype)
     squares = squares.abs()
     scratch = Scratch(torch.zeros(2 * 19, dtype=dtype, device=device), [theta])
-    (u,) = scratch.u
     piece = Piece([theta], [gradient], [other], [squares], scratch)
     expected = 0.75 * squares + 0.25 * gradient**2
     try:
-        kernel(piece, [u], torch.full((), 2.0, device=device), lr=-1.0, beta2=0.75, eps=0.5)
+        (u,) = scaled(piece, torch.full((), 2.0, device=device), 0.75, 0.5)
     except (AttributeError, TypeError, NotImplementedError, RuntimeError):
         return False
     root: Any = (expected / (1 - 0.75**2)) ** 0.5

@@ -1,10 +1,9 @@
 r"""Parameters in 16 bits: the momentum's dtype, and rounding θ once per step.
 
 The momentum of a 16-bit parameter is kept in float32, because in bfloat16 its product with 1 − αγ
-would not change it. A step is computed in the momentum's dtype, or in float32 if that dtype also
-has 16 bits. θ and the momentum are then rounded once, each to its own dtype. Rounding to nearest
-loses every step under half an ulp of θ, and a run stalls. Stochastic rounding preserves such steps
-in the mean.
+would not change it. A step is computed in the momentum's dtype, and θ is rounded once. Rounding to
+nearest loses every step under half an ulp of θ, and a run stalls. Stochastic rounding preserves
+such steps in the mean.
 """
 
 from __future__ import annotations
@@ -15,33 +14,15 @@ from torch import Tensor
 SIXTEEN_BITS = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 
-def momentum_dtype_of(param: Tensor, momentum_dtype: torch.dtype | None) -> torch.dtype:
-    """Return the dtype of the momentum of `param`.
-
-    Args:
-        param: θ.
-        momentum_dtype: The dtype that the user asked for. None means float32 for 16-bit parameters
-            and the parameter's own dtype for all others. The momentum of a complex parameter always
-            has the parameter's dtype.
-    """
-    if param.is_complex():
-        return param.dtype
-    return momentum_dtype or SIXTEEN_BITS.get(param.dtype, param.dtype)
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return a dtype, or float32 for one of 16 bits: that of buffers, and of what they go into."""
+    return SIXTEEN_BITS.get(dtype, dtype)
 
 
-def buffer_dtype_of(name: str, param: Tensor, momentum_dtype: torch.dtype | None) -> torch.dtype:
-    """Return the dtype of a buffer of `param`.
-
-    V has the momentum's dtype, but at least float32, because in 16 bits rounding loses what a step
-    adds.
-    """
-    dtype = momentum_dtype_of(param, momentum_dtype)
-    return dtype if name == "momentum_buffer" else working_dtype(dtype)
-
-
-def working_dtype(momentum_dtype: torch.dtype) -> torch.dtype:
-    """Return the dtype for computing a step: the momentum's, or float32 if that has 16 bits."""
-    return SIXTEEN_BITS.get(momentum_dtype, momentum_dtype)
+def new_buffer(param: Tensor) -> Tensor:
+    """Return a momentum buffer or V of zeros for a parameter."""
+    dtype = working_dtype(param.dtype)
+    return torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
 
 
 def round_stochastically(value: Tensor, dtype: torch.dtype) -> Tensor:

@@ -32,7 +32,6 @@ class Settings(NamedTuple):
         buffer_scale: By the momentum law, the scale of all buffers. By the paper's law None.
         wanted_scale: What that scale must become for the fused kernel, after an edit of the group.
         keeps_momentum: Whether the step reads or writes a momentum, as SGD at momentum 0 does not.
-        stays_at_rest: Whether a momentum that is zero stays zero.
         changes_nothing: Whether this is a call at lr = 0 by the paper's law, which is no step.
         shrinkage: Decoupled weight decay subtracts this times θ from θ before the step, or None.
         l2: Coupled weight decay adds this times θ to the user's gradient, or None.
@@ -50,7 +49,6 @@ class Settings(NamedTuple):
     buffer_scale: float | None
     wanted_scale: float | None
     keeps_momentum: bool
-    stays_at_rest: bool
     changes_nothing: bool
     shrinkage: float | Tensor | None
     l2: float | None
