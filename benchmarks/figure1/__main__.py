@@ -7,8 +7,8 @@
 J(θ_1, θ_2) = 100 (θ_2 − |θ_1|)² + |1 − θ_1|, from (−1, 1.5), at rest, γ = 1e-4, in float64. The
 settings are in settings.json, with the losses from an independent run of equation (11). (The paper
 does not give the β of (a), and only says that it is too small.) Each framework runs in a separate
-process and is compared with equation (11) in NumPy. Prints tables, and writes figure1.png and
-figure1.json (the numbers) to the output folder.
+process and is compared with equation (11) in NumPy. Writes figure1.png, idea.png and figure1.json
+(the numbers) to the output folder.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.figure1 import picture, tables, valley
+from benchmarks.figure1 import picture, valley
 from benchmarks.figure1.valley import Panel
-from benchmarks.harness import apart, command, workers
+from benchmarks.harness import command, workers
 from benchmarks.harness.files import leave, rounded, save
 
 SETTINGS = Path(__file__).with_name("settings.json")
@@ -41,7 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments, settings)
     workers.check_installed([name for name in options.framework if name != "numpy"])
     content = summary(settings, options, *_trace(settings, options))
-    print(tables.losses(content), tables.oscillations(content), sep="\n\n")
     leave(options.output, "figure1", content, picture.picture(content))
     save(picture.idea(content), options.output / "idea.png")
 
@@ -52,18 +51,11 @@ def _trace(settings: dict[str, Any], options: argparse.Namespace) -> tuple[dict[
     (start,) = valley.PROBLEM.theta_0
     software: dict[str, str] = {}
     paths: Paths = {}
-    with tqdm(total=len(options.framework) * len(panels) * options.iterations, unit="step") as bar:
-        for framework in options.framework:
-            bar.set_description(framework)
-            # NumPy, the reference, runs only on the CPU.
-            device = "cpu" if framework == "numpy" else options.device
-            software[framework], path = apart.call(
-                valley.trace,
-                *(framework, panels, settings["lr"], options.iterations, settings["every"], device),
-                environment=workers.environment(framework, device) | {"JAX_ENABLE_X64": "1"},
-                bar=bar,
-            )
-            paths[framework] = np.concatenate([np.tile(start, (1, len(panels), 1)), path])
+    for framework in tqdm(options.framework, unit="framework"):
+        job = (framework, panels, settings["lr"], options.iterations, settings["every"])
+        environment = workers.environment(framework) | {"JAX_ENABLE_X64": "1"}
+        ((software[framework], path),) = workers.apart(valley.trace, [job], environment)
+        paths[framework] = np.concatenate([np.tile(start, (1, len(panels), 1)), path])
     return software, paths
 
 
@@ -107,7 +99,6 @@ def summary(
     return {
         "made by": "python -m benchmarks.figure1",
         "software": software,
-        "device": options.device,
         "lr": settings["lr"],
         "iterations": options.iterations,
         "marks": marks,
@@ -127,7 +118,6 @@ def _options(arguments: Sequence[str] | None, settings: dict[str, Any]) -> argpa
         help="of numpy, torch, keras and jax (all that are installed); KERAS_BACKEND chooses "
         "Keras's backend; numpy always runs, to compare with",
     )
-    add("--device", choices=["cpu", "cuda"], default="cpu", help="of the frameworks (%(default)s)")
     add("--iterations", type=int, default=settings["iterations"], metavar="N", help="(%(default)s)")
     options = parser.parse_args(arguments)
     every = settings["every"]

@@ -65,8 +65,6 @@ def trace(
     lr: float,
     iterations: int,
     every: int,
-    device: str,
-    on_steps: Callable[[int], None] = lambda _: None,
 ) -> tuple[str, np.ndarray]:
     """Return the software's versions, and θ at intervals.
 
@@ -76,8 +74,6 @@ def trace(
         lr: γ, the constant step size.
         iterations: The number of steps in each trajectory.
         every: The number of steps between two records of θ.
-        device: "cpu" or "cuda".
-        on_steps: A callback that gets the number of steps made since its last call.
 
     Returns:
         The versions, and θ without its start: (iterations // every, panels, 2).
@@ -85,17 +81,13 @@ def trace(
     make: Callable[..., Any] = _Reference
     versions = f"NumPy {np.__version__}"
     if framework != "numpy":
-        module = workers.module_of(framework, device)
+        module = workers.module_of(framework)
         make, versions = module.Trajectory, module.VERSIONS
     (start,) = PROBLEM.theta_0
     paths = []
     for panel in panels:
         run = make(start, gradient, panel.hyperparameters)
-        path = []
-        for _ in range(iterations // every):
-            path.append(run.go_on(np.full(every, lr)))
-            on_steps(every)
-        paths.append(path)
+        paths.append([run.go_on(np.full(every, lr)) for _ in range(iterations // every)])
     return versions, np.stack(paths, axis=1)
 
 

@@ -12,7 +12,7 @@ from . import RESULTS
 
 
 def parser(
-    study: str, description: str | None, output: Path | str | None = RESULTS
+    study: str, description: str | None, output: Path | str = RESULTS
 ) -> argparse.ArgumentParser:
     """Return the parser of ``python -m benchmarks.<study>``.
 
@@ -23,10 +23,7 @@ def parser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if output:
-        made.add_argument(
-            "--output", type=Path, default=output, metavar="DIR", help="(%(default)s)"
-        )
+    made.add_argument("--output", type=Path, default=output, metavar="DIR", help="(%(default)s)")
     return made
 
 

@@ -1,4 +1,4 @@
-"""The images and the minibatches: scikit-learn's digits, or a folder of MNIST's or CIFAR's files.
+"""The images and the minibatches: scikit-learn's digits, or a folder of MNIST's files.
 
 The IDX format (http://yann.lecun.com/exdb/mnist) consists of two zero bytes, a byte for the type
 (8: unsigned bytes), a byte for the number of dimensions, each dimension as a big-endian 32-bit
@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from . import cifar
 
 _UNSIGNED_BYTE = 8
 
@@ -43,12 +41,7 @@ def load(folder: str | None = None) -> Dataset:
         ValueError: If a file's content is not what its name promises.
         ImportError: If the digits are requested and scikit-learn is missing.
     """
-    if folder is None:
-        return digits()
-    path = Path(folder)
-    if cifar.is_cifar(path):
-        return Dataset(path.resolve().name, *cifar.arrays(path))
-    return idx_folder(folder)
+    return digits() if folder is None else idx_folder(folder)
 
 
 def digits() -> Dataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,27 +24,21 @@ class Log:
     """The results in a JSON file, by run.
 
     Args:
-        path: The file.
+        path: The file. If it exists, the log starts with its results.
         data: The name of the data set that all runs are made on.
-        resume: Whether to start from the results in the file, if the file exists. Otherwise the
-            file is replaced when the first result is added.
 
     Raises:
-        ValueError: If the file to resume is not a log, or is a log of other data.
+        ValueError: If the file is of other data.
     """
 
-    def __init__(self, path: Path, data: str, resume: bool = False) -> None:
+    def __init__(self, path: Path, data: str) -> None:
         self._path, self._data = path, data
         self._results: dict[str, Result] = {}
-        if resume and path.exists():
-            try:
-                content = json.loads(path.read_text())
-                found, results = content["data"], [_result(entry) for entry in content["runs"]]
-            except (ValueError, TypeError, KeyError) as error:
-                raise _invalid(path, f"not one of ours: {error!r}") from error
-            if found != data:
-                raise _invalid(path, f"it is of {found}, not {data}")
-            self._results = {_key(result.run): result for result in results}
+        if path.exists():
+            content = json.loads(path.read_text())
+            if content["data"] != data:
+                raise ValueError(f"Invalid log: {str(path)!r} (of {content['data']}, not {data})")
+            self._results = {_key(one.run): one for one in map(_result, content["runs"])}
 
     def __contains__(self, run: Run) -> bool:
         return _key(run) in self._results
@@ -52,13 +46,15 @@ class Log:
     def __getitem__(self, run: Run) -> Result:
         return self._results[_key(run)]
 
-    def __iter__(self) -> Iterator[Result]:
-        return iter(self._results.values())
-
     def add(self, *results: Result) -> None:
         """Add results, and rewrite the file."""
         self._results |= {_key(result.run): result for result in results}
-        files.write(self._path, {"data": self._data, "runs": [_entry(result) for result in self]})
+        write(self._path, self._data, self._results.values())
+
+
+def write(path: Path, data: str, results: Iterable[Result]) -> None:
+    """Write results to a JSON file."""
+    files.write(path, {"data": data, "runs": [_entry(result) for result in results]})
 
 
 def _key(run: Run) -> str:
@@ -78,7 +74,3 @@ def _result(entry: dict[str, Any]) -> Result:
     ]
     records = tuple(Record(*row) for row in zip(*columns, strict=True))
     return Result(Run(**entry["run"]), entry["software"], records)
-
-
-def _invalid(path: Path, why: str) -> ValueError:
-    return ValueError(f"Invalid log to resume: {str(path)!r} ({why})")

@@ -2,14 +2,10 @@
 
 A network is a list such as ``["conv 16 3", "relu", "max-pool 2", "dense classes"]``:
 
-* ``pad-to SIZE``: zeros around the image, up to SIZE × SIZE;
 * ``conv FILTERS SIZE``: SIZE × SIZE convolution, SIZE odd, padded to keep the image's size;
 * ``valid-conv FILTERS SIZE``: the same without padding;
-* ``max-pool SIZE [STRIDE]``: SIZE × SIZE windows, STRIDE (or SIZE) apart; pixels that do not fill a
-  window are left out;
-* ``mean-pool SIZE [STRIDE]``: the same windows, averaged;
-* ``dropout PERCENT``: in training, this percentage of the numbers is set to zero and the others are
-  scaled up;
+* ``max-pool SIZE``: the largest of SIZE × SIZE windows; pixels that do not fill one are left out;
+* ``mean-pool SIZE``: the same windows, averaged;
 * ``relu`` and ``tanh``;
 * ``dense UNITS``: flattens images first; ``classes`` stands for the number of classes.
 
@@ -28,12 +24,11 @@ import numpy as np
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
-# How many numbers may follow each word.
+# How many numbers follow each word.
 _ARGUMENTS = {
-    **dict.fromkeys(("pad-to", "dropout", "dense"), (1,)),
-    **dict.fromkeys(("conv", "valid-conv"), (2,)),
-    **dict.fromkeys(("max-pool", "mean-pool"), (1, 2)),
-    **dict.fromkeys(("relu", "tanh"), (0,)),
+    **dict.fromkeys(("conv", "valid-conv"), 2),
+    **dict.fromkeys(("max-pool", "mean-pool", "dense"), 1),
+    **dict.fromkeys(("relu", "tanh"), 0),
 }
 
 
@@ -44,21 +39,6 @@ class Layer(NamedTuple):
     numbers: tuple[int, ...]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
-
-    @property
-    def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Number of zeros (above, below) and (left of, right of) the image, for conv and pad-to."""
-        if self.kind == "conv":
-            return (self.numbers[1] // 2,) * 2, (self.numbers[1] // 2,) * 2
-        (to,) = self.numbers
-        missing = [to - n for n in self.input_shape[:2]]
-        above, left = (n // 2 for n in missing)
-        return (above, missing[0] - above), (left, missing[1] - left)
-
-    @property
-    def window(self) -> tuple[int, int]:
-        """The size and the stride of a pool's windows."""
-        return self.numbers[0], self.numbers[-1]
 
 
 def layers(network: Sequence[str], input_shape: tuple[int, ...], classes: int) -> list[Layer]:
@@ -78,7 +58,7 @@ def layers(network: Sequence[str], input_shape: tuple[int, ...], classes: int) -
     for words in network:
         kind, *arguments = words.split()
         numbers = tuple(classes if a == "classes" else int(a) for a in arguments if _is_size(a))
-        if len(numbers) != len(arguments) or len(numbers) not in _ARGUMENTS.get(kind, ()):
+        if not len(numbers) == len(arguments) == _ARGUMENTS.get(kind):
             raise ValueError(f"Invalid network layer: {words!r}")
         output_shape = _output_shape(kind, numbers, shape)
         if not output_shape or not all(output_shape):
@@ -117,27 +97,18 @@ def _is_size(argument: str) -> bool:
 
 def _output_shape(kind: str, numbers: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the layer's output shape; () or a shape with a zero if the layer does not fit."""
-    match kind:
-        case "dense":
-            return numbers
-        case "dropout" if numbers[0] >= 100:
-            return ()
-        case "relu" | "tanh" | "dropout":
-            return shape
-    return _image_shape(kind, numbers, shape) if len(shape) == 3 else ()
-
-
-def _image_shape(kind: str, numbers: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    if kind == "dense":
+        return numbers
+    if kind in ("relu", "tanh"):
+        return shape
+    if len(shape) != 3:
+        return ()
     height, width, channels = shape
     match kind:
-        case "pad-to":
-            (to,) = numbers
-            return (to, to, channels) if max(height, width) <= to else ()
         case "conv":
             return (height, width, numbers[0]) if numbers[1] % 2 else ()
         case "valid-conv":
-            channels, size = numbers
-            stride = 1
-        case _:
-            size, stride = numbers[0], numbers[-1]
-    return (*(max(0, (n - size) // stride + 1) for n in (height, width)), channels)
+            filters, size = numbers
+            return (max(0, height - size + 1), max(0, width - size + 1), filters)
+    (size,) = numbers
+    return (height // size, width // size, channels)

@@ -35,16 +35,14 @@ class Trainer:
         labels: np.ndarray,
     ) -> None:
         params = jax.tree.map(lambda *each: jnp.stack(each), *weights)
-        keys = jnp.stack([jax.random.key(run.seed) for run in runs])  # for dropout
         lrs = jnp.array([run.lr for run in runs], jnp.float32)
         self._fixed = jnp.asarray(images), jnp.asarray(labels)
 
         def step(run: Any, batch: Any, fixed: Any) -> Any:
-            lr, params, state, key = run
-            key, mine = jax.random.split(key)
-            gradients = jax.grad(loss)(params, layers, *(each[batch] for each in fixed), mine)
+            lr, params, state = run
+            gradients = jax.grad(loss)(params, layers, *(each[batch] for each in fixed))
             updates, state = optimizer(runs[0], lr).update(gradients, state, params)
-            return lr, optax.apply_updates(params, updates), state, key
+            return lr, optax.apply_updates(params, updates), state
 
         # The fixed data are an argument too, or XLA would embed all the images as a constant.
         def steps(moving: Any, batches: jax.Array, fixed: Any) -> Any:
@@ -52,7 +50,7 @@ class Trainer:
             return jax.lax.scan(lambda run, batch: (each(run, batch, fixed), None), moving, batches)
 
         states = jax.vmap(lambda lr, params: optimizer(runs[0], lr).init(params))(lrs, params)
-        self._moving = lrs, params, states, keys
+        self._moving = lrs, params, states
         self._steps = jax.jit(steps, donate_argnums=0)
         self._forward = jax.jit(jax.vmap(functools.partial(network, layers), in_axes=(0, None)))
 
@@ -64,38 +62,25 @@ class Trainer:
         return np.asarray(self._forward(self._moving[1], images))
 
 
-def device() -> str:
-    """Return "cpu" or "cuda", the device that runs are made on."""
-    return "cpu" if jax.default_backend() == "cpu" else "cuda"
-
-
 class Trajectory:
     """See `runs`. The steps of one call to `go_on` are one compiled program."""
 
     def __init__(
-        self,
-        start: np.ndarray,
-        gradient: Callable[..., Any],
-        hyperparameters: Mapping[str, float],
-        dtype: str = "float64",
-        optimizer: Callable[..., optax.GradientTransformation] = indian,
+        self, start: np.ndarray, gradient: Callable[..., Any], hyperparameters: Mapping[str, float]
     ) -> None:
-        def step(run: Any, row: Any) -> Any:
+        def step(run: Any, lr: Any) -> Any:
             theta, state = run
-            lr, *given = row
-            transformation = optimizer(lr, **hyperparameters)
-            updates, state = transformation.update(gradient(jnp, theta, *given), state, theta)
+            transformation = indian(lr, **hyperparameters)
+            updates, state = transformation.update(gradient(jnp, theta), state, theta)
             return (optax.apply_updates(theta, updates), state), None
 
-        theta = jnp.asarray(start, dtype)
-        self._dtype = dtype
-        self._run = theta, optimizer(1.0, **hyperparameters).init(theta)
-        self._steps = jax.jit(lambda run, rows: jax.lax.scan(step, run, rows)[0])
+        theta = jnp.asarray(start)
+        self._run = theta, indian(1.0, **hyperparameters).init(theta)
+        self._steps = jax.jit(lambda run, lrs: jax.lax.scan(step, run, lrs)[0])
 
-    def go_on(self, *columns: np.ndarray) -> np.ndarray:
-        rows = [jnp.asarray(column, self._dtype) for column in columns]
-        self._run = self._steps(self._run, rows)
-        return np.asarray(self._run[0], np.float64)
+    def go_on(self, lrs: np.ndarray) -> np.ndarray:
+        self._run = self._steps(self._run, lrs)
+        return np.asarray(self._run[0])
 
 
 RULES: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -117,28 +102,18 @@ def optimizer(run: Run, lr: Any) -> optax.GradientTransformation:
     return RULES[run.rule](lambda count: lr * (count + 1.0) ** -run.power, **h)
 
 
-def loss(
-    params: Any,
-    layers: Sequence[Layer],
-    images: jax.Array,
-    labels: jax.Array,
-    key: jax.Array | None = None,
-) -> jax.Array:
-    """Return the mean cross-entropy in training, with dropout if there is a key."""
-    logits = network(layers, params, images, key)
+def loss(params: Any, layers: Sequence[Layer], images: jax.Array, labels: jax.Array) -> jax.Array:
+    """Return the mean cross-entropy."""
+    logits = network(layers, params, images)
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
-def network(
-    layers: Sequence[Layer], params: Any, x: jax.Array, key: jax.Array | None = None
-) -> jax.Array:
-    """Return the network's outputs for the images `x`. Without a key there is no dropout."""
+def network(layers: Sequence[Layer], params: Any, x: jax.Array) -> jax.Array:
+    """Return the network's outputs for the images `x`."""
     remaining = iter(params)
     pooled = False
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         match layer.kind:
-            case "pad-to":
-                x = jnp.pad(x, ((0, 0), *layer.padding, (0, 0)))
             case "conv" | "valid-conv":
                 x, pooled = _convolution(x, layer, *next(remaining), following)
             case "relu":
@@ -151,10 +126,6 @@ def network(
                 pooled = False
             case "mean-pool":
                 x = _windows(x, layer, 0.0, jax.lax.add) / layer.numbers[0] ** 2
-            case "dropout" if key is not None:
-                key, mine = jax.random.split(key)
-                kept = 1 - layer.numbers[0] / 100
-                x = jnp.where(jax.random.bernoulli(mine, kept, x.shape), x / kept, 0)
             case "dense":
                 kernel, bias = next(remaining)
                 x = x.reshape(len(x), -1) @ kernel + bias
@@ -166,19 +137,18 @@ def _convolution(
 ) -> tuple[jax.Array, bool]:
     """Return the convolution, and whether it already includes the mean-pool that follows."""
     if layer.kind == "conv":
-        x = jnp.pad(x, ((0, 0), *layer.padding, (0, 0)))
-    # XLA's convolutions of several networks at once are slow on a CPU but fast on a GPU.
-    if jax.default_backend() == "cpu" and x.shape[-1] <= banded.MAXIMAL_CHANNELS:
-        size, stride = following.window if following and following.kind == "mean-pool" else (1, 1)
-        pool = size if size == stride else 1
-        return banded.convolution(x, kernel, pool) + bias, pool > 1
+        margin = layer.numbers[1] // 2
+        x = jnp.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+    # XLA's convolutions of several networks at once are slow on a CPU.
+    if x.shape[-1] <= banded.MAXIMAL_CHANNELS:
+        pooled = following is not None and following.kind == "mean-pool"
+        pool = following.numbers[0] if following and pooled else 1
+        return banded.convolution(x, kernel, pool) + bias, pooled
     numbers = ("NHWC", "HWIO", "NHWC")
     found = jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers)
     return found + bias, False
 
 
 def _windows(x: jax.Array, layer: Layer, start: float, combine: Callable[..., Any]) -> jax.Array:
-    size, stride = layer.window
-    return jax.lax.reduce_window(
-        x, start, combine, (1, size, size, 1), (1, stride, stride, 1), "VALID"
-    )
+    window = (1, *layer.numbers, *layer.numbers, 1)
+    return jax.lax.reduce_window(x, start, combine, window, window, "VALID")

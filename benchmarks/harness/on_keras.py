@@ -30,7 +30,6 @@ class Trainer:
         labels: np.ndarray,
     ) -> None:
         (run,) = runs  # one at a time
-        keras.utils.set_random_seed(run.seed)  # for dropout
         self.model = network(layers, *weights)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         self.model.compile(optimizer(run), loss)
@@ -45,39 +44,29 @@ class Trainer:
         return self.model.predict_on_batch(images)[None]
 
 
-def device() -> str:
-    """Return "cpu" or "cuda", the device that runs are made on. Keras uses a GPU if it sees one."""
-    return "cpu" if "cpu" in str(ops.zeros(()).device).lower() else "cuda"
-
-
 class Trajectory:
     """See `runs`. The steps of one call to `go_on` are one program if Keras compiles."""
 
     def __init__(
-        self,
-        start: np.ndarray,
-        gradient: Callable[..., Any],
-        hyperparameters: Mapping[str, float],
-        dtype: str = "float64",
+        self, start: np.ndarray, gradient: Callable[..., Any], hyperparameters: Mapping[str, float]
     ) -> None:
         # Keras stores a learning rate in its global float type.
         before = keras.config.floatx()
-        keras.config.set_floatx(dtype)
-        theta = self._theta = keras.Variable(start, dtype=dtype)
+        keras.config.set_floatx("float64")
+        theta = self._theta = keras.Variable(start)
         optimizer = INDIAN(1.0, **hyperparameters)
         optimizer.build([theta])
         keras.config.set_floatx(before)
 
-        def step(lr: Any, *given: Any) -> None:
+        def step(lr: Any) -> None:
             optimizer._learning_rate.assign(lr)
-            value = ops.convert_to_tensor(theta)
-            optimizer.apply([gradient(ops, value, *given)], [theta])
+            optimizer.apply([gradient(ops, ops.convert_to_tensor(theta))], [theta])
 
         self._steps = _repeated(step, [theta, *optimizer.variables])
 
-    def go_on(self, *columns: np.ndarray) -> np.ndarray:
-        self._steps(*(ops.convert_to_tensor(column, self._theta.dtype) for column in columns))
-        return np.array(ops.convert_to_numpy(self._theta.value), np.float64)
+    def go_on(self, lrs: np.ndarray) -> np.ndarray:
+        self._steps(ops.convert_to_tensor(lrs, "float64"))
+        return np.array(ops.convert_to_numpy(self._theta.value))
 
 
 RULES: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
@@ -106,8 +95,6 @@ def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
     model = keras.Sequential([keras.Input(layers[0].input_shape)])
     for layer in layers:
         match layer.kind:
-            case "pad-to":
-                model.add(keras.layers.ZeroPadding2D(layer.padding))
             case "conv" | "valid-conv":
                 padding = "same" if layer.kind == "conv" else "valid"
                 model.add(keras.layers.Conv2D(*layer.numbers, padding=padding))
@@ -115,12 +102,10 @@ def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
                 if len(layer.input_shape) == 3:
                     model.add(keras.layers.Flatten())
                 model.add(keras.layers.Dense(layer.numbers[0]))
-            case "dropout":
-                model.add(keras.layers.Dropout(layer.numbers[0] / 100))
             case "max-pool":
-                model.add(keras.layers.MaxPooling2D(*layer.window))
+                model.add(keras.layers.MaxPooling2D(*layer.numbers))
             case "mean-pool":
-                model.add(keras.layers.AveragePooling2D(*layer.window))
+                model.add(keras.layers.AveragePooling2D(*layer.numbers))
             case activation:
                 model.add(keras.layers.Activation(activation))
     model.set_weights([array for pair in weights for array in pair])
@@ -128,30 +113,24 @@ def network(layers: Sequence[Layer], weights: Weights) -> keras.Sequential:
 
 
 def _repeated(step: Callable[..., None], variables: Sequence[Any]) -> Callable[..., None]:
-    """Return a function of columns that calls ``step(*row)`` for each of their rows.
-
-    The function is one program if Keras compiles.
+    """Return a function that calls ``step`` with each of some rates, one program where possible.
 
     Args:
         step: A function that changes the variables and nothing else.
         variables: All variables that `step` reads and writes.
     """
 
-    def eager(*columns: Any) -> None:
-        for row in zip(*columns, strict=True):
-            step(*row)
+    def eager(lrs: Any) -> None:
+        for lr in lrs:
+            step(lr)
 
-    def on_tensorflow(*columns: Any) -> None:
-        for k in tf.range(len(columns[0])):
-            step(*(column[k] for column in columns))
-
-    def scanned(values: Any, row: Any) -> Any:
+    def scanned(values: Any, lr: Any) -> Any:
         with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
-            step(*row)
+            step(lr)
         return [scope.get_current_value(variable) for variable in variables], None
 
-    def on_jax(*columns: Any) -> None:
-        values, _ = program([variable.value for variable in variables], columns)
+    def on_jax(lrs: Any) -> None:
+        values, _ = program([variable.value for variable in variables], lrs)
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 
@@ -159,7 +138,7 @@ def _repeated(step: Callable[..., None], variables: Sequence[Any]) -> Callable[.
         case "tensorflow":
             import tensorflow as tf  # noqa: PLC0415 (needed on this backend only)
 
-            return tf.function(on_tensorflow, jit_compile=True)
+            return tf.function(eager, jit_compile=True)
         case "jax":
             import jax  # noqa: PLC0415
 

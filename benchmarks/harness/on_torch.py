@@ -15,7 +15,6 @@ from indian_torch import INDIAN, DampedAdamW, DampedSGD, PowerDecayLR
 from .networks import Layer, Weights
 from .runs import Run
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # see `workers`
 VERSIONS = f"torch {torch.__version__}"
 
 
@@ -31,15 +30,13 @@ class Trainer:
         labels: np.ndarray,
     ) -> None:
         (run,) = runs  # one at a time
-        torch.manual_seed(run.seed)  # for dropout
-        self.model = network(layers, *weights).to(DEVICE)
+        self.model = network(layers, *weights)
         self.optimizer = optimizer(run, self.model.parameters())
         self.scheduler = PowerDecayLR(self.optimizer, power=run.power)
-        self.images, self.labels = channels_first(images), torch.from_numpy(labels).to(DEVICE)
+        self.images, self.labels = channels_first(images), torch.from_numpy(labels)
 
     def train(self, batches: np.ndarray) -> None:
-        self.model.train()
-        for batch in torch.from_numpy(batches[0]).to(DEVICE):
+        for batch in torch.from_numpy(batches[0]):
             self.optimizer.zero_grad()
             logits = self.model(self.images[batch])
             nn.functional.cross_entropy(logits, self.labels[batch]).backward()
@@ -48,40 +45,26 @@ class Trainer:
 
     @torch.no_grad()
     def logits(self, images: np.ndarray) -> np.ndarray:
-        self.model.eval()
-        return self.model(channels_first(images)).cpu().numpy()[None]
-
-
-def device() -> str:
-    """Return "cpu" or "cuda", the device that runs are made on."""
-    return DEVICE.type
+        return self.model(channels_first(images)).numpy()[None]
 
 
 class Trajectory:
-    """See `runs`. The options are passed to `INDIAN`."""
+    """See `runs`."""
 
     def __init__(
-        self,
-        start: np.ndarray,
-        gradient: Callable[..., Any],
-        hyperparameters: Mapping[str, float],
-        dtype: str = "float64",
-        device: torch.device | str = DEVICE,
-        **options: Any,
+        self, start: np.ndarray, gradient: Callable[..., Any], hyperparameters: Mapping[str, float]
     ) -> None:
         self._gradient = gradient
-        self._theta = nn.Parameter(torch.tensor(start, dtype=getattr(torch, dtype), device=device))
-        self._optimizer = INDIAN([self._theta], lr=1.0, **hyperparameters, **options)
+        self._theta = nn.Parameter(torch.tensor(start))
+        self._optimizer = INDIAN([self._theta], lr=1.0, **hyperparameters)
 
-    def go_on(self, lrs: np.ndarray, *columns: np.ndarray) -> np.ndarray:
-        theta, optimizer = self._theta, self._optimizer
-        (group,) = optimizer.param_groups
-        native = [torch.tensor(column).to(theta) for column in columns]
-        for lr, *given in zip(lrs.tolist(), *native, strict=True):
-            theta.grad = self._gradient(torch, theta.detach(), *given)
-            group["lr"] = lr
-            optimizer.step()
-        return theta.detach().cpu().numpy().astype(np.float64)
+    def go_on(self, lrs: np.ndarray) -> np.ndarray:
+        theta = self._theta.detach()
+        for lr in lrs.tolist():
+            self._theta.grad = self._gradient(torch, theta)
+            self._optimizer.param_groups[0]["lr"] = lr
+            self._optimizer.step()
+        return theta.numpy().copy()
 
 
 RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -112,9 +95,6 @@ def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
     remaining = iter(weights)
     for layer in layers:
         match layer.kind:
-            case "pad-to":
-                (above, below), (left, right) = layer.padding
-                modules.append(nn.ZeroPad2d((left, right, above, below)))
             case "conv" | "valid-conv":
                 padding = "same" if layer.kind == "conv" else "valid"
                 module = nn.Conv2d(layer.input_shape[-1], *layer.numbers, padding=padding)
@@ -128,11 +108,9 @@ def network(layers: Sequence[Layer], weights: Weights) -> nn.Sequential:
                     kernel = kernel.reshape(-1, kernel.shape[-1])
                     modules.append(nn.Flatten())
                 modules.append(_filled(nn.Linear(*kernel.shape), kernel.T, bias))
-            case "dropout":
-                modules.append(nn.Dropout(layer.numbers[0] / 100))
             case "max-pool" | "mean-pool":
                 pool = nn.MaxPool2d if layer.kind == "max-pool" else nn.AvgPool2d
-                modules.append(pool(*layer.window))
+                modules.append(pool(*layer.numbers))
             case activation:
                 modules.append({"relu": nn.ReLU, "tanh": nn.Tanh}[activation]())
     return nn.Sequential(*modules)
@@ -146,5 +124,5 @@ def _filled(module: Any, weight: np.ndarray, bias: np.ndarray) -> nn.Module:
 
 
 def channels_first(images: np.ndarray) -> torch.Tensor:
-    """Return images on the device, in PyTorch's layout."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(DEVICE)
+    """Return images in PyTorch's layout."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

@@ -11,11 +11,9 @@ class `Trainer`, which holds the networks and optimizers of some runs, and the t
 
 Each also has a class `Trajectory`, which is INDIAN on gradients given as a formula:
 
-* ``Trajectory(start, gradient, hyperparameters, dtype)``: the gradient is ``gradient(xp, theta,
-  *row)``, written for a namespace ``xp`` with NumPy's names;
-* ``go_on(lrs, *columns)`` makes a step for each rate and each row of the columns, and returns θ.
-
-`device` returns "cpu" or "cuda", the device of these computations.
+* ``Trajectory(start, gradient, hyperparameters)``: the gradient is ``gradient(xp, theta)``, written
+  for a namespace ``xp`` with NumPy's names;
+* ``go_on(lrs)`` makes a step for each rate in float64, and returns θ.
 """
 
 from __future__ import annotations
@@ -106,12 +104,10 @@ def train(
     runs: Sequence[Run],
     dataset: Dataset,
     trainer: Callable[..., Any],
-    on_steps: Callable[[int], None] = lambda _: None,
 ) -> Iterator[list[Record]]:
     """Make the runs in the trainer's framework, and yield the records of all runs per epoch.
 
-    A record's seconds are the run's equal share of the time for all. `on_steps` is called with the
-    number of steps made.
+    A record's seconds are the run's equal share of the time for all.
 
     Raises:
         ValueError: If the runs differ in more than their step sizes and seeds.
@@ -132,7 +128,6 @@ def train(
             start = time.perf_counter()
             model.train(np.stack(orders))
             seconds += (time.perf_counter() - start) / len(runs)
-            on_steps(sum(map(len, orders)))
         losses, _ = evaluate(model, images, labels, chunk)
         _, accuracies = evaluate(model, dataset.test_images, dataset.test_labels, chunk)
         yield [

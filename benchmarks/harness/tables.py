@@ -1,4 +1,4 @@
-"""Results as text for a terminal or a page."""
+"""Results as text for a page."""
 
 from __future__ import annotations
 
@@ -7,27 +7,16 @@ from collections.abc import Mapping, Sequence
 Row = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
-def table(rows: Sequence[Row], markdown: bool = False) -> str:
-    """Return lines of aligned columns: the first flush left, the others flush right.
+def table(rows: Sequence[Row]) -> str:
+    """Return a Markdown table.
 
     Args:
         rows: The texts by column name, or (name, text) pairs if a name occurs twice.
-        markdown: Whether to return a Markdown table instead.
     """
     pairs = [list(row.items()) if isinstance(row, Mapping) else row for row in rows]
-    lines = [[name for name, _ in pairs[0]], *([text for _, text in row] for row in pairs)]
-    if markdown:
-        lines.insert(1, ["---"] * len(lines[0]))
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    names = [name for name, _ in pairs[0]]
+    lines = [names, ["---"] * len(names), *([text for _, text in row] for row in pairs)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def mean(values: Sequence[float | None], digits: str) -> str:

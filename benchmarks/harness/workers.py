@@ -1,15 +1,17 @@
-"""Runs in separate processes, one per framework, and the environment that each process needs."""
+"""Functions called in processes of their own, with the environment that a framework needs."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import itertools
+import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
-from . import apart, data
+from . import data
 from .log import Result
 from .runs import Run, train
 
@@ -20,9 +22,6 @@ _NEEDS = {
     "jax": (("jax", "optax"), "optax"),
 } | {f"keras on {backend}": (("keras", backend), f"keras-{backend}") for backend in KERAS_BACKENDS}
 FRAMEWORKS = ("torch", "keras", "jax")
-# A framework uses any GPU that it sees. The frameworks' curves are compared on the CPU, because on
-# a GPU convolutions may round their float32 inputs to fewer bits.
-DEVICES = {"cpu": {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}, "cuda": {}}
 
 
 def check_installed(frameworks: Sequence[str]) -> None:
@@ -59,72 +58,64 @@ def _installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def environment(framework: str, device: str) -> dict[str, str]:
-    """Return the environment variables of a framework's process; on "cpu" it sees no GPU."""
-    variables = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    if framework == "keras":
-        variables["KERAS_BACKEND"] = keras_backend()
-    if device == "cpu":
+def environment(framework: str) -> dict[str, str]:
+    """Return the environment variables of a framework's process."""
+    variables = {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # On a GPU convolutions may round their float32 inputs to fewer bits.
+        "CUDA_VISIBLE_DEVICES": "",
+        "JAX_PLATFORMS": "cpu",
         # The kernels are too short for two threads. On a busy machine, the threads wait for each
         # other ten times longer than they work. For larger images, a user can set the variable.
-        variables["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
-    return variables | DEVICES[device]
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    }
+    if framework == "keras":
+        variables["KERAS_BACKEND"] = keras_backend()
+    return variables
 
 
-def module_of(framework: str, device: str) -> Any:
-    """Return the framework's module of the harness. Call it in that framework's own process.
+def module_of(framework: str) -> Any:
+    """Return the framework's module of the harness. Call it in that framework's own process."""
+    return importlib.import_module(f"{__package__}.on_{framework}")
 
-    Raises:
-        RuntimeError: If the framework does not run on this device.
+
+def apart(
+    function: Callable[..., Any],
+    jobs: Iterable[tuple[Any, ...]],
+    environment: dict[str, str],
+    processes: int = 1,
+) -> Iterator[Any]:
+    """Yield what ``function(*job)`` returns for each job, as they are done.
+
+    They are called in processes of their own, some at a time. The function is one of an importable
+    module. What it raises is raised here.
     """
-    module = importlib.import_module(f"{__package__}.on_{framework}")
-    if module.device() != device:
-        raise RuntimeError(f"{module.VERSIONS} runs on {module.device()}, not on {device}")
-    return module
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _set, (environment,)) as pool:
+        futures = [pool.submit(function, *job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def train_all(
-    runs: Sequence[Run],
-    folder: str | None,
-    bar: Any,
-    device: str = "cpu",
-    processors: Sequence[int] = (),
-) -> list[Result]:
-    """Return the results of one framework's runs, made in a separate process.
+def _set(environment: dict[str, str]) -> None:
+    os.environ |= environment
+
+
+def make(runs: Sequence[Run], folder: str | None) -> list[Result]:
+    """Return the results of one framework's runs; called in its own process.
 
     Args:
         runs: The runs.
         folder: The folder of the images, or None: see `data.load`.
-        bar: A progress bar, which is advanced by the number of optimizer steps made.
-        device: "cpu", or "cuda" for a GPU.
-        processors: The numbers of the processors that the process may use; all by default.
-
-    Raises:
-        RuntimeError: If the process fails. The message ends with the process's last output.
     """
-    framework = runs[0].framework
-    software, records = apart.call(
-        make,
-        *(framework, runs, folder, device),
-        environment=environment(framework, device),
-        bar=bar,
-        processors=processors,
-    )
-    return [Result(run, software, column) for run, column in zip(runs, records, strict=True)]
-
-
-def make(
-    framework: str,
-    runs: Sequence[Run],
-    folder: str | None,
-    device: str,
-    on_steps: Callable[[int], None],
-) -> tuple[str, list[Any]]:
-    """Return the framework's versions and the records of all runs; called in its own process."""
-    module = module_of(framework, device)
-    dataset = data.load(folder)
+    module, dataset = module_of(runs[0].framework), data.load(folder)
     groups = [[run] for run in runs]
-    if framework == "jax":  # makes several runs at once
+    if runs[0].framework == "jax":  # makes several runs at once
         groups = [list(group) for _, group in itertools.groupby(runs, Run.shared)]
-    made = (zip(*train(group, dataset, module.Trainer, on_steps), strict=True) for group in groups)
-    return module.VERSIONS, [records for group in made for records in group]
+    made = (zip(*train(group, dataset, module.Trainer), strict=True) for group in groups)
+    records = (tuple(column) for group in made for column in group)
+    return [Result(run, module.VERSIONS, each) for run, each in zip(runs, records, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +12,6 @@ from benchmarks.harness import networks
 from benchmarks.harness.data import Dataset, minibatches
 from benchmarks.harness.runs import evaluate
 from benchmarks.precision.forms import Rule, Training, Variant
-
-CHUNK = 100  # steps between two reports
-OnSteps = Callable[[int], None]
 
 
 class Study(NamedTuple):
@@ -38,14 +35,9 @@ class Study(NamedTuple):
         every = [minibatches(samples, self.batch_size, seed, 1 + epoch) for epoch in range(epochs)]
         return np.concatenate(every)[:steps]
 
-    def loss(self, training: Training) -> float:
-        """Return the mean cross-entropy over the training images, in float64."""
-        loss, _ = evaluate(training, self.dataset.train_images, self.dataset.train_labels)
-        return loss
-
 
 def rounding(
-    study: Study, variants: list[Variant], rule: Rule, steps: int, seed: int, on_steps: OnSteps
+    study: Study, variants: list[Variant], rule: Rule, steps: int, seed: int
 ) -> Iterator[dict[str, Any]]:
     """Train every variant from the same weights on the same minibatches.
 
@@ -55,7 +47,6 @@ def rounding(
         rule: The hyperparameters.
         steps: The number of steps that each variant makes.
         seed: The seed of the weights and the minibatches.
-        on_steps: A callback that gets the number of steps made since its last call.
 
     Yields:
         For each variant, "error", ‖θ − θ_ref‖/‖θ_ref‖ at the end, and "loss", the loss over the
@@ -65,33 +56,16 @@ def rounding(
     reference = None
     for variant in variants:
         training = study.training(variant, rule, seed)
-        for _ in _train(training, batches, CHUNK, on_steps):
-            pass
+        training.train(batches)
         if reference is None:
             reference = training.theta
         error = np.linalg.norm(training.theta - reference) / np.linalg.norm(reference)
-        yield {"error": float(error), "loss": study.loss(training)}
-
-
-def _train(
-    training: Training, batches: np.ndarray, every: int, on_steps: OnSteps
-) -> Iterator[None]:
-    """Train on the minibatches, and yield after every `every` of them."""
-    for start in range(0, len(batches), every):
-        chunk = batches[start : start + every]
-        training.train(chunk)
-        on_steps(len(chunk))
-        yield
+        loss, _ = evaluate(training, study.dataset.train_images, study.dataset.train_labels)
+        yield {"error": float(error), "loss": float(loss)}
 
 
 def outside(
-    study: Study,
-    form: str,
-    rule: Rule,
-    changes: list[Mapping[str, Any]],
-    plan: Mapping[str, int],
-    seed: int,
-    on_steps: OnSteps,
+    study: Study, form: str, rule: Rule, plan: Mapping[str, Any], seed: int
 ) -> Iterator[dict[str, Any]]:
     """Change θ by some δ in mid-run, in float64, and measure the optimizer's response.
 
@@ -99,47 +73,30 @@ def outside(
         study: The network and the data.
         form: "psi" or "momentum".
         rule: The hyperparameters; the step size is constant.
-        changes: The changes of θ, each made in a separate run: see `changed`.
-        plan: The numbers of steps: "steps" before the change; "coast", without gradients after the
-            change, until nothing moves; "follow", in training from the change again; and "every",
-            the interval at which θ and the loss are recorded.
+        plan: The "changes" of θ, each made in a separate run: see `changed`. The numbers of steps:
+            "steps" before the change; "coast", without gradients after the change, until nothing
+            moves; and "every", the interval at which θ is recorded.
         seed: The seed of the weights and the minibatches.
-        on_steps: A callback that gets the number of steps made since its last call.
 
     Yields:
-        For each change
-
-        * "size": ‖δ‖/‖θ‖;
-        * "displacement": ‖d‖/‖δ‖. The change moves the point at which θ comes to rest by δ + d. A
-          change that leaves the velocity unchanged has d = 0;
-        * "loss before" and "loss after" the change, and the "worst loss" in the steps that follow.
+        For each change, "displacement": ‖d‖/‖δ‖. The change moves the point at which θ comes to
+        rest by δ + d. A change that leaves the velocity unchanged has d = 0.
     """
-    batches = study.batches(plan["steps"] + plan["follow"], seed)
-    every = plan["every"]
-
+    batches = study.batches(plan["steps"], seed)
     training = study.training(Variant(form, "float64", "float64"), rule, seed)
     thetas = [training.theta]
-    for _ in _train(training, batches[: plan["steps"]], every, on_steps):
+    for start in range(0, len(batches), plan["every"]):
+        training.train(batches[start : start + plan["every"]])
         thetas.append(training.theta)
     undisturbed = copy.deepcopy(training)
     undisturbed.coast(plan["coast"])
-    for change in changes:
+    for change in plan["changes"]:
         one = copy.deepcopy(training)
         one.theta = changed(thetas, change)
         delta = one.theta - training.theta
-        coasting = copy.deepcopy(one)
-        coasting.coast(plan["coast"])
-        spurious = coasting.theta - undisturbed.theta - delta
-        losses = [study.loss(one)]
-        for _ in _train(one, batches[plan["steps"] :], every, on_steps):
-            losses.append(study.loss(one))
-        yield {
-            "size": float(np.linalg.norm(delta) / np.linalg.norm(training.theta)),
-            "displacement": float(np.linalg.norm(spurious) / np.linalg.norm(delta)),
-            "loss before": study.loss(training),
-            "loss after": losses[0],
-            "worst loss": float(np.max(losses)),
-        }
+        one.coast(plan["coast"])
+        spurious = one.theta - undisturbed.theta - delta
+        yield {"displacement": float(np.linalg.norm(spurious) / np.linalg.norm(delta))}
 
 
 def changed(thetas: Sequence[np.ndarray], change: Mapping[str, Any]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.step_time --framework torch
     python -m benchmarks.step_time --framework torch --device cuda
-    python -m benchmarks.step_time --framework keras --backend jax --threads 1
+    python -m benchmarks.step_time --framework keras --backend jax
     python -m benchmarks.step_time --framework torch --training   # whole training steps
 
 All contenders make steps in turn, so that other load on the machine affects them equally. They are
@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from typing import Any
 
-from benchmarks.harness import command, files, tables, workers
+from benchmarks.harness import command, files, tables
 from benchmarks.step_time.contenders import Contender
 from benchmarks.step_time.shapes import BATCHES, SHAPES, WIDTHS, numbers, perceptron
 
@@ -43,15 +43,15 @@ OURS = ("INDIAN", "INNAprop", "DampedSGD", "DampedAdamW")
 @command.in_words()
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
-    os.environ |= workers.DEVICES[options.device]
     if options.device == "cpu":
-        _set_threads(options.threads)
+        _on_one_processor()
     if options.framework == "keras":
         os.environ["KERAS_BACKEND"] = options.backend
-    workers.module_of(options.framework, options.device)
     module = importlib.import_module(
         f"benchmarks.step_time.contenders.{options.framework}_contenders"
     )
+    if options.device == "cuda" and not _sees_gpu(options.backend or options.framework):
+        raise RuntimeError(f"{options.framework} sees no GPU")
     sets = {}
     for name in BATCHES if options.training else options.shapes:
         if options.training:
@@ -70,7 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "framework": options.framework,
         "backend": options.backend,
         "device": options.device,
-        "threads": options.threads,
         "builds": options.builds,
         "versions": _versions(options),
         "baselines": list(baselines),
@@ -161,16 +160,23 @@ def table(name: str, result: dict[str, Any], baselines: Iterable[str]) -> str:
     return tables.table(rows)
 
 
-def _set_threads(threads: int) -> None:
+def _sees_gpu(framework: str) -> bool:
+    found = importlib.import_module(framework)
+    if framework == "torch":
+        return bool(found.cuda.is_available())
+    if framework == "jax":
+        return bool(found.default_backend() != "cpu")
+    return bool(found.config.list_physical_devices("GPU"))
+
+
+def _on_one_processor() -> None:
     # Call this before the framework is imported, because most frameworks read the variables only
     # once. JAX reads none of them, but no framework can use more threads than it has processors.
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-        os.environ[variable] = str(threads)
+        os.environ[variable] = "1"
     if hasattr(os, "sched_setaffinity"):
-        available = sorted(os.sched_getaffinity(0))
-        if threads > len(available):
-            raise SystemExit(f"--threads {threads}: there are {len(available)} processors")
-        os.sched_setaffinity(0, available[-threads:])
+        os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
 
 
 def _versions(options: argparse.Namespace) -> dict[str, str]:
@@ -188,7 +194,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--framework", choices=["torch", "keras", "jax"], required=True)
     add("--backend", choices=["tensorflow", "jax", "torch"], help="of Keras (and only there)")
     add("--device", choices=["cpu", "cuda"], default="cpu")
-    add("--threads", type=int, default=1, help="on the CPU (%(default)s)")
     add("--repeats", type=int, default=30, help="rounds at the least (%(default)s)")
     add("--seconds", type=float, default=10.0, help="for each set at the least (%(default)s)")
     add("--builds", type=int, default=3, help="times that all is built anew (%(default)s)")
@@ -197,8 +202,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if (options.framework == "keras") != (options.backend is not None):
         parser.error("--backend belongs to --framework keras, which needs it")
-    if options.threads < 1 or options.builds < 1 or options.repeats < 2:
-        parser.error("--threads and --builds must be at least 1 and --repeats at least 2")
+    if options.builds < 1 or options.repeats < 2:
+        parser.error("--builds must be at least 1 and --repeats at least 2")
     return options
 
 

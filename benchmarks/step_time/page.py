@@ -39,7 +39,7 @@ def steps(folder: Path) -> str:
     rows = []
     for where, sets in _files(folder, "step-time"):
         rows.append({"one step": where} | ratios(sets[SHAPES]["contenders"]))
-    return tables.table(rows, markdown=True)
+    return tables.table(rows)
 
 
 def whole_steps(folder: Path) -> str:
@@ -50,7 +50,7 @@ def whole_steps(folder: Path) -> str:
             batch = name.rpartition(" ")[2]
             row = {"a whole training step": f"{where}, batches of {batch}"}
             rows.append(row | ratios(content["contenders"]))
-    return tables.table(rows, markdown=True)
+    return tables.table(rows)
 
 
 def ratios(contenders: Mapping[str, Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ All are divided by the time of INDIAN's memory traffic. INDIAN and SGD read θ, 
 gradient, and write θ and the buffer. That is five streams, or two and a half copies at the speed at
 which the same run copied the parameters. Adam, AdamW and INNAprop move seven streams. (A copy may
 also read what it overwrites, so a step in place can take less than 1.)
-Prints the table, and writes step-times.png.
+Writes step-times.png.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.harness import command, tables
+from benchmarks.harness import command
 from benchmarks.harness.figure import COLOURS
 from benchmarks.harness.files import save
 
@@ -37,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not rows:
         raise ValueError(f"Invalid output: {str(folder)!r} (it has no step times of {SHAPES})")
     save(picture(rows), folder / "step-times.png")
-    print(table(rows))
     print(folder / "step-times.png")
 
 
@@ -73,26 +72,6 @@ def _over_the_limit(result: dict[str, Any]) -> dict[str, float]:
         label: contenders[name]["median_ms"] / limit
         for label, name in zip(LABELS, names, strict=False)
     }
-
-
-def table(rows: dict[str, dict[str, float]]) -> str:
-    """Return the table, with a row per file."""
-
-    def ratio(times: dict[str, float], ours: str, other: str) -> str:
-        return f"{times[ours] / times[other]:.2f}" if {ours, other} <= times.keys() else ""
-
-    return tables.table(
-        [
-            {"over two and a half copies": where}
-            | {label: f"{times[label]:.2f}" if label in times else "" for label in LABELS}
-            | {
-                "INDIAN / SGD": ratio(times, "INDIAN", "SGD"),
-                "/ Adam": ratio(times, "INDIAN", "Adam"),
-                "INNAprop / AdamW": ratio(times, "INNAprop", "AdamW"),
-            }
-            for where, times in rows.items()
-        ]
-    )
 
 
 def picture(rows: dict[str, dict[str, float]]) -> Figure:

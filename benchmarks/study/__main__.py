@@ -11,7 +11,6 @@ JAX on one thread. Stopped, the same command goes on after the last run. Writes 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 from collections.abc import Sequence
 from importlib import metadata
@@ -24,7 +23,7 @@ from tqdm import tqdm
 from benchmarks.harness import command
 from benchmarks.harness.files import save
 from benchmarks.study import picture, search, tables
-from benchmarks.study.parts import PARTS, SEEDS, WORKLOADS, Part, Untuned
+from benchmarks.study.parts import PARTS, WORKLOADS, Part, Untuned
 from benchmarks.study.record import SEARCHED, Record, Row
 
 FRONT = 4000  # the steps of the front page's runs
@@ -35,10 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = command.parser("study", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--data", metavar="DIR", help="folder of Fashion-MNIST's IDX files")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="(all of the part)")
-    parser.add_argument("--momenta", nargs="+", type=float, metavar="M", help="(all of the part)")
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="of reruns (%(default)s)")
-    parser.add_argument("--octaves", action="store_true", help="no half octaves")
     parser.add_argument("--draw", action="store_true", help="make no runs")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.parts if name not in PARTS]
@@ -70,7 +65,7 @@ def make(name: str, options: argparse.Namespace) -> None:
     from benchmarks.study.training import Program  # noqa: PLC0415 (it loads JAX)
     from benchmarks.study.workloads import load  # noqa: PLC0415
 
-    part = narrowed(PARTS[name], options)
+    part = PARTS[name]
     workload = load(part.workload, options.data)
     head = {
         "made by": "python -m benchmarks.study PART",
@@ -79,7 +74,7 @@ def make(name: str, options: argparse.Namespace) -> None:
         "software": ", ".join(f"{each} {metadata.version(each)}" for each in ("jax", "optax")),
     }
     record = Record.read(options.output / f"study-{part.workload}.json", head)
-    with tqdm(total=planned(part, record), unit="step", desc=name, smoothing=0.01) as bar:
+    with tqdm(unit="step", desc=name) as bar:
         programs: dict[Row, Any] = {}
 
         def run(row: Row, rate: float, seed: int) -> None:
@@ -90,8 +85,8 @@ def make(name: str, options: argparse.Namespace) -> None:
             record.add(row, rate, seed, programs[row](rate, seed, bar.update))
 
         if isinstance(part, Untuned):
-            for seed, (row, rate) in product(part.seeds, untuned(part)):
-                run(row, rate, seed)
+            for seed, (method, momentum, rate) in product(part.seeds, part.rows):
+                run(Row(part.steps, method, momentum, "flat"), rate, seed)
             return
         for row in rows(part):
             while places := search.wanted(record.losses(row), part.first, part.halves):
@@ -102,26 +97,6 @@ def make(name: str, options: argparse.Namespace) -> None:
         for seed in part.seeds:
             for row in rows(part) if seed in part.row_seeds else best_rows(part, record):
                 run(row, search.rate(search.winner(record.losses(row))), seed)
-
-
-def narrowed(part: Part | Untuned, options: argparse.Namespace) -> Any:
-    """Return what of the part is asked for."""
-    kept = tuple(
-        row
-        for row in part.rows
-        if (not options.methods or row[0] in options.methods)
-        and (not options.momenta or row[1] in options.momenta)
-    )
-    part = dataclasses.replace(part, rows=kept, seeds=part.seeds[: options.seeds])
-    if isinstance(part, Untuned):
-        return part
-    halves = part.halves and not options.octaves
-    return dataclasses.replace(part, row_seeds=part.row_seeds[: options.seeds], halves=halves)
-
-
-def untuned(part: Untuned) -> list[tuple[Row, float]]:
-    """Return the part's rows and their rates."""
-    return [(Row(part.steps, name, m, "flat"), rate) for name, m, rate in part.rows]
 
 
 def rows(part: Part) -> list[Row]:
@@ -137,24 +112,6 @@ def best_rows(part: Part, record: Record) -> list[Row]:
     for row in sorted(rows(part), key=lambda row: min(record.losses(row).values())):
         best.setdefault(row.method, row)
     return list(best.values())
-
-
-def planned(part: Part | Untuned, record: Record) -> int:
-    """Return about how many steps are left to make."""
-    if isinstance(part, Untuned):
-        missing = [
-            seed
-            for seed, (row, rate) in product(part.seeds, untuned(part))
-            if not record.has(row, rate, seed)
-        ]
-        return part.steps * len(missing)
-    searched = {row: len(record.losses(row)) for row in rows(part)}
-    again = sum(run["seed"] in part.seeds for run in record if Row.of(run) in searched)
-    methods = len({row.method for row in searched})
-    runs = sum(max(len(part.first) + 2 * part.halves - n, 0) for n in searched.values())
-    reruns = len(searched) * len(part.row_seeds)
-    reruns += methods * (len(part.seeds) - len(part.row_seeds))
-    return part.steps * (runs + max(reruns - again, 0))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def table(folder: Path) -> str:
         if what := UNTUNED.get((method, rate)):
             runs = record.reruns(Row(part.steps, method, momentum, "flat"), rate)
             rows.append(_row(f"perceptron, {part.steps:,} steps, untuned", what, runs))
-    return tables.table(rows, markdown=True)
+    return tables.table(rows)
 
 
 def _row(network: str, what: str, runs: Sequence[summary.Run]) -> dict[str, str]:

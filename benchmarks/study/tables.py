@@ -33,7 +33,7 @@ def overview(record: Record, families: Sequence[str], others: Sequence[str] = ()
             row[label] = _lowest(record, steps, name) if name in found else ""
             if near:
                 row[f"grid near it, {steps:,}"] = near.get(name, "")
-    return table(list(columns.values()), markdown=True)
+    return table(list(columns.values()))
 
 
 def _lowest(record: Record, steps: int, name: str) -> str:
@@ -73,7 +73,7 @@ def best(record: Record, steps: int) -> str:
                 "runs": str(len(found.runs)),
             }
         )
-    return table(rows, markdown=True)
+    return table(rows)
 
 
 def momenta(record: Record, steps: int, names: Sequence[str]) -> str:
@@ -90,7 +90,7 @@ def momenta(record: Record, steps: int, names: Sequence[str]) -> str:
         label = f"{steps:,} steps, momentum"
         rows.setdefault(row.momentum, {label: f"{row.momentum:g}"} | dict.fromkeys(names, ""))
         rows[row.momentum][row.method] = text
-    return table(list(rows.values()), markdown=True)
+    return table(list(rows.values()))
 
 
 def untuned(record: Record, part: Untuned) -> str:
@@ -120,7 +120,7 @@ def untuned(record: Record, part: Untuned) -> str:
                 "in the test": _judged(against["test loss"], row == ours),
             }
         )
-    return table(rows, markdown=True)
+    return table(rows)
 
 
 def _named(row: tuple[str, float | None, float]) -> str:

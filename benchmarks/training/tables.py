@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.harness.tables import mean, span, step_size, table
 
 
-def results(result: dict[str, Any], markdown: bool = False) -> str:
+def results(result: dict[str, Any]) -> str:
     """Return a row per cell: its step size, and the mean and the range over the seeds."""
     rows = []
     for cell, content in result["cells"].items():
@@ -24,4 +24,4 @@ def results(result: dict[str, Any], markdown: bool = False) -> str:
                 "worst-best": span(accuracies, ".2f"),
             }
         )
-    return table(rows, markdown)
+    return table(rows)

@@ -16,32 +16,15 @@ Rows = list[dict[str, Any]]
 
 def every(content: dict[str, Rows]) -> dict[str, str]:
     """Return all tables by name."""
-    of_suggestions = {"expected": expected, "suggestions": suggestions, "safeties": safeties}
-    others = {"curvatures": curvatures, "first_steps": first_steps, "traces": traces}
-    return {name: of(content["suggestions"]) for name, of in of_suggestions.items()} | {
-        name: of(content[name]) for name, of in others.items()
+    rows = content["suggestions"]
+    return {
+        "expected": suggestions([row for row in rows if row["alpha"] == row["beta"] == 0.5]),
+        "suggestions": suggestions(rows),
+        "safeties": safeties(rows),
+        "curvatures": curvatures(content["curvatures"]),
+        "first_steps": first_steps(content["first_steps"]),
+        "traces": traces(content["traces"]),
     }
-
-
-def expected(rows: Rows) -> str:
-    """Return what the suggestion achieves at α = β = 0.5, against the best of the grid."""
-    lines = []
-    for (problem, alpha, beta), mine in groups(rows, "problem", "alpha", "beta"):
-        if (alpha, beta) != (0.5, 0.5):
-            continue
-        loss, accuracy = means(mine, "train_loss"), means(mine, "test_accuracy")
-        best = min(loss, key=lambda part: (math.isnan(loss[part]), loss[part]))
-        lines.append(
-            {
-                "network": problem,
-                "suggested γ": _range([SAFETY * row["limit"] for row in mine]),
-                "training loss there": f"{loss[SAFETY]:.3f}",
-                "at the best of eight": f"{loss[best]:.3f}",
-                "test accuracy there": f"{100 * accuracy[SAFETY]:.1f} %",
-                "at that best": f"{100 * accuracy[best]:.1f} %",
-            }
-        )
-    return table(lines, markdown=True)
 
 
 def suggestions(rows: Rows) -> str:
@@ -52,7 +35,7 @@ def suggestions(rows: Rows) -> str:
         best = min(loss, key=lambda part: (math.isnan(loss[part]), loss[part]))
         lines.append(
             [
-                ("problem", problem),
+                ("network", problem),
                 ("α, β", f"{alpha:g}, {beta:g}"),
                 ("L", _range([row["curvature"] for row in mine])),
                 ("suggested γ", _range([SAFETY * row["limit"] for row in mine])),
@@ -63,7 +46,7 @@ def suggestions(rows: Rows) -> str:
                 ("at γ/limit", f"{best:g}"),
             ]
         )
-    return table(lines, markdown=True)
+    return table(lines)
 
 
 def safeties(rows: Rows) -> str:
@@ -87,7 +70,7 @@ def safeties(rows: Rows) -> str:
         ]
         for part, values in sorted(ratios.items())
     ]
-    return table(lines, markdown=True)
+    return table(lines)
 
 
 def curvatures(rows: Rows) -> str:
@@ -107,7 +90,7 @@ def curvatures(rows: Rows) -> str:
                 "later, at most": f"{max(ratio):.1f}",
             }
         )
-    return table(lines, markdown=True)
+    return table(lines)
 
 
 def first_steps(rows: Rows) -> str:
@@ -127,7 +110,7 @@ def first_steps(rows: Rows) -> str:
                 ("s = β", f"{rest['train_loss']:.3f}"),
             ]
         )
-    return table(lines, markdown=True)
+    return table(lines)
 
 
 def traces(rows: Rows) -> str:
@@ -146,7 +129,7 @@ def traces(rows: Rows) -> str:
         }
         for row in rows
     ]
-    return table(lines, markdown=True)
+    return table(lines)
 
 
 def groups(rows: Rows, *names: str) -> Iterable[tuple[tuple[Any, ...], Rows]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -10,20 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RESULTS = BENCHMARKS.parent / "docs" / "results"
-
-
-def installed(*modules: str) -> bool:
-    return all(importlib.util.find_spec(module) for module in modules)
-
-
-def framework(name: str, *modules: str) -> Any:
-    """Return a parameter of a test, skipped where the framework is not installed."""
-    missing = not installed(*modules)
-    return pytest.param(name, marks=pytest.mark.skipif(missing, reason=f"no {name} installed"))
 
 
 def run(
@@ -42,9 +29,9 @@ def run(
     )
 
 
-def made(script: str, folder: Path, *arguments: Any, **environment: str) -> tuple[Any, str]:
-    """Return the JSON that a command leaves, and what it prints."""
+def made(script: str, folder: Path, *arguments: Any, **environment: str) -> Any:
+    """Return the JSON that a command leaves beside its picture."""
     process = run(script, folder, *arguments, **environment)
     assert process.returncode == 0, process.stderr
     assert (folder / f"{script}.png").read_bytes().startswith(b"\x89PNG")
-    return json.loads((folder / f"{script}.json").read_text()), process.stdout
+    return json.loads((folder / f"{script}.json").read_text())

@@ -6,19 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.figure1 import valley
+from benchmarks.figure1 import picture, valley
 
 from . import commands
-from .commands import framework
-
-FRAMEWORKS = [
-    framework("torch", "torch"),
-    framework("jax", "jax", "optax"),
-    framework("keras", "keras", "jax"),
-]
-needs_pictures = pytest.mark.skipif(
-    not commands.installed("matplotlib", "tqdm"), reason="no matplotlib or tqdm installed"
-)
 
 
 def test_what_is_measured_on_a_path():
@@ -37,17 +27,13 @@ def test_what_is_measured_on_a_path():
     np.testing.assert_array_equal(valley.losses(path), [27, 1.5, 0, 101])
 
 
-@needs_pictures
 def test_the_loss_falls_as_in_the_paper(tmp_path):
-    content, text = commands.made(
-        "figure1", tmp_path, "--framework", "numpy", "--iterations", 20_000
-    )
+    content = commands.made("figure1", tmp_path, "--framework", "numpy", "--iterations", 20_000)
     assert content["marks"] == [10_000, 20_000]
     assert list(content["software"]) == ["numpy"]
     for panel in content["panels"][:3]:
         found = panel["loss at marks"]["numpy"]
         assert found == pytest.approx(panel["expected"][:2], rel=5e-3)
-        assert all(f"{loss:.3g}" in text for loss in found)
         assert (panel["theta_1"][0], panel["theta_2"][0]) == (-1.0, 1.5)
         assert len(panel["loss"]) == len(content["iteration"]) > 300
     a, b, c, thrown = content["panels"]
@@ -58,33 +44,21 @@ def test_the_loss_falls_as_in_the_paper(tmp_path):
     assert min(thrown["farthest point"]) > 50
 
 
-@needs_pictures
-@pytest.mark.parametrize("name", FRAMEWORKS)
+@pytest.mark.parametrize("name", ["torch", "jax", "keras"])
 def test_every_adapter_goes_the_same_way(tmp_path, name):
-    content, text = commands.made(
-        "figure1",
-        tmp_path,
-        *("--framework", name, "--iterations", 1000),
-        KERAS_BACKEND="jax",
-    )
+    options = ("--framework", name, "--iterations", 1000)
+    content = commands.made("figure1", tmp_path, *options, KERAS_BACKEND="jax")
     assert list(content["software"]) == ["numpy", name]
     for panel in content["panels"]:
         assert 0 < panel["largest difference"][name] < 1e-11
-        assert f"{panel['largest difference'][name]:.1e}" in text
 
 
-@needs_pictures
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [
-        (("--iterations", 5), "--iterations"),
-        (("--framework", "caffe"), "caffe"),
-        # Whatever the machine has, this process sees none of it.
-        (("--framework", "torch", "--device", "cuda", "--iterations", 10), "cuda"),
-    ],
+    [(("--iterations", 5), "--iterations"), (("--framework", "caffe"), "caffe")],
 )
 def test_what_cannot_be_done_is_said(tmp_path, arguments, words):
-    process = commands.run("figure1", tmp_path, *arguments, CUDA_VISIBLE_DEVICES="")
+    process = commands.run("figure1", tmp_path, *arguments)
     assert process.returncode != 0
     assert words in process.stderr.splitlines()[-1]
     assert not list(tmp_path.iterdir())
@@ -102,10 +76,7 @@ def test_the_committed_figure_is_that_of_the_settings_and_of_every_adapter():
             assert found[:3] == pytest.approx(wanted.get("expected", found)[:3], rel=5e-3)
 
 
-@needs_pictures
 def test_the_picture_has_every_trajectory_loss_and_difference():
-    from benchmarks.figure1 import picture
-
     content = json.loads((commands.RESULTS / "figure1.json").read_text())
     figure = picture.picture(content)
     panels = content["panels"][:3]

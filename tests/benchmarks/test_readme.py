@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from benchmarks.study import readme
+
 from . import commands
 
 
 def test_the_table_is_that_of_the_files() -> None:
-    from benchmarks.study import readme
-
     made = readme.table(commands.RESULTS)
     assert made.count("\n") == 9
     assert made in (commands.BENCHMARKS.parent / "README.md").read_text()

@@ -1,21 +1,14 @@
 """The step times: what is measured, written, and collected into one picture."""
 
-import importlib
 import json
 
 import pytest
 
+from benchmarks.step_time import page, picture
+
 from . import commands
 
-pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 
-
-@pytest.fixture
-def collected():
-    return importlib.import_module("benchmarks.step_time.picture")
-
-
-@pytest.mark.skipif(not commands.installed("torch"), reason="no torch installed")
 def test_every_contender_is_measured_and_indians_ratios_are_those_of_the_medians(tmp_path):
     options = ["--framework", "torch", "--shapes", "1000 x 1000", "--repeats", 2]
     process = commands.run("step_time", tmp_path, *options, "--seconds", 0, "--builds", 2)
@@ -33,7 +26,7 @@ def test_every_contender_is_measured_and_indians_ratios_are_those_of_the_medians
     assert 4_000_000 <= ours["contenders"][name]["state_bytes"] < 4_100_000
     for baseline in result["baselines"]:
         ratio = ours["contenders"][name]["median_ms"] / ours["contenders"][baseline]["median_ms"]
-        line = next(row for row in process.stdout.splitlines() if row.startswith(f"{name}  "))
+        line = next(row for row in process.stdout.splitlines() if row.startswith(f"| {name} |"))
         assert f"{ratio:.2f}" in line.split()
 
 
@@ -51,26 +44,23 @@ def written(folder, framework, backend, times, *baselines):
     (folder / f"{stem}.json").write_text(json.dumps(result))
 
 
-def test_the_collection_is_over_two_and_a_half_copies(collected, tmp_path):
+def test_the_collection_is_over_two_and_a_half_copies(tmp_path):
     times = {"copy": 2.0, "INDIAN (eager)": 90.0, "INDIAN (jit)": 6.0, "S (jit)": 5.0, "A (jit)": 8}
     written(tmp_path, "keras", "jax", times, "S (jit)", "A (jit)")
     times = {"copy": 1, "INDIAN": 5, "S": 2.5, "A": 10, "INNAprop": 15, "W": 12.5}
     written(tmp_path, "torch", None, times, "S", "A", "W")
-    rows = collected.collect(tmp_path)
+    rows = picture.collect(tmp_path)
     assert rows == {
         "keras on jax, cpu": {"INDIAN": 1.2, "SGD": 1.0, "Adam": 1.6},
         "torch, cpu": {"INDIAN": 2.0, "SGD": 1.0, "Adam": 4.0, "INNAprop": 6.0, "AdamW": 5.0},
     }
-    axes = collected.picture(rows).axes[0]
+    axes = picture.picture(rows).axes[0]
     heights = sorted(bar.get_height() for bar in axes.patches)
     assert heights == [0.0, 0.0, 1.0, 1.0, 1.2, 1.6, 2.0, 4.0, 5.0, 6.0]
-    assert "1.20" in collected.table(rows)
-    assert "0.75" in collected.table(rows)
 
 
 @pytest.mark.parametrize("table", ["steps", "whole_steps"])
 def test_the_tables_of_the_page_are_those_of_the_files(table):
-    page = importlib.import_module("benchmarks.step_time.page")
     made = getattr(page, table)(commands.RESULTS)
     assert made.count("\n") > 4
     assert made in (commands.RESULTS.parent / "speed.md").read_text()
@@ -86,7 +76,6 @@ def test_damped_adamw_takes_less_than_torchs_default_and_over_twice_its_fused_ad
 
 
 def test_a_ratio_is_over_the_framework_s_fastest():
-    page = importlib.import_module("benchmarks.step_time.page")
     times = {"INDIAN (fused)": 3, "SGD Nesterov (fused)": 2, "AdamW (fused)": 5}
     times |= {"INNAprop (fused)": 6, "AdamW (foreach)": 4, "DampedSGD (fused)": 2}
     found = page.ratios({name: {"median_ms": ms} for name, ms in times.items()})
@@ -98,7 +87,6 @@ def test_a_ratio_is_over_the_framework_s_fastest():
     }
 
 
-@pytest.mark.skipif(not commands.installed("torch"), reason="no torch installed")
 def test_whole_training_steps_are_measured(tmp_path):
     options = ["--framework", "torch", "--training", "--repeats", 2, "--seconds", 0, "--builds", 1]
     process = commands.run("step_time", tmp_path, *options)
@@ -112,8 +100,8 @@ def test_whole_training_steps_are_measured(tmp_path):
         assert all(row["steps"] == 2 for row in rows.values())
 
 
-def test_the_committed_files_are_collected(collected, tmp_path):
-    rows = collected.collect(commands.RESULTS)
+def test_the_committed_files_are_collected(tmp_path):
+    rows = picture.collect(commands.RESULTS)
     assert len(rows) == len(list(commands.RESULTS.glob("step-time-*.json"))) > 0
     process = commands.run("step_time.picture", tmp_path)
     assert process.returncode != 0

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from . import commands
-
-pytest.importorskip("optax", reason="the study runs in JAX")
-
 from benchmarks.study import __main__ as study
 from benchmarks.study import parts, picture, search, summary, tables, training
 from benchmarks.study.parts import PARTS, Part, Untuned
 from benchmarks.study.record import Record, Row
+from benchmarks.study.workloads import load
+
+from . import commands
 
 ROW = Row(100, "AdamW", 0.9, "cosine")
 FILES = sorted(commands.RESULTS.glob("study-*.json"))
@@ -113,8 +112,6 @@ def test_rates_rise_first_and_a_cosine_falls_to_five_percent(schedule: str) -> N
 
 
 def test_the_transformer_sees_no_text_twice() -> None:
-    from benchmarks.study.workloads import load
-
     workload = load("text", None)
     longest = max(part.steps for part in PARTS.values() if part.workload == "text")
     for seed in (0, 1):
@@ -179,8 +176,6 @@ def test_another_file_is_refused(tmp_path: Any, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_diverged_run_ends_early_and_counts() -> None:
-    from benchmarks.study.workloads import load
-
     steps: list[int] = []
     program = training.Program(load("digits", None), 100, "INDIAN", None, "cosine")
     assert all(math.isnan(loss) for loss in program(1e9, 0, steps.append).values())

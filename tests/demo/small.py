@@ -1,16 +1,12 @@
 """A small run and small images that the tests of the harness share."""
 
-import importlib.util
-
 import numpy as np
-import pytest
 
 from benchmarks.harness.data import Dataset
 from benchmarks.harness.log import Result
 from benchmarks.harness.runs import Record, Run
 
-NEEDS = {"torch": ("torch",), "keras": ("keras",), "jax": ("jax", "optax")}
-
+FRAMEWORKS = ("torch", "keras", "jax")
 HYPERPARAMETERS = {
     "indian": {"alpha": 0.5, "beta": 0.1, "initial_speed": 1.0},
     "sgd": {"momentum": 0.9},
@@ -19,22 +15,6 @@ HYPERPARAMETERS = {
     "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
     "adagrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-8},
 }
-
-
-def missing(framework):
-    return [module for module in NEEDS[framework] if importlib.util.find_spec(module) is None]
-
-
-INSTALLED = [framework for framework in NEEDS if not missing(framework)]
-
-# For parametrize: every framework, skipped where it is not installed.
-FRAMEWORKS = [
-    pytest.param(
-        name,
-        marks=pytest.mark.skipif(name not in INSTALLED, reason=f"{missing(name)} not installed"),
-    )
-    for name in NEEDS
-]
 
 
 def run(**changes):

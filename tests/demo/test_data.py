@@ -1,10 +1,10 @@
-"""The images: MNIST's and CIFAR's files whole and broken, the digits, and the minibatch order."""
+"""The images: MNIST's files whole and broken, the digits, and the minibatch order."""
 
-import pickle
 import shutil
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from benchmarks.harness import data
 
@@ -68,53 +68,7 @@ def test_training_and_test_images_must_be_of_one_size(tmp_path):
         data.load(str(tmp_path))
 
 
-def write_cifar(folder, names, key, samples=3):
-    """Write CIFAR's files with numbers that tell the plane, the row and the column."""
-    plane, row, column = np.meshgrid(range(3), range(32), range(32), indexing="ij")
-    image = (50 * plane + row + 2 * column).astype(np.uint8).reshape(-1)
-    for i, name in enumerate(names):
-        content = {"data": np.stack([image] * samples), key: [i] * samples}
-        # As the authors' files were: by Python 2, whose strings are bytes.
-        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
-
-
-@pytest.mark.parametrize(
-    ("names", "key"),
-    [
-        ([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], "labels"),
-        (["train", "test"], "fine_labels"),
-    ],
-)
-def test_planes_of_cifar_become_channels(tmp_path, names, key):
-    write_cifar(tmp_path, names, key)
-    dataset = data.load(str(tmp_path))
-    assert dataset.train_images.shape == (3 * (len(names) - 1), 32, 32, 3)
-    assert dataset.train_images.dtype == np.float32
-    assert dataset.train_images[0, 4, 9] * 255 == pytest.approx([22, 72, 122])
-    assert dataset.test_labels.tolist() == [len(names) - 1] * 3
-    assert (dataset.name, dataset.classes) == (tmp_path.name, len(names))
-
-
-class Command:
-    """A pickle of this runs a command where it is loaded without care."""
-
-    def __reduce__(self):
-        return print, ("loaded",)
-
-
-@pytest.mark.parametrize(
-    "content", [b"no pickle", pickle.dumps({"data": 3}), pickle.dumps(Command())]
-)
-def test_what_is_no_file_of_cifars_is_refused(tmp_path, content, capsys):
-    write_cifar(tmp_path, ["train", "test"], "fine_labels")
-    (tmp_path / "train").write_bytes(content)
-    with pytest.raises(ValueError, match="train"):
-        data.load(str(tmp_path))
-    assert capsys.readouterr().out == ""
-
-
 def test_the_digits_are_split_once_and_for_all():
-    load_digits = pytest.importorskip("sklearn.datasets").load_digits
     dataset = data.load()
     assert dataset.train_images.shape == (1437, 8, 8, 1)
     assert dataset.test_images.shape == (360, 8, 8, 1)

@@ -28,7 +28,6 @@ def printed_by(name):
 
 @pytest.mark.parametrize("framework", [*FRAMEWORKS, "mlx"])
 def test_an_example_reaches_a_good_accuracy(framework):
-    pytest.importorskip("sklearn", reason="the digits need scikit-learn")
     if framework == "mlx":
         pytest.importorskip("mlx.core")
     printed = printed_by(f"train_{framework}.py")
@@ -36,8 +35,6 @@ def test_an_example_reaches_a_good_accuracy(framework):
 
 
 def test_a_run_that_moves_is_the_one_that_stays():
-    for module in ("torch", "optax", "safetensors"):
-        pytest.importorskip(module)
     printed = printed_by("move_a_run.py")
     assert "DampedAdamW, step 50" in printed
     assert float(re.findall(r"difference from the run in PyTorch (\S+)", printed)[-1]) < 1e-4

@@ -69,4 +69,4 @@ def test_the_energy_tells_the_two_oscillations_apart() -> None:
     little, large = by_label["too little damping"], by_label["too large a step"]
     assert (np.diff(little["loss"]) > 0).any()
     assert (np.diff(little["energy"]) < 0).all()
-    assert (np.diff(large["energy"]) > 0).mean() > 0.25
+    assert (np.diff(large["energy"]) > 0).mean() > 0.05

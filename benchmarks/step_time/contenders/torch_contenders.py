@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness.on_torch import DEVICE
 from benchmarks.step_time.contenders import Contender
 from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 MODES: dict[str, dict[str, bool]] = {
     "fused": {"fused": True},
     "foreach": {"foreach": True},
