@@ -23,6 +23,7 @@ class Base(Optimizer):  # type: ignore[misc]
     """A linear step on each parameter. A method defines its `scalars` and its `direction`."""
 
     method: str
+    decoupled_weight_decay = True
     weight_decay: float
 
     def __init__(self, learning_rate: float | Callable[[mx.array], mx.array], **numbers: Any):
@@ -33,6 +34,7 @@ class Base(Optimizer):  # type: ignore[misc]
             self.learning_rate = learning_rate
         for name, value in numbers.items():
             setattr(self, name, value)
+        self.check()
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute. A hyperparameter is converted to a float, or refused."""
@@ -63,9 +65,9 @@ class Base(Optimizer):  # type: ignore[misc]
     def scalars(self, lr: mx.array, state: dict[str, Any]) -> Coefficients:
         """Return the scalars of a parameter's next step."""
 
-    def direction(self, gradient: mx.array, theta: mx.array, state: dict[str, Any]) -> mx.array:
+    def direction(self, gradient: mx.array, state: dict[str, Any]) -> mx.array:
         """Return what replaces the gradient in the step."""
-        del theta, state
+        del state
         return gradient
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
@@ -88,14 +90,17 @@ class Base(Optimizer):  # type: ignore[misc]
         step = self.scalars(lr, state)
         a, b, c, d = (mx.array(scalar, precise()).astype(s.dtype) for scalar in step)
         theta = parameter.astype(s.dtype)
-        u = self.direction(gradient.astype(s.dtype), theta, state)
+        v = gradient.astype(s.dtype)
+        if self.weight_decay and not self.decoupled_weight_decay:
+            v = v + self.weight_decay * theta
+        u = self.direction(v, state)
         theta, s = self.decayed(theta, s, lr)
         state["momentum"] = c * s + d * u
         return (theta + a * s + b * u).astype(parameter.dtype)
 
     def decayed(self, theta: mx.array, s: mx.array, lr: mx.array) -> tuple[mx.array, mx.array]:
         """Return θ and the momentum after the step's decoupled weight decay."""
-        if self.weight_decay:
+        if self.weight_decay and self.decoupled_weight_decay:
             theta = theta * (1 - lr * self.weight_decay).astype(theta.dtype)
         return theta, s
 

@@ -10,7 +10,7 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 from indian_core import ALPHA, BETA
-from indian_core.tuning import SAFETY, Array, StepSize, from_loss, join, split
+from indian_core.tuning import SAFETY, StepSize, from_gradients
 
 
 def suggest_lr(
@@ -21,6 +21,8 @@ def suggest_lr(
     safety: float = SAFETY,
 ) -> StepSize:
     """Suggest a step size for INDIAN from the largest curvature of a loss.
+
+    Products with the Hessian are differences of gradients.
 
     Args:
         loss_fn: A function that returns the loss, a scalar, of a tree of parameters.
@@ -34,7 +36,7 @@ def suggest_lr(
 
     Raises:
         TypeError: If a parameter is complex.
-        ValueError: If no step size follows from the loss: see `indian_core.tuning.from_loss`.
+        ValueError: If no step size follows from the loss: see `indian_core.tuning.from_gradients`.
 
     Examples:
         >>> import mlx.core as mx
@@ -47,29 +49,18 @@ def suggest_lr(
     names, start = zip(*tree_flatten(parameters), strict=True)
     if any(theta.dtype == mx.complex64 for theta in start):
         raise TypeError("Invalid parameters: one is complex (they must be real)")
-    shapes = [theta.shape for theta in start]
+    of_loss = mx.grad(loss_fn)
 
-    def arrays(vector: Array) -> list[mx.array]:
-        parts = split(vector, shapes)
-        return [mx.array(part, theta.dtype) for part, theta in zip(parts, start, strict=True)]
+    def gradient(theta: list[Any]) -> list[Any]:
+        arrays = [mx.array(t, old.dtype) for t, old in zip(theta, start, strict=True)]
+        tree = tree_unflatten(list(zip(names, arrays, strict=True)))
+        flat: Any = tree_flatten(of_loss(tree))
+        return [_array(each) for _, each in flat]
 
-    def vector(found: list[mx.array]) -> Array:
-        return join(np.array(each, np.float64) for each in found)
+    eps = max(float(mx.finfo(theta.dtype).eps) for theta in start)
+    return from_gradients(gradient, list(map(_array, start)), alpha, beta, safety, eps)
 
-    def gradients(*theta: mx.array) -> list[mx.array]:
-        tree = tree_unflatten(list(zip(names, theta, strict=True)))
-        return [each for _, each in tree_flatten(mx.grad(loss_fn)(tree))]
 
-    def gradient(displacement: Array) -> Array:
-        return vector(
-            gradients(*(theta + d for theta, d in zip(start, arrays(displacement), strict=True)))
-        )
-
-    def product(direction: Array) -> Array:
-        # Gradients of ⟨∇J, v⟩, because forward mode lacks scatter, the gradient of indexing.
-        _, found = mx.vjp(gradients, list(start), arrays(direction))
-        return vector(found)
-
-    return from_loss(
-        product, gradient, int(sum(theta.size for theta in start)), alpha, beta, safety
-    )
+def _array(array: mx.array) -> Any:
+    """Return an array in double precision."""
+    return np.array(array.astype(mx.float64, mx.cpu))

@@ -61,20 +61,17 @@ class DampedAdamW(Scaled):
         damping: float = DAMPING,
     ) -> None:
         self.betas = betas  # type: ignore[assignment]
-        numbers: dict[str, Any] = {"eps": eps, "damping": damping}
-        super().__init__(learning_rate, **numbers, weight_decay=weight_decay)
-        self.check()
+        super().__init__(learning_rate, eps=eps, weight_decay=weight_decay, damping=damping)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute. A hyperparameter is checked, or refused."""
         if name == "betas":
-            if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
-                raise TypeError(f"Invalid betas: {value!r} (they must be two numbers)")
-            value = checked("betas[0]", value[0]), checked("betas[1]", value[1])
+            beta_1, beta_2 = value
+            value = checked("betas[0]", beta_1), checked("betas[1]", beta_2)
         super().__setattr__(name, value)
 
     @property
-    def rms_decay(self) -> float:
+    def sigma(self) -> float:  # type: ignore[override]
         """Return β2, the decay rate of V."""
         return self.betas[1]
 

@@ -47,6 +47,7 @@ class DampedSGD(Base):
     """
 
     method = "DampedSGD"
+    decoupled_weight_decay = False
 
     def __init__(
         self,
@@ -58,9 +59,9 @@ class DampedSGD(Base):
         damping: float | None = None,
     ) -> None:
         self.nesterov = bool(nesterov)
-        numbers: dict[str, Any] = {"momentum": momentum, "damping": damping}
-        super().__init__(learning_rate, **numbers, weight_decay=weight_decay)
-        self.check()
+        super().__init__(
+            learning_rate, momentum=momentum, weight_decay=weight_decay, damping=damping
+        )
 
     def check(self) -> None:
         """Raise ValueError if the damping does not go with the momentum."""
@@ -70,16 +71,6 @@ class DampedSGD(Base):
         """Return the scalars of a parameter's next step."""
         del state
         return sgd_coefficients(lr, self.momentum, self.nesterov, self.damping)
-
-    def direction(self, gradient: mx.array, theta: mx.array, state: dict[str, Any]) -> mx.array:
-        """Return v + λθ."""
-        del state
-        return gradient + self.weight_decay * theta if self.weight_decay else gradient
-
-    def decayed(self, theta: mx.array, s: mx.array, lr: mx.array) -> tuple[mx.array, mx.array]:
-        """Return θ and the momentum as they are: the weight decay is in the direction."""
-        del lr
-        return theta, s
 
     momentum: float
     damping: float | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import mlx.core as mx
 
@@ -58,14 +57,10 @@ class INNAprop(Scaled, PaperLaw):
         weight_decay: float = 0.01,
         authors_weight_decay: bool = False,
     ) -> None:
-        numbers: dict[str, Any] = {"alpha": alpha, "beta": beta, "sigma": sigma, "eps": eps}
-        super().__init__(learning_rate, **numbers, weight_decay=weight_decay)
+        super().__init__(
+            learning_rate, alpha=alpha, beta=beta, sigma=sigma, eps=eps, weight_decay=weight_decay
+        )
         self.authors_weight_decay = bool(authors_weight_decay)
-
-    @property
-    def rms_decay(self) -> float:
-        """Return σ, the decay rate of V."""
-        return self.sigma
 
     def decayed(self, theta: mx.array, s: mx.array, lr: mx.array) -> tuple[mx.array, mx.array]:
         """Return θ and w after the step's weight decay."""
@@ -73,5 +68,3 @@ class INNAprop(Scaled, PaperLaw):
             pull = authors_pull(lr, self.alpha, self.beta, self.weight_decay)
             s = s + mx.array(pull, precise()).astype(s.dtype) * theta
         return super().decayed(theta, s, lr)
-
-    sigma: float

@@ -32,8 +32,7 @@ class PaperLaw(Base):
 
     def psi(self, parameters: Any) -> Any:
         """Return the paper's ψ = (1 − αβ) θ + β w, a tree like the parameters."""
-        if not self._initialized:
-            self.init(parameters)
+        self.init(parameters)
         return tree_map(
             lambda theta, state: psi_from_momentum(theta, state["momentum"], self.alpha, self.beta),
             parameters,
@@ -48,8 +47,7 @@ class PaperLaw(Base):
                 parameter. Nothing is changed then.
         """
         check_all("psi", psi, parameters)
-        if not self._initialized:
-            self.init(parameters)
+        self.init(parameters)
 
         def put(theta: mx.array, value: mx.array, state: dict[str, Any]) -> None:
             w = momentum_from_psi(theta, value, self.alpha, self.beta)
@@ -60,12 +58,12 @@ class PaperLaw(Base):
 
     def energy(self, parameters: Any, loss: Any) -> mx.array:
         """Return the energy 2 (1 + αβ) J + ‖w‖² (`indian_core.energy`)."""
+        self.init(parameters)
         squares: list[mx.array] = []
-        if self._initialized:
-            tree_map(
-                lambda _, state: squares.append(mx.sum(mx.square(mx.abs(state["momentum"])))),
-                parameters,
-                self.state,
-            )
+        tree_map(
+            lambda _, state: squares.append(mx.sum(mx.square(mx.abs(state["momentum"])))),
+            parameters,
+            self.state,
+        )
         loss = mx.array(loss, precise())
         return mx.array(lyapunov_energy(loss, sum(squares), self.alpha, self.beta))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import mlx.core as mx
@@ -14,12 +13,8 @@ from indian_mlx.base import Base, precise
 class Scaled(Base):
     """A method whose direction is the gradient over its root mean square."""
 
+    sigma: float  # the decay rate of V
     eps: float
-
-    @property
-    @abstractmethod
-    def rms_decay(self) -> float:
-        """Return σ, the decay rate of V."""
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
         """Create a parameter's state: the momentum, V, and the number of gradients in V."""
@@ -29,16 +24,15 @@ class Scaled(Base):
         state["squares"] = mx.zeros_like(state["momentum"])
         state["count"] = mx.array(0, mx.int32)
 
-    def direction(self, gradient: mx.array, theta: mx.array, state: dict[str, Any]) -> mx.array:
+    def direction(self, gradient: mx.array, state: dict[str, Any]) -> mx.array:
         """Return u, the scaled gradient."""
-        del theta
         state["count"] = state["count"] + 1
-        state["squares"] = second_moment(state["squares"], gradient, self.rms_decay)
+        state["squares"] = second_moment(state["squares"], gradient, self.sigma)
         if precise() == mx.float64:
             # A number to the power of an array is float32, and expm1 has only float32's digits.
-            correction = bias_correction(mx.array(self.rms_decay, mx.float64), state["count"])
+            correction = bias_correction(mx.array(self.sigma, mx.float64), state["count"])
         else:
-            correction = bias_correction(self.rms_decay, state["count"], mx.expm1)
+            correction = bias_correction(self.sigma, state["count"], mx.expm1)
         return scaled_gradient(
             gradient, state["squares"], correction.astype(gradient.dtype), self.eps
         )

@@ -12,7 +12,7 @@ except ImportError as error:
     raise ImportError("indian_optax needs JAX and optax: pip install jax optax") from error
 
 from indian_core import __version__ as __version__
-from indian_optax.curvature import largest_curvature, suggest_lr
+from indian_optax.curvature import suggest_lr
 from indian_optax.damped_adamw import DampedAdamWState, damped_adamw
 from indian_optax.damped_sgd import damped_sgd, scale_by_damped_momentum
 from indian_optax.energy import energy
@@ -36,7 +36,6 @@ __all__ = [
     "indian",
     "inna",
     "innaprop",
-    "largest_curvature",
     "layout",
     "load_run",
     "power_decay",

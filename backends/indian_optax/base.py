@@ -16,18 +16,18 @@ import numpy as np
 import optax
 
 from indian_core import Coefficients
-from indian_optax.dtypes import checked_dtype, momentum_dtype, update_dtype, working_dtype
+from indian_optax.dtypes import checked_dtype, init_momentum, update_dtype, working_dtype
 from indian_optax.hyperparameters import Scalar, as_scalar_or_schedule, at_count, cast
 from indian_optax.in_place import wait_for
-from indian_optax.trees import is_none, leaves_like, masked_leaves
+from indian_optax.trees import masked_leaves, rows_of
 
 State = TypeVar("State", bound=tuple[Any, ...])
 Mask = Any | Callable[[optax.Params], Any] | None
 # A function of the number 1 that makes what replaces a leaf's gradient. Where there is an order, it
 # is called a second time, with the 1 of `wait_for`.
 Made = Callable[[Any], jax.Array]
-# A function that returns the `Made` of leaf i, given i and the gradient in the step's dtype.
-Direction = Callable[[int, jax.Array], Made] | None
+# A function that returns a leaf's `Made` and new V, given its gradient in the step's dtype and V.
+Direction = Callable[[jax.Array, Any], tuple[Made, Any]]
 
 
 class Scalars(NamedTuple):
@@ -40,7 +40,7 @@ class Scalars(NamedTuple):
     """
 
     step: Coefficients
-    shrinkage: Any = None
+    shrinkage: Any
     pull: Any = None
 
 
@@ -56,17 +56,13 @@ class LinearStep:
     def __init__(self, weight_decay: Any, mask: Mask, accumulator_dtype: Any) -> None:
         if weight_decay is not None:
             weight_decay = as_scalar_or_schedule("weight_decay", weight_decay)
-        if accumulator_dtype is not None:
-            accumulator_dtype = checked_dtype("accumulator_dtype", accumulator_dtype)
         self.weight_decay = weight_decay
         self.mask = mask
-        self.accumulator_dtype = accumulator_dtype
+        self.accumulator_dtype = checked_dtype("accumulator_dtype", accumulator_dtype)
 
     def init(self, params: optax.Params) -> optax.Updates:
         """Return the momentum before the first step: zeros."""
-        return jax.tree.map(
-            lambda p: jnp.zeros_like(p, dtype=momentum_dtype(p, self.accumulator_dtype)), params
-        )
+        return init_momentum(params, self.accumulator_dtype)
 
     def shrinkage(self, dtype: Any, learning_rate: Scalar, count: jax.Array) -> Scalar | None:
         """Return lr λ in this precision, or None if there is no weight decay."""
@@ -77,61 +73,61 @@ class LinearStep:
 
     def update(
         self,
-        gradients: list[Any],
-        treedef: Any,
+        updates: optax.Updates,
         momentum: optax.Updates,
         params: optax.Params | None,
         scalars: Callable[[Any], Scalars],
         count: jax.Array,
-        direction: Direction = None,
-    ) -> tuple[optax.Updates, optax.Updates]:
-        """Return the updates and the new momentum.
+        direction: Direction = lambda v, _: (lambda _: v, None),
+        nu: optax.Updates | None = None,
+    ) -> tuple[optax.Updates, optax.Updates, optax.Updates]:
+        """Return the updates, the new momentum and the new V.
 
         Args:
-            gradients: The gradients' leaves, including None.
-            treedef: The structure of their tree.
+            updates: The gradients.
             momentum: The old momentum.
             params: θ, or None.
             scalars: A function that returns the `Scalars` of this step in a precision.
             count: The step count.
-            direction: What replaces the gradients. None means the gradients themselves.
+            direction: What replaces the gradients.
+            nu: The old V, or None if the direction has none.
         """
-        old = leaves_like(treedef, gradients, momentum, "gradients", "the momentum")
-        theta: list[Any] = [None] * len(gradients)
-        decays = [False] * len(gradients)
-        if params is not None:
-            theta = leaves_like(treedef, gradients, params, "gradients", "the parameters")
+        rows, treedef = rows_of(updates, params, momentum, nu)
+        decays = [False] * len(rows)
         if self.weight_decay is not None:
             decays = masked_leaves(self.mask, params, treedef)
         # Cached, because most leaves have the same precision.
-        step = functools.partial(_leaf, functools.cache(scalars), count)
-        updates: list[Any] = []
-        new: list[Any] = []
-        for i, (v, s, p, decayed) in enumerate(zip(gradients, old, theta, decays, strict=True)):
-            if v is None:  # As in optax.trace, the parameter does not move.
-                updates.append(None)
-                new.append(s)
-                continue
-            v, p, wide = _working_arrays(v, s, p)
-            made = _itself(v.astype(wide)) if direction is None else direction(i, v.astype(wide))
-            update, new_s = step(v, made, s, p, decayed)
-            updates.append(update)
-            new.append(new_s)
-        return treedef.unflatten(updates), treedef.unflatten(new)
+        step = functools.partial(_leaf, functools.cache(scalars), count, direction)
+        new = [
+            # As in optax.trace, a parameter without a gradient does not move.
+            (None, s, squares) if v is None else step(v, theta, s, squares, decayed)
+            for (v, theta, s, squares), decayed in zip(rows, decays, strict=True)
+        ]
+        of_updates, of_momentum, of_nu = (
+            treedef.unflatten([row[i] for row in new]) for i in range(3)
+        )
+        return of_updates, of_momentum, of_nu
 
 
 def _leaf(
     scalars: Callable[[Any], Scalars],
     count: jax.Array,
-    v: jax.Array,
-    made: Made,
-    s: Any,
+    replace: Direction,
+    v: Any,
     theta: Any,
+    s: Any,
+    squares: Any,
     decayed: bool,
-) -> tuple[jax.Array, jax.Array]:
-    """Return a leaf's update and new momentum. The update has the wider dtype of v and θ."""
+) -> tuple[jax.Array, jax.Array, Any]:
+    """Return a leaf's update, new momentum and new V.
+
+    The update has the wider dtype of v and θ.
+    """
+    v, theta = jnp.asarray(v), None if theta is None else jnp.asarray(theta)
+    target = s.dtype if theta is None else theta.dtype
+    wide = working_dtype(v.dtype, s.dtype, target)
+    made, squares = replace(v.astype(wide), squares)
     direction = made(1)
-    wide = direction.dtype
     step, shrinkage, pull = scalars(np.finfo(wide).dtype)
     old = s.astype(wide)
     if decayed and pull is not None:
@@ -139,50 +135,18 @@ def _leaf(
     update = step.theta_momentum * old + step.theta_gradient * direction
     if decayed:
         update -= shrinkage * theta.astype(wide)
-    update = update.astype(update_dtype(v.dtype, s.dtype if theta is None else theta.dtype))
+    update = update.astype(update_dtype(v.dtype, target))
     # `optax.apply_updates` makes the same sum, and XLA merges the two.
     moved = None if theta is None else theta + update
     factor, wait = step.momentum_momentum, wait_for(moved, count, np.finfo(wide).dtype)
     if wait is not None:
         factor, direction = factor * wait, made(wait)
-    return update, (factor * old + step.momentum_gradient * direction).astype(s.dtype)
-
-
-def _itself(v: jax.Array) -> Made:
-    return lambda _: v
-
-
-def _working_arrays(v: Any, s: Any, theta: Any) -> tuple[jax.Array, Any, np.dtype[Any]]:
-    """Return a gradient and its parameter as arrays, and the dtype for computing the step.
-
-    Raises:
-        ValueError: If the gradient is complex and the momentum is not.
-    """
-    v, theta = jnp.asarray(v), None if theta is None else jnp.asarray(theta)
-    if jnp.iscomplexobj(v) and not jnp.iscomplexobj(s):
-        raise ValueError(f"Invalid gradients: {v.dtype} (the momentum is {s.dtype})")
-    return v, theta, working_dtype(v.dtype, s.dtype, s.dtype if theta is None else theta.dtype)
-
-
-def flattened(updates: optax.Updates) -> tuple[list[Any], Any]:
-    """Return the gradients' leaves, including None, and the structure of their tree."""
-    leaves, treedef = jax.tree.flatten(updates, is_leaf=is_none)
-    return leaves, treedef
+    new = factor * old + step.momentum_gradient * direction
+    return update, new.astype(s.dtype), squares
 
 
 def checked_state(state: optax.OptState, kind: type[State]) -> State:
-    """Return the state.
-
-    Raises:
-        TypeError: If it is another optimizer's state.
-        ValueError: If a field of it that must be a scalar is not.
-    """
+    """Return the state, or raise TypeError if it is another optimizer's."""
     if not isinstance(state, kind):
-        article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        raise TypeError(f"The state must be {article} {kind.__name__}, not {type(state).__name__}")
-    for name in ("count", "begun", "alpha", "beta", "nu_count"):
-        value = getattr(state, name) if name in state._fields else 0  # type: ignore[attr-defined]
-        # Python's own numbers are allowed too, for `optax.tree.set(state, count=0)`.
-        if not isinstance(value, bool | int | float) and getattr(value, "shape", None) != ():
-            raise ValueError(f"Invalid state: its {name} is {value!r} (it must be a scalar)")
+        raise TypeError(f"Invalid state: {type(state).__name__} (it must be {kind.__name__})")
     return state

@@ -1,11 +1,12 @@
-r"""The curvature of a loss in JAX, and the step size that follows from it.
+r"""A learning rate from the curvature of a loss in JAX.
 
-A product $\nabla^2 J(\theta)\,v$ is the forward derivative of the gradient along v.
+The curvature comes from gradients at some points near the parameters. So every operation that has
+a gradient will do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,46 +16,12 @@ import optax
 
 from indian_core import ALPHA, BETA
 from indian_core.arrays import check_loss
-from indian_core.tuning import (
-    SAFETY,
-    Array,
-    StepSize,
-    from_loss,
-    join,
-    largest_eigenvalue,
-    split,
-)
-
-LossFn = Callable[[optax.Params], jax.Array]
-
-
-def largest_curvature(loss_fn: LossFn, params: optax.Params) -> float:
-    r"""Compute the largest eigenvalue of the Hessian of a loss.
-
-    See `suggest_lr` for the arguments and the errors.
-
-    Args:
-        loss_fn: A function of the parameters alone that returns a scalar.
-        params: $\theta$, any tree of floating-point arrays.
-
-    Returns:
-        The algebraically largest eigenvalue. It is negative if the loss curves down in all
-        directions.
-
-    Examples:
-        >>> import jax.numpy as jnp
-        >>> from indian_optax.curvature import largest_curvature
-        >>> curvature = jnp.array([1., 10., -20.])
-        >>> loss = lambda theta: jnp.sum(curvature * theta**2) / 2
-        >>> print(round(largest_curvature(loss, jnp.ones(3)), 4))
-        10.0
-    """
-    derivatives = _Derivatives(loss_fn, params)
-    return largest_eigenvalue(derivatives.product, derivatives.size)
+from indian_core.tuning import SAFETY, StepSize, from_gradients
+from indian_optax.trees import placed_like
 
 
 def suggest_lr(
-    loss_fn: LossFn,
+    loss_fn: Callable[[optax.Params], jax.Array],
     params: optax.Params,
     alpha: float = ALPHA,
     beta: float = BETA,
@@ -70,7 +37,8 @@ def suggest_lr(
     (docs/suggest.md has what to expect). The suggestion is not for `innaprop`, whose gradient is
     scaled.
 
-    The cost is about thirty gradients, and ``indian_core.tuning.LANCZOS_VECTORS`` vectors of the
+    Products with the Hessian are differences of gradients, so second derivatives are not needed.
+    The cost is some dozens of gradients, and ``indian_core.tuning.LANCZOS_VECTORS`` vectors of the
     parameters' size in double precision on the host.
 
     Args:
@@ -88,8 +56,9 @@ def suggest_lr(
 
     Raises:
         TypeError: If the loss is not an array, or a parameter is not a floating-point array.
-        ValueError: If there are no parameters, if the loss is not a real scalar or is NaN or
-            infinite, or if nothing limits the step ($\alpha = 0$ and no positive curvature).
+        ValueError: If there are no parameters, if the loss is not a real scalar or has a gradient
+            that is not finite, or if nothing limits the step ($\alpha = 0$ and no positive
+            curvature).
         ImportError: If SciPy is missing.
 
     Examples:
@@ -101,69 +70,31 @@ def suggest_lr(
         >>> print(round(found.curvature, 2), round(found.lr, 4), found.initial_speed)
         100.0 0.0206 0.5
     """
-    derivatives = _Derivatives(loss_fn, params)
-    return from_loss(
-        derivatives.product, derivatives.gradient, derivatives.size, alpha, beta, safety
-    )
+    treedef: Any
+    leaves, treedef = jax.tree.flatten(jax.tree.map(_checked, params))
+
+    def loss(theta: list[jax.Array]) -> jax.Array:
+        value = loss_fn(treedef.unflatten(theta))
+        if not isinstance(value, jax.Array):
+            raise TypeError(f"Invalid loss: {type(value).__name__} (loss_fn must return an array)")
+        is_real = jnp.issubdtype(value.dtype, jnp.floating)
+        check_loss(value.shape, value.dtype, is_real=is_real)
+        return value.reshape(())
+
+    of_loss = jax.jit(jax.grad(loss))
+
+    def gradient(theta: list[Any]) -> list[Any]:
+        # JAX's gradient is ∂J/∂Re − i ∂J/∂Im, so its conjugate is the direction in which J rises.
+        return [np.conj(g) for g in of_loss(list(map(placed_like, theta, leaves)))]
+
+    finfo: Any = jnp.finfo  # which knows bfloat16
+    eps = max((float(finfo(leaf.dtype).eps) for leaf in leaves), default=1.0)
+    start = list(map(np.asarray, leaves))
+    return from_gradients(gradient, start, alpha, beta, safety, eps)
 
 
-class _Derivatives:
-    """A loss's gradient near the parameters, and products with its Hessian, on flat vectors."""
-
-    def __init__(self, loss_fn: LossFn, params: optax.Params) -> None:
-        leaves, self._treedef = jax.tree.flatten(params)
-        self._leaves: list[jax.Array] = [_checked_leaf(leaf) for leaf in leaves]
-        self._shapes = [leaf.shape for leaf in self._leaves]
-        self._are_complex = [jnp.iscomplexobj(leaf) for leaf in self._leaves]
-        self.size = sum(
-            leaf.size * (1 + is_complex)
-            for leaf, is_complex in zip(self._leaves, self._are_complex, strict=True)
-        )
-        if self.size == 0:
-            raise ValueError("Invalid params: there are none, or all are empty")
-        treedef: Any = self._treedef
-
-        def loss(theta: Sequence[jax.Array]) -> jax.Array:
-            return loss_fn(treedef.unflatten(theta))
-
-        _check_loss(jax.jit(loss)(self._leaves))
-        gradient = jax.grad(lambda theta: loss(theta).reshape(()))
-        self._gradient = jax.jit(gradient)
-        self._product = jax.jit(lambda theta, v: jax.jvp(gradient, (theta,), (v,))[1])
-
-    def product(self, vector: Array) -> Array:
-        return _flat(self._product(self._leaves, self._like(vector)))
-
-    def gradient(self, displacement: Array) -> Array:
-        moved = [p + d for p, d in zip(self._leaves, self._like(displacement), strict=True)]
-        return _flat(self._gradient(moved))
-
-    def _like(self, vector: Array) -> list[jax.Array]:
-        parts = split(vector, self._shapes, self._are_complex)
-        return [jnp.asarray(p, leaf.dtype) for p, leaf in zip(parts, self._leaves, strict=True)]
-
-
-def _checked_leaf(leaf: Any) -> jax.Array:
-    try:
-        dtype = jnp.result_type(leaf)
-    except TypeError as error:
-        raise TypeError(f"Invalid params: {leaf!r} (they must be arrays)") from error
-    if not jnp.issubdtype(dtype, jnp.inexact):
-        raise TypeError(f"Invalid params: one is of {dtype} (they must be floating-point arrays)")
-    return jnp.asarray(leaf)
-
-
-def _check_loss(loss: Any) -> None:
-    if not isinstance(loss, jax.Array):
-        raise TypeError(f"Invalid loss: {type(loss).__name__} (loss_fn must return an array)")
-    check_loss(loss.shape, loss.dtype, is_real=jnp.issubdtype(loss.dtype, jnp.floating))
-    if not jnp.isfinite(loss).all():
-        raise ValueError(f"Invalid loss: {loss}")
-
-
-def _flat(gradients: Sequence[jax.Array]) -> Array:
-    """Return gradients as one vector.
-
-    JAX's gradient is ∂J/∂Re − i ∂J/∂Im, so its conjugate is the direction in which J rises.
-    """
-    return join(np.conj(np.asarray(gradient)) for gradient in gradients)
+def _checked(leaf: Any) -> jax.Array:
+    array = jnp.asarray(leaf)
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        raise TypeError(f"Invalid params: one is of {array.dtype} (they must be of floats)")
+    return array

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_core import DAMPING, Coefficients, adamw_coefficients
-from indian_optax.base import LinearStep, Mask, Scalars, checked_state, flattened
+from indian_core import DAMPING, adamw_coefficients
+from indian_optax.base import LinearStep, Mask, Scalars, checked_state
 from indian_optax.dtypes import standard_promotion
 from indian_optax.hyperparameters import (
     as_scalar,
@@ -18,7 +18,7 @@ from indian_optax.hyperparameters import (
     cast,
     check_damping,
 )
-from indian_optax.scaled import ScaledGradients, init_squares
+from indian_optax.scaled import init_squares, scaled_by_rms
 
 
 class DampedAdamWState(NamedTuple):
@@ -129,15 +129,13 @@ def damped_adamw(
 
         def scalars(dtype: Any) -> Scalars:
             step = adamw_coefficients(*cast(dtype, lr, momentum, damping))
-            step = Coefficients(*(jnp.asarray(x, dtype) for x in step))
             return Scalars(step, linear.shrinkage(dtype, lr, count))
 
-        gradients, treedef = flattened(updates)
         new_count = optax.safe_increment(jnp.asarray(count))
-        scaled = ScaledGradients(gradients, treedef, nu, new_count, b2, eps, eps_root)
-        new_updates, new = linear.update(
-            gradients, treedef, old, params, scalars, new_count, scaled
+        direction = scaled_by_rms(b2, eps, new_count, eps_root)
+        new_updates, new, nu = linear.update(
+            updates, old, params, scalars, new_count, direction, nu
         )
-        return new_updates, DampedAdamWState(new_count, new, scaled.nu)
+        return new_updates, DampedAdamWState(new_count, new, nu)
 
     return optax.with_extra_args_support(optax.GradientTransformation(init_fn, update_fn))

@@ -10,15 +10,10 @@ import numpy as np
 import optax
 
 from indian_core import new_buffer_weights
-from indian_optax.base import checked_state, flattened
-from indian_optax.dtypes import (
-    checked_dtype,
-    momentum_dtype,
-    standard_promotion,
-    update_dtype,
-)
-from indian_optax.hyperparameters import as_scalar, check_damping
-from indian_optax.trees import leaves_like
+from indian_optax.base import checked_state
+from indian_optax.dtypes import checked_dtype, init_momentum, standard_promotion, update_dtype
+from indian_optax.hyperparameters import as_scalar, as_scalar_or_schedule, check_damping
+from indian_optax.trees import rows_of
 
 
 def damped_sgd(
@@ -86,8 +81,7 @@ def damped_sgd(
     Source: Ma et al., [Quasi-hyperbolic momentum and Adam for deep
     learning](https://arxiv.org/abs/1810.06801), 2019; ``indian_core.momentum_law``.
     """
-    if not callable(learning_rate):
-        learning_rate = as_scalar("learning_rate", learning_rate)
+    learning_rate = as_scalar_or_schedule("learning_rate", learning_rate)
     direction = optax.identity()
     if momentum is not None or damping is not None:
         direction = scale_by_damped_momentum(
@@ -135,40 +129,28 @@ def scale_by_damped_momentum(
     damping = None if damping is None else as_scalar("damping", damping)
     if damping is not None:
         check_damping(damping, momentum, nesterov=bool(nesterov))
-    if accumulator_dtype is not None:
-        accumulator_dtype = checked_dtype("accumulator_dtype", accumulator_dtype)
+    accumulator_dtype = checked_dtype("accumulator_dtype", accumulator_dtype)
 
     def init_fn(params: optax.Params) -> optax.TraceState:
-        return optax.TraceState(
-            jax.tree.map(
-                lambda p: jnp.zeros_like(p, dtype=momentum_dtype(p, accumulator_dtype)), params
-            )
-        )
+        return optax.TraceState(init_momentum(params, accumulator_dtype))
 
     @standard_promotion
     def update_fn(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, optax.TraceState]:
-        trace = checked_state(state, optax.TraceState).trace
-        gradients, treedef = flattened(updates)
-        old = leaves_like(treedef, gradients, trace, "gradients", "the momentum")
-        theta = old
-        if params is not None:
-            theta = leaves_like(treedef, gradients, params, "gradients", "the parameters")
-        buffer, direction = new_buffer_weights(momentum, nesterov, damping)
-        new: list[Any] = []
+        rows, treedef = rows_of(updates, params, checked_state(state, optax.TraceState).trace)
+        weight, direct = new_buffer_weights(momentum, nesterov, damping)
         moves: list[Any] = []
-        for v, s, p in zip(gradients, old, theta, strict=True):
+        new: list[Any] = []
+        for v, p, s, _ in rows:
             if v is None:  # As in optax.trace, the parameter does not move.
-                new.append(s)
                 moves.append(None)
+                new.append(s)
                 continue
-            if jnp.iscomplexobj(v) and not jnp.iscomplexobj(s):
-                raise ValueError(f"Invalid gradients: {v.dtype} (the momentum is {s.dtype})")
             made = _sum((1, v), (momentum, s))
+            move = _sum((weight, made), (direct, v))
+            moves.append(move.astype(update_dtype(v.dtype, jnp.result_type(s if p is None else p))))
             new.append(made.astype(s.dtype))
-            move = _sum((buffer, made), (direction, v))
-            moves.append(move.astype(update_dtype(v.dtype, jnp.result_type(p))))
         return treedef.unflatten(moves), optax.TraceState(treedef.unflatten(new))
 
     return optax.GradientTransformation(standard_promotion(init_fn), update_fn)
@@ -177,7 +159,7 @@ def scale_by_damped_momentum(
 def _sum(*terms: tuple[Any, jax.Array]) -> Any:
     """Return the sum of factors times arrays, without those whose factor is the number 0.
 
-    An infinite gradient times 0 would be NaN. An array as a factor has the array's precision.
+    An infinite gradient times 0 would be NaN. An array as a factor gets the array's precision.
     """
     products = []
     for factor, array in terms:

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 _WIDE = (np.float32, np.float64, np.complex64, np.complex128)
 
@@ -44,22 +45,28 @@ def update_dtype(gradient: Any, parameter: Any) -> Any:
 
 
 def checked_dtype(name: str, dtype: Any) -> Any:
-    """Return a dtype in JAX's canonical form, or raise TypeError if it cannot hold a momentum."""
-    error = TypeError(f"Invalid {name}: {dtype!r} (it must be a floating-point or complex dtype)")
-    try:
-        canonical = jnp.zeros([], dtype).dtype
-    except (TypeError, ValueError):
-        raise error from None
+    """Return a momentum's dtype in JAX's canonical form, or None for None.
+
+    Raises:
+        TypeError: If it is no dtype, or one of no real or complex numbers.
+    """
+    if dtype is None:
+        return None
+    canonical = jax.dtypes.canonicalize_dtype(dtype)
     if not jnp.issubdtype(canonical, jnp.inexact):
-        raise error
+        raise TypeError(f"Invalid {name}: {dtype!r} (it must be a floating-point or complex dtype)")
     return canonical
 
 
-def momentum_dtype(param: Any, dtype: Any | None) -> Any:
-    """Return the requested dtype, or θ's but at least float32. It is complex if θ is."""
-    theta = jnp.result_type(param)
-    if dtype is None:
-        return working_dtype(theta)
-    if jnp.issubdtype(theta, jnp.complexfloating):
-        return working_dtype(dtype, np.complex64)
-    return dtype
+def init_momentum(params: optax.Params, dtype: Any | None) -> optax.Updates:
+    """Return zeros of the dtype, or of each θ's but at least float32. They are complex if θ is."""
+
+    def zeros(theta: Any) -> jax.Array:
+        of_theta = jnp.result_type(theta)
+        if dtype is None:
+            return jnp.zeros_like(theta, dtype=working_dtype(of_theta))
+        if jnp.issubdtype(of_theta, jnp.complexfloating):
+            return jnp.zeros_like(theta, dtype=working_dtype(dtype, np.complex64))
+        return jnp.zeros_like(theta, dtype=dtype)
+
+    return jax.tree.map(zeros, params)

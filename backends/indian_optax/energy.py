@@ -27,9 +27,9 @@ def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
 
     Args:
         state: The state of `indian` or `innaprop`, or one that holds it: the state of a chain, of
-            a wrapper, or of `optax.partition` with several of them. If these differ in $\alpha$
-            and $\beta$, the falling quantity is $2J + \sum_i \|w_i\|^2/(1 + \alpha_i\beta_i)$.
-            It is returned multiplied by the $1 + \alpha\beta$ of the first state.
+            a wrapper, or of `optax.partition` with several of them, which must have the same
+            $\alpha$ and $\beta$. In ``jax.jit``, where these cannot be compared, the first ones
+            are used.
         loss: $J(\theta)$, a scalar.
 
     Returns:
@@ -37,7 +37,9 @@ def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
         rest.
 
     Raises:
-        ValueError: If the loss is not a real scalar, or if the state holds no `IndianState`.
+        ValueError: If the loss is not a real scalar; if the state holds no `IndianState`, or some
+            that differ in $\alpha$ or $\beta$; or if a wrapper runs the optimizer on parameters of
+            its own.
 
     Examples:
         >>> import jax
@@ -63,12 +65,15 @@ def energy(state: optax.OptState, loss: jax.typing.ArrayLike) -> jax.Array:
     """
     loss = jnp.asarray(loss)
     check_loss(loss.shape, loss.dtype, is_real=not jnp.iscomplexobj(loss))
-    states = indian_states(state, "energy")
-    first = states[0]
-    weight = 1 + first.alpha * first.beta
-    kinetic = sum(_squared(s.momentum) * (weight / (1 + s.alpha * s.beta)) for s in states)
+    states = indian_states(state)
+    kinetic = sum(_squared(each.momentum) for each in states)
+    numbers = [(each.alpha, each.beta) for each in states]
+    if not isinstance(numbers[0][0], jax.core.Tracer):
+        different = {(float(alpha), float(beta)) for alpha, beta in numbers}
+        if len(different) > 1:
+            raise ValueError(f"Invalid state: it has more than one (alpha, beta): {different}")
     loss = loss.reshape(()).astype(working_dtype(loss.dtype))
-    return jnp.asarray(lyapunov_energy(loss, kinetic, first.alpha, first.beta))
+    return jnp.asarray(lyapunov_energy(loss, kinetic, *numbers[0]))
 
 
 def _squared(momentum: optax.Updates) -> Any:

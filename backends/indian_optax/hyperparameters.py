@@ -14,9 +14,7 @@ Scalar: TypeAlias = Any  # a float, or a scalar array, traced or not
 ScalarOrSchedule: TypeAlias = Any
 
 
-def as_scalar(
-    name: str, value: Any, *, positive: bool | None = None, below: float | None = None
-) -> Scalar:
+def as_scalar(name: str, value: Any) -> Scalar:
     """Return a hyperparameter as a checked Python float, or unchanged if it is an array.
 
     A number is known now, so it is checked now, and its part of the step's arithmetic is done in
@@ -24,30 +22,21 @@ def as_scalar(
     other hosts. Then only its shape is checked. Otherwise its value is checked too, which waits
     for its device. A jitted step never waits.
 
-    Args:
-        name: The argument's name, for the error text.
-        value: What the user gave.
-        positive: As in `indian_core.checked`.
-        below: As in `indian_core.checked`.
-
-    Returns:
-        The float, or the array.
-
     Raises:
         TypeError: If the value is neither a real number nor an array.
         ValueError: If a known value is out of range, or an array is not a scalar.
     """
-    if isinstance(value, jax.Array | np.ndarray):
-        if value.ndim != 0:
-            raise ValueError(f"Invalid {name}: an array of shape {value.shape}, not a scalar")
-        if _is_known(value):
-            checked(name, np.asarray(jax.device_get(value)), positive=positive, below=below)
-        return value
-    return checked(name, value, positive=positive, below=below)
+    if not isinstance(value, jax.Array | np.ndarray):
+        return checked(name, value)
+    if value.ndim != 0:
+        raise ValueError(f"Invalid {name}: an array of shape {value.shape}, not a scalar")
+    if _is_known(value):
+        checked(name, np.asarray(jax.device_get(value)))
+    return value
 
 
-def _is_known(value: jax.Array | np.ndarray) -> bool:
-    """Return whether an array's value can be read here and now."""
+def _is_known(value: Scalar) -> bool:
+    """Return whether a value can be read here and now."""
     if isinstance(value, jax.Array):
         return not isinstance(value, jax.core.Tracer) and value.is_fully_addressable
     return True
@@ -61,12 +50,12 @@ def check_damping(damping: Scalar, momentum: Scalar, *, nesterov: bool = False) 
     """
     if nesterov:
         checked_damping(damping, 0.0, nesterov=True)
-    arrays = [x for x in (damping, momentum) if isinstance(x, jax.Array | np.ndarray)]
-    if not all(map(_is_known, arrays)):
+    if not (_is_known(damping) and _is_known(momentum)):
         return
     d, m = float(damping), float(momentum)
+    is_exact = isinstance(damping, float) and isinstance(momentum, float)
     # Injected numbers have been rounded to float32.
-    if not arrays or d < (1 - m) * (1 - 1e-6) or m >= 1:
+    if is_exact or d < (1 - m) * (1 - 1e-6) or m >= 1:
         checked_damping(d, m)
 
 
@@ -79,16 +68,12 @@ def at_count(name: str, value: ScalarOrSchedule, count: jax.Array) -> Scalar:
     """Return the value of a scalar or schedule at this step count.
 
     Raises:
-        TypeError: If a schedule does not return a number.
+        TypeError: If a schedule does not return a number or an array.
         ValueError: If it returns an array that is not a scalar.
     """
     if not callable(value):
         return value
-    rate = value(count)
-    try:
-        rate = jnp.asarray(rate)
-    except TypeError:
-        raise TypeError(f"Invalid {name}: the schedule returned {rate!r}, not a number") from None
+    rate = jnp.asarray(value(count))
     if rate.shape:
         raise ValueError(f"Invalid {name}: the schedule returned shape {rate.shape}, not a scalar")
     return rate

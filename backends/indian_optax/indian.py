@@ -8,7 +8,7 @@ import jax
 import optax
 
 from indian_core import ALPHA, BETA, INITIAL_SPEED
-from indian_optax.base import LinearStep, Mask, checked_state, flattened
+from indian_optax.base import LinearStep, Mask, checked_state
 from indian_optax.dtypes import standard_promotion
 from indian_optax.paper_law import IndianState, PaperLaw
 
@@ -115,7 +115,8 @@ def indian(
     def update_fn(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, IndianState]:
-        return law.update(*flattened(updates), checked_state(state, IndianState), params)
+        new_updates, new, _ = law.update(updates, checked_state(state, IndianState), params)
+        return new_updates, new
 
     return optax.with_extra_args_support(
         optax.GradientTransformation(standard_promotion(law.init), update_fn)

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_optax.base import LinearStep, Mask, checked_state, flattened
+from indian_optax.base import LinearStep, Mask, checked_state
 from indian_optax.dtypes import standard_promotion
 from indian_optax.hyperparameters import as_scalar
 from indian_optax.paper_law import IndianState, PaperLaw
-from indian_optax.scaled import ScaledGradients, init_squares
+from indian_optax.scaled import init_squares, scaled_by_rms
 
 
 class InnapropState(NamedTuple):
@@ -139,11 +139,9 @@ def innaprop(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, InnapropState]:
         nu_count, nu, inner_state = checked_state(state, InnapropState)
-        inner_state = checked_state(inner_state, IndianState)
-        gradients, treedef = flattened(updates)
         nu_count = optax.safe_increment(jnp.asarray(nu_count))
-        scaled = ScaledGradients(gradients, treedef, nu, nu_count, sigma, eps)
-        new_updates, inner_state = law.update(gradients, treedef, inner_state, params, scaled)
-        return new_updates, InnapropState(nu_count, scaled.nu, inner_state)
+        direction = scaled_by_rms(sigma, eps, nu_count)
+        new_updates, inner_state, nu = law.update(updates, inner_state, params, direction, nu)
+        return new_updates, InnapropState(nu_count, nu, inner_state)
 
     return optax.with_extra_args_support(optax.GradientTransformation(init_fn, update_fn))

@@ -8,16 +8,8 @@ from typing import Any
 
 import jax
 
-from indian_core.runs.layouts import Entry
+from indian_core.runs.layouts import ORDERS, Entry
 
-# The kinds of Flax's parameters by their names, and of its kernels by their number of axes.
-_FLAX = {"embedding": "embedding", "scale": "scale", "bias": "bias"}
-_FLAX_KERNELS = {
-    2: "dense kernel",
-    3: "convolution 1d",
-    4: "convolution 2d",
-    5: "convolution 3d",
-}
 # The kinds of Equinox's weights, by the classes of their layers.
 _EQUINOX = {
     "Linear": "dense kernel",
@@ -30,11 +22,6 @@ _EQUINOX = {
     "RMSNorm": "scale",
     "BatchNorm": "scale",
 }
-
-
-def named_leaves(tree: Any) -> list[tuple[str, Any]]:
-    """Return the leaves of a tree with their paths, joined by "/"."""
-    return [(_name(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
 
 
 def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
@@ -62,9 +49,9 @@ def layout(params: Any, layers: Sequence[str] | None = None) -> list[Entry]:
     nodes = jax.tree_util.tree_leaves_with_path(params, is_leaf=_is_equinox_layer)
     for path, node in nodes:
         if _is_equinox_layer(node):
-            entries += _of_equinox(_name(path), node)
+            entries += _of_equinox(name_of(path), node)
         elif hasattr(node, "shape"):
-            entries.append(_of_flax(_name(path), node))
+            entries.append(_of_flax(name_of(path), node))
     names = list(dict.fromkeys(entry.layer for entry in entries))
     if layers is None:
         if not any(_is_equinox_layer(node) for _, node in nodes):
@@ -89,8 +76,10 @@ def _in_order(names: list[str]) -> list[str]:
 
 def _of_flax(name: str, leaf: Any) -> Entry:
     layer, _, last = name.rpartition("/")
-    kind = _FLAX_KERNELS.get(leaf.ndim) if last == "kernel" else _FLAX.get(last)
-    if kind is None:
+    kind = last
+    if last == "kernel":
+        kind = "dense kernel" if leaf.ndim == 2 else f"convolution {leaf.ndim - 2}d"
+    if kind not in ORDERS:
         raise ValueError(
             f"Invalid params: no layout is known of {name} (a table can be written by hand)"
         )
@@ -109,7 +98,8 @@ def _is_equinox_layer(node: Any) -> bool:
     return type(node).__module__.startswith("equinox.nn") and type(node).__name__ in _EQUINOX
 
 
-def _name(path: Sequence[Any]) -> str:
+def name_of(path: Sequence[Any]) -> str:
+    """Return the name of a leaf: the keys of its path, joined by "/"."""
     # Flax NNX wraps its arrays in boxes, which add a "value" to the path.
     if len(path) > 1 and getattr(path[-1], "name", None) == "value":
         path = path[:-1]

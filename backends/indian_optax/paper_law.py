@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_core import Coefficients, authors_pull, coefficients
-from indian_optax.base import Direction, LinearStep, Scalars
+from indian_core import authors_pull, coefficients
+from indian_optax.base import LinearStep, Scalars
 from indian_optax.hyperparameters import Scalar, as_scalar, as_scalar_or_schedule, at_count, cast
 
 
@@ -73,34 +73,34 @@ class PaperLaw:
 
     def update(
         self,
-        gradients: list[Any],
-        treedef: Any,
+        updates: optax.Updates,
         state: IndianState,
         params: optax.Params | None,
-        direction: Direction = None,
-    ) -> tuple[optax.Updates, IndianState]:
-        """Return the updates and the new state; see `LinearStep.update`."""
+        *scaling: Any,
+    ) -> tuple[optax.Updates, IndianState, optax.Updates]:
+        """Return the updates, the new state and the new V.
+
+        Args:
+            updates: The gradients.
+            state: The state.
+            params: θ, or None.
+            scaling: The direction and the old V, where the gradient is scaled; see `LinearStep`.
+        """
         count = jnp.asarray(state.count)
         lr = at_count("learning_rate", self._lr, count)
         moving = jnp.not_equal(lr, 0)
         first = jnp.logical_and(jnp.logical_not(state.begun), moving)
 
         def scalars(dtype: Any) -> Scalars:
+            rate, alpha, beta, speed = cast(dtype, lr, self._alpha, self._beta, self._speed)
+            step = coefficients(rate, alpha, beta, speed, first.astype(dtype))
             shrinkage = self._linear.shrinkage(dtype, lr, count)
-            pull = None
-            if shrinkage is not None and self._authors_weight_decay:
-                alpha, beta = cast(dtype, self._alpha, self._beta)
-                pull = authors_pull(shrinkage, alpha, beta, 1)
-            return Scalars(self._coefficients(dtype, lr, first), shrinkage, pull)
+            if shrinkage is None or not self._authors_weight_decay:
+                return Scalars(step, shrinkage)
+            return Scalars(step, shrinkage, authors_pull(shrinkage, alpha, beta, 1))
 
-        updates, momentum = self._linear.update(
-            gradients,
-            treedef,
-            state.momentum,
-            params,
-            scalars,
-            count,
-            direction,
+        new_updates, momentum, nu = self._linear.update(
+            updates, state.momentum, params, scalars, count, *scaling
         )
         new = IndianState(
             optax.safe_increment(count),
@@ -109,24 +109,9 @@ class PaperLaw:
             _like(self._beta, state.beta),
             momentum,
         )
-        return updates, new
-
-    def _coefficients(self, dtype: Any, lr: Scalar, first: jax.Array) -> Coefficients:
-        lr, alpha, beta, speed = cast(dtype, lr, self._alpha, self._beta, self._speed)
-        later = coefficients(lr, alpha, beta)
-        if speed is None:
-            return Coefficients(*(jnp.asarray(x, dtype) for x in later))
-        # Both are computed, so that what is known as a float now is computed in double precision
-        # and rounded once.
-        at_first = coefficients(lr, alpha, beta, speed, first=True)
-        return Coefficients(
-            *(
-                jnp.where(first, jnp.asarray(x, dtype), jnp.asarray(y, dtype))
-                for x, y in zip(at_first, later, strict=True)
-            )
-        )
+        return new_updates, new, nu
 
 
 def _like(value: Scalar, old: Any) -> jax.Array:
     """Return a hyperparameter as the state holds it. A copy, as in `PaperLaw.init`."""
-    return jnp.array(value, jnp.asarray(old).dtype, copy=True)
+    return jnp.array(value, jnp.result_type(old), copy=True)

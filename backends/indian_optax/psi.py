@@ -13,8 +13,8 @@ from indian_core import momentum_from_psi, psi_from_momentum
 from indian_optax.dtypes import standard_promotion, working_dtype
 from indian_optax.hyperparameters import cast
 from indian_optax.paper_law import IndianState
-from indian_optax.states import check_params, indian_states, is_indian
-from indian_optax.trees import leaves_like
+from indian_optax.states import indian_states
+from indian_optax.trees import at_momentum, by_path
 
 
 @standard_promotion
@@ -49,16 +49,15 @@ def psi(state: optax.OptState, params: optax.Params) -> optax.Params:
     Source: Castera et al, [An Inertial Newton Algorithm for Deep
     Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, equation (11).
     """
-    treedef: Any
-    theta, treedef = jax.tree.flatten(params)
-    psis: list[Any] = [optax.MaskedNode()] * len(theta)
-    check_params(state)
-    for indian_state in indian_states(state, "psi"):
-        for i, w in enumerate(leaves_of(indian_state.momentum, params)):
-            if not is_masked(w):
-                a, b, p = _in_precision(w, indian_state, theta[i])
-                psis[i] = psi_from_momentum(p, w.astype(p.dtype), a, b)
-    return treedef.unflatten(psis)
+    psis: dict[Any, Any] = {}
+    for each in indian_states(state):
+        theta = at_momentum(each.momentum, params, "params")
+        for path, w in by_path(each.momentum).items():
+            alpha, beta, p = _in_precision(w, each, theta[path])
+            psis[path] = psi_from_momentum(p, w.astype(p.dtype), alpha, beta)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: psis.get(path, optax.MaskedNode()), params
+    )
 
 
 @standard_promotion
@@ -85,9 +84,8 @@ def with_psi(
         A new state.
 
     Raises:
-        TypeError: If $\psi$ is complex where its parameter is not.
-        ValueError: If the state holds no `IndianState`,
-            or the trees or shapes do not match.
+        ValueError: If the state holds no `IndianState`, or ``params`` or ``psi`` lack one of its
+            parameters, or have another shape or complex numbers there.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -101,37 +99,25 @@ def with_psi(
     Source: Castera et al, [An Inertial Newton Algorithm for Deep
     Learning](https://jmlr.org/papers/v22/19-1024.html), 2021, equation (11).
     """
-    check_params(state)
-    indian_states(state, "psi")
-    theta, treedef = jax.tree.flatten(params)
+    indian_states(state)  # Raises if there is none.
 
-    def momentum(indian_state: IndianState) -> optax.Updates:
-        old = leaves_of(indian_state.momentum, params)
-        # A parameter without a momentum needs no ψ.
-        wanted = [None if is_masked(w) else p for w, p in zip(old, theta, strict=True)]
-        given = leaves_like(treedef, wanted, psi, "parameters", "psi")
-        new = iter(
-            _momentum_like(w, p, y, indian_state)
-            for w, p, y in zip(old, theta, given, strict=True)
-            if not is_masked(w)
-        )
-        return jax.tree.map(lambda _: next(new), indian_state.momentum)
-
-    def replace(node: Any) -> Any:
-        if not is_indian(node):
+    def replaced(node: Any) -> Any:
+        if not isinstance(node, IndianState):
             return node
-        begun = jax.tree.map(jnp.ones_like, node.begun)  # (NNX wraps it in a box.)
-        return node._replace(begun=begun, momentum=momentum(node))
+        theta = at_momentum(node.momentum, params, "params")
+        psis = at_momentum(node.momentum, psi, "psi")
 
-    return jax.tree.map(replace, state, is_leaf=is_indian)
+        def new_momentum(path: Any, w: jax.Array) -> jax.Array:
+            alpha, beta, p = _in_precision(w, node, theta[path])
+            y = jnp.asarray(psis[path]).astype(p.dtype)
+            new: jax.Array = momentum_from_psi(p, y, alpha, beta)
+            return new.astype(w.dtype)
 
+        momentum = jax.tree_util.tree_map_with_path(new_momentum, node.momentum)
+        begun = jax.tree.map(jnp.ones_like, node.begun)  # NNX wraps it in a box.
+        return node._replace(begun=begun, momentum=momentum)
 
-def _momentum_like(w: jax.Array, theta: Any, psi: Any, state: IndianState) -> Any:
-    psi = jnp.asarray(psi)
-    if jnp.iscomplexobj(psi) and not jnp.iscomplexobj(w):
-        raise TypeError(f"Invalid psi: {psi.dtype} (the momentum is {w.dtype})")
-    alpha, beta, theta = _in_precision(w, state, theta)
-    return momentum_from_psi(theta, psi.astype(theta.dtype), alpha, beta).astype(w.dtype)
+    return jax.tree.map(replaced, state, is_leaf=lambda node: isinstance(node, IndianState))
 
 
 def _in_precision(w: jax.Array, state: IndianState, theta: Any) -> tuple[Any, Any, jax.Array]:
@@ -139,44 +125,3 @@ def _in_precision(w: jax.Array, state: IndianState, theta: Any) -> tuple[Any, An
     dtype = working_dtype(w.dtype)
     alpha, beta = cast(np.finfo(dtype).dtype, state.alpha, state.beta)
     return alpha, beta, jnp.asarray(theta).astype(dtype)
-
-
-def is_masked(node: Any) -> bool:
-    """Return whether this node stands for a missing momentum."""
-    # Equinox's filter replaces a leaf that is not an array by None.
-    return isinstance(node, optax.MaskedNode) or node is None
-
-
-def leaves_of(momentum: optax.Updates, params: optax.Params) -> list[Any]:
-    """Return the momentum of each leaf of the parameters, or MaskedNode for a leaf without one."""
-    treedef: Any
-    theta, treedef = jax.tree.flatten(params)
-    found = _matched(treedef, momentum, params)
-    wanted = [None if is_masked(s) else p for s, p in zip(found, theta, strict=True)]
-    leaves_like(treedef, wanted, treedef.unflatten(found), "parameters", "the momentum")
-    return found
-
-
-def _matched(treedef: Any, momentum: optax.Updates, params: optax.Params) -> list[Any]:
-    try:
-        # If the mask is a prefix, one MaskedNode stands for a subtree of parameters.
-        expanded = jax.tree.map(
-            lambda w, p: jax.tree.map(lambda _: optax.MaskedNode(), p) if is_masked(w) else w,
-            momentum,
-            params,
-            is_leaf=is_masked,
-        )
-        return list(treedef.flatten_up_to(expanded))
-    except ValueError as error:
-        # Flax NNX wraps a parameter and its momentum in different boxes, at the same path.
-        if _paths(momentum) == _paths(params):
-            return jax.tree.leaves(momentum)
-        raise ValueError(
-            f"The tree of the parameters, {treedef}, is not that of the state: "
-            f"{jax.tree.structure(momentum)}"
-        ) from error
-
-
-def _paths(tree: Any) -> list[str]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return [jax.tree_util.keystr(path) for path, _ in leaves]

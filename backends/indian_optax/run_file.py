@@ -7,30 +7,31 @@ and axes are converted between frameworks. A parameter's name is its path in the
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 from indian_core.runs.file import Array, Parameter, Run, load, save
 from indian_core.runs.layouts import Table
-from indian_core.runs.target import TOLERANCE, Place, received, shared
+from indian_core.runs.target import Place, received, shared
 from indian_optax.damped_adamw import DampedAdamWState
+from indian_optax.dtypes import working_dtype
 from indian_optax.innaprop import InnapropState
-from indian_optax.layouts import named_leaves
+from indian_optax.layouts import name_of
 from indian_optax.paper_law import IndianState
-from indian_optax.psi import is_masked, leaves_of
-from indian_optax.states import METHODS, check_params, is_state
+from indian_optax.states import states_of
+from indian_optax.trees import at_momentum, by_path, placed_like
 
-Members = dict[str, tuple[Any, Any, Any]]
-
-_WIDE = (np.float32, np.float64, np.complex64, np.complex128)
+# The state of each method. That of `damped_sgd` is SGD's own.
+_STATES = {
+    "INDIAN": IndianState,
+    "INNAprop": InnapropState,
+    "DampedSGD": optax.TraceState,
+    "DampedAdamW": DampedAdamWState,
+}
 
 
 def save_run(
@@ -70,25 +71,27 @@ def save_run(
         >>> print(params["kernel"])
         [1. 2.]
     """
-    found = _found(state)
-    members = _members(params, found)
-    step = found.step if step is None else step
+    method, fields, group = _contents(state)
+    if step is None and "count" in fields:
+        step = _number(fields["count"])
+    elif step is None:
+        counts = filter(_is_counting, jax.tree.leaves(state, is_leaf=_is_counting))
+        step = next((_number(node.count) for node in counts), None)
     if step is None:
         raise ValueError("Invalid step: None (the state does not count its steps: say how many)")
+    steps = _number(fields.get("nu_count", fields.get("count"))) if "nu" in fields else 0
     parameters = {
         name: Parameter(
-            _array(theta),
-            _array(s),
-            1.0,
-            None if nu is None else _array(nu),
-            found.steps,
-            found.begun,
-            0,
-            str(theta.dtype),
+            theta=_array(theta),
+            momentum=_array(s),
+            squares=None if nu is None else _array(nu),
+            steps=steps,
+            begun="begun" not in fields or bool(_number(fields["begun"])),
+            dtype=str(theta.dtype),
         )
-        for name, (theta, s, nu) in members.items()
+        for name, (theta, s, nu) in _members(params, fields).items()
     }
-    save(path, Run(found.method, (found.group,), parameters, step))
+    save(path, Run(method, (group,), parameters, step))
 
 
 def load_run(
@@ -138,172 +141,97 @@ def load_run(
         >>> print(ours["weight"].T)
         [[1. 2.]]
     """
-    found = _found(state)
-    members = _members(params, found)
+    method, fields, group = _contents(state)
+    members = _members(params, fields)
     places = {
         name: Place(
             tuple(theta.shape),
             str(theta.dtype),
             str(s.dtype),
             None if nu is None else str(nu.dtype),
-            {},  # A state knows only α and β, which are compared below.
+            group,
         )
         for name, (theta, s, nu) in members.items()
     }
-    run = received(load(path), found.method, places, table, allow_rounding=allow_rounding)
-    _check_phase(shared(run).group, found.group)
-    theta = {name: _like(run.parameters[name].theta, old) for name, (old, _, _) in members.items()}
-    leaves = [theta.get(name, leaf) for name, leaf in named_leaves(params)]
-    return jax.tree.unflatten(jax.tree.structure(params), leaves), _with_run(state, run, members)
+    run = received(load(path), method, places, table, allow_rounding=allow_rounding)
+    new = {
+        name: placed_like(run.parameters[name].theta, old) for name, (old, _, _) in members.items()
+    }
+    new_params = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: new.get(name_of(path), leaf), params
+    )
+    return new_params, _with_run(state, run, list(members))
 
 
-def _with_run(node: Any, run: Run, members: Members) -> Any:
-    """Return a state, or a part of one, with its contents replaced by those of a run."""
-    group, begun, steps = shared(run)
-
-    def scalar(value: Any, old: Any) -> Any:
-        # Flax NNX wraps arrays in boxes, so the leaves are the arrays.
-        return jax.tree.map(lambda x: jnp.asarray(value, jnp.asarray(x).dtype), old)
-
-    def tree(values: list[Any], old: Any) -> Any:
-        new = map(_like, values, jax.tree.leaves(old))
-        return jax.tree.map(lambda _: next(new), old)
-
-    parameters = [run.parameters[name] for name in members]
-    momentums, squares = [p.w for p in parameters], [p.squares for p in parameters]
-
-    def of_method(node: Any) -> Any:
-        match node:
-            case InnapropState():
-                new_nu = tree(squares, node.nu)
-                return InnapropState(
-                    scalar(steps, node.nu_count), new_nu, of_method(node.inner_state)
-                )
-            case IndianState():
-                return IndianState(
-                    count=scalar(run.step, node.count),
-                    begun=scalar(begun, node.begun),
-                    alpha=scalar(group["alpha"], node.alpha),
-                    beta=scalar(group["beta"], node.beta),
-                    momentum=tree(momentums, node.momentum),
-                )
-            case DampedAdamWState():
-                new, new_nu = tree(momentums, node.momentum), tree(squares, node.nu)
-                return DampedAdamWState(scalar(steps, node.count), new, new_nu)
-        return optax.TraceState(tree(momentums, node.trace))
-
-    def replaced(node: Any) -> Any:
-        if is_state(node):
-            return of_method(node)
-        if isinstance(node, optax.ScaleByScheduleState):
-            return optax.ScaleByScheduleState(scalar(run.step, node.count))
-        if _is_injected(node):
-            # The schedules of injected hyperparameters have counts of their own.
-            schedules = {
-                name: each._replace(count=scalar(run.step, each.count))
-                for name, each in getattr(node, "hyperparams_states", {}).items()
-                if hasattr(each, "count")
-            }
-            if schedules:
-                node = node._replace(hyperparams_states=node.hyperparams_states | schedules)
-            inner_state = _with_run(node.inner_state, run, members)
-            return node._replace(count=scalar(run.step, node.count), inner_state=inner_state)
-        return node
-
-    def is_replaced(node: Any) -> bool:
-        ours = is_state(node) or isinstance(node, optax.ScaleByScheduleState)
-        return ours or _is_injected(node)
-
-    return jax.tree.map(replaced, node, is_leaf=is_replaced)
-
-
-def _is_injected(node: Any) -> bool:
-    """Return whether a state is that of `optax.inject_hyperparams`, around one of ours."""
-    if not (hasattr(node, "hyperparams") and hasattr(node, "inner_state")):
-        return False
-    return any(map(is_state, jax.tree.leaves(node.inner_state, is_leaf=is_state)))
-
-
-class _Found(NamedTuple):
-    """What a state holds of a run.
-
-    Attributes:
-        method: The method.
-        momentum: The momentum, a tree.
-        nu: V, a tree, or None.
-        step: The number of steps made, or None if the state does not count them.
-        steps: The number of gradients that V holds.
-        begun: Whether a first step was made.
-        group: The hyperparameters that the state knows.
-    """
-
-    method: str
-    momentum: Any
-    nu: Any
-    step: int | None
-    steps: int
-    begun: bool
-    group: Mapping[str, float]
-
-
-def _found(state: optax.OptState) -> _Found:
-    """Return what the only state of ours in a state holds, or raise ValueError."""
-    check_params(state)
-    nodes = [node for node in jax.tree.leaves(state, is_leaf=is_state) if is_state(node)]
+def _contents(state: optax.OptState) -> tuple[str, dict[str, Any], dict[str, float]]:
+    """Return the method of the only state of ours in a state, its fields, and its α and β."""
+    nodes = states_of(state, *_STATES.values())
     if len(nodes) != 1:
         raise ValueError(
             f"Invalid state: it holds {len(nodes)} states of this package's optimizers, a run one: "
             f"{jax.tree.structure(state)}"
         )
-    (node,) = nodes
-    method = next(name for name, kind in METHODS.items() if isinstance(node, kind))
-    if isinstance(node, optax.TraceState):
-        count = _schedule_count(state)
-        return _Found(method, node.trace, None, count, 0, True, {})
-    if isinstance(node, DampedAdamWState):
-        count = _number(node.count)
-        return _Found(method, node.momentum, node.nu, count, count, True, {})
-    nu, steps, inner = None, 0, node
-    if isinstance(node, InnapropState):
-        nu, steps, inner = node.nu, _number(node.nu_count), node.inner_state
-    group = {"alpha": _number(inner.alpha), "beta": _number(inner.beta)}
-    begun = bool(_number(inner.begun))
-    return _Found(method, inner.momentum, nu, _number(inner.count), steps, begun, group)
+    method = next(name for name, kind in _STATES.items() if isinstance(nodes[0], kind))
+    fields = nodes[0]._asdict()
+    if method == "INNAprop":
+        fields |= fields.pop("inner_state")._asdict()
+    return method, fields, {k: _number(fields[k]) for k in ("alpha", "beta") if k in fields}
 
 
-def _schedule_count(state: optax.OptState) -> int | None:
-    """Return the count of a schedule or of injected hyperparameters, or None if there is none."""
-
-    def counts(node: Any) -> bool:
-        return isinstance(node, optax.ScaleByScheduleState) or _is_injected(node)
-
-    nodes = filter(counts, jax.tree.leaves(state, is_leaf=counts))
-    return next((int(_number(node.count)) for node in nodes), None)
-
-
-def _members(params: Any, found: _Found) -> Members:
-    """Return θ, the momentum and V of each parameter that has a momentum, by its path."""
-    squares = itertools.repeat(None) if found.nu is None else iter(leaves_of(found.nu, params))
-    members = {}
-    momentums = leaves_of(found.momentum, params)
-    for (name, theta), s, nu in zip(named_leaves(params), momentums, squares, strict=False):
-        if is_masked(s):
-            continue
-        if name in members:
-            raise ValueError(f"Invalid params: two of them are at {name}")
-        if not getattr(theta, "is_fully_addressable", True):
-            raise ValueError(f"Invalid params: {name} is on other hosts too (gather the run first)")
-        members[name] = (theta if hasattr(theta, "dtype") else jnp.asarray(theta), s, nu)
+def _members(params: Any, fields: dict[str, Any]) -> dict[str, tuple[Any, Any, Any]]:
+    """Return θ, the momentum and V of each parameter that has a momentum, by its name."""
+    momentum = fields.get("momentum", fields.get("trace"))
+    squares = by_path(fields.get("nu"))
+    theta = at_momentum(momentum, params, "params")
+    members = {
+        name_of(path): (theta[path], s, squares.get(path)) for path, s in by_path(momentum).items()
+    }
+    if len(members) < len(theta):
+        raise ValueError(f"Invalid params: two of them have the same name: {list(members)}")
     return members
 
 
-def _check_phase(theirs: Mapping[str, Any], ours: Mapping[str, float]) -> None:
-    """Raise unless α and β are the run's, where both know them."""
-    for name in theirs.keys() & ours.keys():
-        if not math.isclose(ours[name], theirs[name], rel_tol=TOLERANCE):
-            raise ValueError(
-                f"Invalid optimizer: its {name} is {ours[name]}, and {theirs[name]} in the run"
-            )
+def _with_run(state: optax.OptState, run: Run, names: list[str]) -> Any:
+    """Return a state with the contents of a run, wherever it has fields for them."""
+    group, begun, steps = shared(run)
+    momentums = [run.parameters[name].w for name in names]
+    contents: dict[str, list[Any]] = {
+        "count": [steps if run.method == "DampedAdamW" else run.step],
+        "nu_count": [steps],
+        "begun": [begun],
+        "alpha": [group.get("alpha")],
+        "beta": [group.get("beta")],
+        "momentum": momentums,
+        "trace": momentums,
+        "nu": [run.parameters[name].squares for name in names],
+    }
+
+    def put(values: list[Any], old: Any) -> Any:
+        # A scalar too may be a tree: Flax NNX puts it into a box.
+        new = map(placed_like, values, jax.tree.leaves(old))
+        return jax.tree.map(lambda _: next(new), old)
+
+    def filled(node: Any) -> Any:
+        if not is_filled(node):
+            return node
+        new = {
+            name: put(contents[name], old) if name in contents else within(old)
+            for name, old in node._asdict().items()
+        }
+        return type(node)(**new)
+
+    def is_filled(node: Any) -> bool:
+        return isinstance(node, tuple(_STATES.values())) or _is_counting(node)
+
+    def within(tree: Any) -> Any:
+        return jax.tree.map(filled, tree, is_leaf=is_filled)
+
+    return within(state)
+
+
+def _is_counting(node: Any) -> bool:
+    """Return whether a state is that of a schedule, or of injected hyperparameters."""
+    return getattr(node, "_fields", ()) == ("count",) or hasattr(node, "hyperparams_states")
 
 
 def _number(scalar: Any) -> Any:
@@ -313,14 +241,4 @@ def _number(scalar: Any) -> Any:
 
 def _array(value: Any) -> Array:
     """Return an array as a file holds it, with floats of 16 bits or fewer in float32."""
-    array = np.asarray(jax.device_get(value))
-    return array if array.dtype in _WIDE else array.astype(np.float32)
-
-
-def _like(array: Any, old: Any) -> Any:
-    """Return an array, which may be wider, with the dtype and the placement of another one."""
-    new = np.asarray(array).astype(old.dtype)
-    if isinstance(old, np.ndarray):
-        return new
-    placed = jnp.asarray(new)
-    return jax.device_put(placed, old.sharding) if getattr(old, "committed", True) else placed
+    return np.asarray(jax.device_get(value)).astype(working_dtype(value.dtype))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+from indian_optax.base import checked_state
 from indian_optax.dtypes import standard_promotion
 from indian_optax.trees import is_none, leaves_like
 
@@ -54,8 +55,7 @@ def stochastic_rounding(
         and the update needs more digits than the dtype has.) Other updates are not changed.
 
     Raises:
-        TypeError: If ``key`` is neither a random key nor an integer, or ``inner`` is not an
-            optimizer.
+        TypeError: If ``key`` is neither a random key nor an integer.
         ValueError: ``update`` raises it without ``params``, or if the trees do not match.
 
     Examples:
@@ -74,14 +74,14 @@ def stochastic_rounding(
     Source: Gupta et al, [Deep Learning with Limited Numerical
     Precision](https://arxiv.org/abs/1502.02551), 2015.
     """
-    if not isinstance(inner, optax.GradientTransformation):
-        raise TypeError(f"Invalid inner: {inner!r} (it must be a GradientTransformation)")
-    first_key = _as_key(key)
-    implementation = jax.random.key_impl(first_key)
+    if isinstance(key, int | np.integer):
+        key = jax.random.key(key)
+    first_key, implementation = jax.random.key_data(key), jax.random.key_impl(key)
     inner = optax.with_extra_args_support(inner)
 
     def init_fn(params: optax.Params) -> StochasticRoundingState:
-        return StochasticRoundingState(jax.random.key_data(first_key), inner.init(params))
+        # A copy, because a donated state's buffers are gone.
+        return StochasticRoundingState(jnp.array(first_key), inner.init(params))
 
     def update_fn(
         updates: optax.Updates,
@@ -91,40 +91,19 @@ def stochastic_rounding(
     ) -> tuple[optax.Updates, StochasticRoundingState]:
         if params is None:
             raise ValueError("stochastic_rounding needs `params`: update(updates, state, params)")
-        if not isinstance(state, StochasticRoundingState):
-            raise TypeError(
-                f"The state must be a StochasticRoundingState, not {type(state).__name__}"
-            )
+        rng_key, inner_state = checked_state(state, StochasticRoundingState)
         treedef: Any
-        steps, inner_state = inner.update(
-            jax.tree.map(_widened, updates),
-            state.inner_state,
-            jax.tree.map(_widened, params),
-            **extra_args,
-        )
+        wide = jax.tree.map(_widened, (updates, params))
+        steps, inner_state = inner.update(wide[0], inner_state, wide[1], **extra_args)
         leaves, treedef = jax.tree.flatten(steps, is_leaf=is_none)
         theta = leaves_like(treedef, leaves, params, "updates", "the parameters")
-        rng_key, step_key = jax.random.split(
-            jax.random.wrap_key_data(state.rng_key, impl=implementation)
-        )
+        rng_key, step_key = jax.random.split(jax.random.wrap_key_data(rng_key, impl=implementation))
         keys = jax.random.split(step_key, len(leaves))
         rounded = [_rounded(u, p, k) for u, p, k in zip(leaves, theta, keys, strict=True)]
         new_state = StochasticRoundingState(jax.random.key_data(rng_key), inner_state)
         return treedef.unflatten(rounded), new_state
 
     return optax.GradientTransformationExtraArgs(init_fn, standard_promotion(update_fn))
-
-
-def _as_key(key: Any) -> jax.Array:
-    """Return a typed key for an integer seed, or for a key, typed or of the old kind."""
-    if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        return jax.random.key(key)
-    if isinstance(key, jax.Array | np.ndarray):
-        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-            return cast(jax.Array, key)
-        if key.dtype == jnp.uint32:
-            return cast(jax.Array, jax.random.wrap_key_data(jnp.asarray(key)))
-    raise TypeError(f"Invalid key: {key!r} (it must be a random key or an integer seed)")
 
 
 def _has_16_bits(x: Any) -> bool:

@@ -26,19 +26,14 @@ each_method = pytest.mark.parametrize("make", METHODS.values(), ids=list(METHODS
 def start(dtype: Any = float) -> Any:
     """Return a tree of parameters, in the widest float unless told."""
     random = np.random.default_rng(0)
-    return {
-        "layers": [
-            {
-                "kernel": jnp.array(random.standard_normal((4, 8)), dtype),
-                "bias": jnp.array(np.linspace(0.5, 1.5, 8), dtype),
-            },
-            {
-                "kernel": jnp.array(random.standard_normal((8, 2)), dtype),
-                "bias": jnp.array([0.3, -0.7], dtype),
-            },
-        ],
-        "scale": jnp.array(1.5, dtype),
-    }
+    layers = [
+        {
+            "kernel": jnp.array(random.standard_normal(shape), dtype),
+            "bias": jnp.array(np.linspace(0.5, 1.5, shape[1]), dtype),
+        }
+        for shape in ((4, 8), (8, 2))
+    ]
+    return {"layers": layers, "scale": jnp.array(1.5, dtype)}
 
 
 def loss(params: Any, k: Any = 0) -> jax.Array:

@@ -99,62 +99,41 @@ def test_weight_decay_needs_params_and_a_mask_that_fits(make: Any) -> None:
             optimizer.update(params, optimizer.init(params))
     for mask in ([True], {"a": True}, lambda _: (True, True, True)):
         optimizer = make(0.1, weight_decay=0.1, mask=mask)
-        with pytest.raises(ValueError, match="mask"):
+        with pytest.raises(ValueError, match="tree"):
             optimizer.update(params, optimizer.init(params), params)
     make(0.1, weight_decay=None).update(params, make(0.1).init(params))
 
 
 # What does not fit is refused.
 
-OTHERS: list[tuple[Any, str]] = [
-    ({"a": jnp.ones(2)}, "gradients"),
-    ({"a": jnp.ones(2), "c": jnp.ones(3)}, "gradients"),
-    ({"a": jnp.ones(2), "b": {"c": jnp.ones(3)}}, "gradients"),
-    ([jnp.ones(2), jnp.ones(3)], "gradients"),
-    (jnp.ones(2), "gradients"),
-    ({"a": jnp.ones(2), "b": jnp.ones(2)}, r"gradients\['b'\]"),
-    ({"a": jnp.ones(2), "b": jnp.asarray(1.0)}, r"gradients\['b'\]"),
+OTHERS = [
+    {"a": jnp.ones(2)},
+    {"a": jnp.ones(2), "c": jnp.ones(3)},
+    {"a": jnp.ones(2), "b": {"c": jnp.ones(3)}},
+    [jnp.ones(2), jnp.ones(3)],
+    {"a": jnp.ones(2), "b": jnp.asarray(1.0)},
 ]
 
 
+@pytest.mark.parametrize("other", OTHERS)
 @each_method
-@pytest.mark.parametrize(("gradients", "text"), OTHERS)
-def test_gradients_that_do_not_match(gradients: Any, text: str, make: Any) -> None:
+def test_gradients_and_parameters_that_do_not_match(other: Any, make: Any) -> None:
     optimizer = make(0.1)
-    with pytest.raises(ValueError, match=text):
-        optimizer.update(gradients, optimizer.init(PARAMS), gradients)
-
-
-@pytest.mark.parametrize("make", [indian, innaprop, damped_adamw])
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"a": jnp.ones(2)},
-        [jnp.ones(2), jnp.ones(3)],
-        {"a": jnp.ones(2), "b": None},
-        {"a": jnp.ones((2, 2)), "b": jnp.ones(3)},
-    ],
-)
-def test_decayed_params_that_do_not_match(params: Any, make: Any) -> None:
-    optimizer = make(0.1, weight_decay=0.1)
-    with pytest.raises(ValueError, match="gradients"):
-        optimizer.update(PARAMS, optimizer.init(PARAMS), params)
+    for gradients, params in ((other, PARAMS), (PARAMS, other), (other, other)):
+        with pytest.raises(ValueError, match="gradients"):
+            optimizer.update(gradients, optimizer.init(PARAMS), params)
 
 
 @each_method
-@pytest.mark.parametrize("jitted", [False, True])
-def test_another_optimizer_s_state_is_refused(make: Any, jitted: bool) -> None:
+def test_another_optimizer_s_state_is_refused(make: Any) -> None:
     params, optimizer = jnp.ones(2), make(0.1)
-    update = jax.jit(optimizer.update) if jitted else optimizer.update
     for other in (optax.adam(0.1), optax.sgd(0.1)):
         with pytest.raises(TypeError, match="state"):
-            update(params, other.init(params), params)
+            optimizer.update(params, other.init(params), params)
 
 
 def test_a_state_of_other_shapes_is_refused() -> None:
     params, optimizer = jnp.ones(2), innaprop(0.1)
     state = optimizer.init(params)
-    with pytest.raises(ValueError, match="nu_count"):
-        optimizer.update(params, state._replace(nu_count=jnp.ones(2)), params)
     with pytest.raises(ValueError, match="nu"):
         optimizer.update(params, state._replace(nu=jnp.ones(3)), params)
