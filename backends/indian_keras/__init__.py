@@ -12,7 +12,7 @@ except ImportError as error:
     ) from error
 
 from indian_core import __version__ as __version__
-from indian_keras.curvature import largest_curvature, suggest_lr
+from indian_keras.curvature import suggest_lr
 from indian_keras.damped_adamw import DampedAdamW
 from indian_keras.damped_sgd import DampedSGD
 from indian_keras.indian import INDIAN
@@ -41,7 +41,6 @@ __all__ = [
     "DampedSGD",
     "INNAprop",
     "PowerDecay",
-    "largest_curvature",
     "layout",
     "load_run",
     "save_run",

@@ -39,22 +39,8 @@ def decays(optimizer: Any, variable: Any) -> bool:
     return asked is None or bool(asked(variable))
 
 
-def layout(variable: Any) -> Any:
-    """Return a variable's layout on a mesh, or None if Keras decides where its slots lie."""
-    return getattr(variable, "_layout", None)
-
-
-def fused_sgd() -> Any:
-    """Return PyTorch's fused SGD kernel (of 2.13), or None to use multi-tensor operations."""
-    return _of_torch("_fused_sgd_")
-
-
-def fused_adam() -> Any:
-    """Return PyTorch's fused Adam kernel (of 2.13), or None to use multi-tensor operations."""
-    return _of_torch("_fused_adam_")
-
-
-def _of_torch(name: str) -> Any:
+def fused_kernel(name: str) -> Any:
+    """Return a fused kernel of PyTorch (2.13), or None to use multi-tensor operations."""
     import torch  # noqa: PLC0415
 
     return getattr(torch, name, None)

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from indian_core import METHODS, Coefficients, bias_correction, checked
+from indian_core.arrays import check_fit
 from indian_keras import _private
 from indian_keras.backend import (
     Scaling,
@@ -16,14 +17,12 @@ from indian_keras.backend import (
     Step,
     expm1,
     is_distributed,
-    new_slot,
     scalar,
     slot_dtype,
     uncompiled,
     update,
     update_in_order,
 )
-from indian_keras.checkpoints import checked_state
 from indian_keras.gradients import checked_gradients
 from indian_keras.schedules import as_learning_rate, is_schedule, known
 
@@ -33,8 +32,8 @@ _KERAS_NAMES = {"lr": "learning_rate", "eps": "epsilon"}
 _OPTIONAL = ("initial_speed", "weight_decay", "damping")
 # The numbers of all methods. A method refuses to be given another one's.
 _FOREIGN = {name for method in METHODS.values() for name in method.numbers} | {"nesterov"}
-# What `update_step` goes through. Where a subclass has its own, Keras's own loop must run.
-_HOOKS = ("update_step", "assign", "assign_add", "assign_sub")
+# Where a subclass has its own of these, Keras's own loop must run.
+_HOOKS = ("update_step", "assign")
 
 
 def arguments_of(names: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,25 +105,25 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
             return
         super().build(variables)
         # Keras saves an optimizer's variables by index, so this order is a file format.
-        self.momentums = self._slots(variables, "momentum") if self.has_momentum() else []
+        self.momentums = []
+        if self.has_momentum():
+            self.momentums = self.add_optimizer_variables(variables, "momentum")
         if METHODS[self.method].scaled:
-            self.velocities = self._slots(variables, "velocity", real=True)
+            self.velocities = self.add_optimizer_variables(variables, "velocity")
             self.count = self._counter("count")
-        wide = any(slot_dtype(v) in ("float64", "complex128") for v in variables)
+        wide = any(slot_dtype(v.dtype) in ("float64", "complex128") for v in variables)
         self.precision = "float64" if wide else "float32"
 
     def has_momentum(self) -> bool:
         """Return whether the next step has a momentum."""
         return True
 
-    def _slots(self, variables: Sequence[Any], name: str, *, real: bool = False) -> list[Any]:
-        """Add a slot of zeros for each variable, of at least 32 bits, and real if requested."""
-        return [
-            None
-            if getattr(variable, "overwrite_with_gradient", False)
-            else new_slot(self, variable, name, real=real)
-            for variable in variables
-        ]
+    def add_variable(self, *args: Any, **options: Any) -> Any:
+        """Add a variable to the optimizer, as Keras does. The slots have their `slot_dtype`."""
+        name = str(options.get("name"))
+        if name.endswith(("_momentum", "_velocity")):
+            options["dtype"] = slot_dtype(options["dtype"], real=name.endswith("_velocity"))
+        return super().add_variable(*args, **options)
 
     def _counter(self, name: str) -> Any:
         return self.add_variable(shape=(), dtype="int", aggregation="only_first_replica", name=name)
@@ -152,8 +151,6 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         """
         if trainable_variables is not None:
             trainable_variables = list(trainable_variables)
-        elif not self.built:
-            super().apply(grads)  # Keras raises.
         variables = trainable_variables or self._trainable_variables
         super().apply(checked_gradients(list(grads), variables), trainable_variables)
 
@@ -189,7 +186,8 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
             variable: θ, one of the variables that the optimizer was built with.
             learning_rate: The learning rate, a scalar.
         """
-        update_in_order(self, self._step(learning_rate), [gradient], [self._slots_of(variable)])
+        gradients = checked_gradients([gradient], [variable])
+        update_in_order(self, self._step(learning_rate), gradients, [self._slots_of(variable)])
 
     def _slots_of(self, variable: Any) -> Slots:
         index = self._get_variable_index(variable)
@@ -269,16 +267,13 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
             ValueError: If an array has another shape than its variable. If there are more or fewer
                 arrays than variables, Keras warns and skips the optimizer, as it does for its own.
         """
-        if self.built and len(store.keys()) == len(self.variables):
-            store = checked_state(store, self.variables, self.name)
+        if len(store.keys()) == len(self.variables):
+            for index, variable in enumerate(self.variables):
+                name = f"state of optimizer {self.name!r}: entry {index}, for {variable.path!r}"
+                check_fit(name, store[str(index)].shape, variable.shape)
         super().load_own_variables(store)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         config: dict[str, Any] = super().get_config()
         return config | {name: getattr(self, name) for name in self.names()}
-
-    # Each method's own class defines which of these it has, and with which defaults.
-    sigma: float
-    beta_2: float
-    epsilon: float

@@ -108,5 +108,3 @@ class DampedAdamW(MomentumLaw):
         if self.damping is None:
             checked("damping", None)
         return adamw_coefficients(lr, self.beta_1, self.damping_now(self.beta_1))
-
-    beta_1: float

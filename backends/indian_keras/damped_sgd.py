@@ -95,7 +95,7 @@ class DampedSGD(MomentumLaw):
 
     def has_momentum(self) -> bool:
         """Return whether the next step has a momentum."""
-        return self.momentum != 0
+        return bool(self.momentum)
 
     def scalars(self, lr: Any) -> Coefficients:
         """Return the scalars of the next step, on SGD's slot, which is −s."""
@@ -109,6 +109,3 @@ class DampedSGD(MomentumLaw):
         return step._replace(
             theta_momentum=-step.theta_momentum, momentum_gradient=-step.momentum_gradient
         )
-
-    momentum: float
-    nesterov: bool

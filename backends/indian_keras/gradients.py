@@ -1,70 +1,56 @@
-"""Checks of the gradients that users give, before anything is changed."""
+"""Checks of the arrays that users give for a variable, before anything is changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
+
+from indian_core.arrays import check_fit
 
 
 def checked_gradients(gradients: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
     """Return the gradients as tensors, or raise if one does not fit its variable.
 
-    Without this check a gradient of a wrong shape would be broadcast, or read past its end. Sparse
-    gradients stay sparse.
-
     Raises:
-        ValueError: If there are more or fewer gradients than variables, or if a gradient has
-            another shape than its variable, or is complex while the variable is real.
+        ValueError: If there are more or fewer gradients than variables, or as in
+            `check_array`.
     """
     if len(gradients) != len(variables):
         raise ValueError(f"Invalid gradients: {len(gradients)} for {len(variables)} variables")
-    return [
-        None if gradient is None else _checked(gradient, variable)
-        for gradient, variable in zip(gradients, variables, strict=True)
-    ]
+    tensors = [None if gradient is None else _tensor(gradient) for gradient in gradients]
+    for tensor, variable in zip(tensors, variables, strict=True):
+        if tensor is not None:
+            check_array("gradient", tensor, variable)
+    return tensors
 
 
-def _checked(gradient: Any, variable: Any) -> Any:
+def _tensor(gradient: Any) -> Any:
     if isinstance(gradient, list | tuple):
         gradient = np.asarray(gradient)  # Keras would round it to floatx.
-    if type(gradient).__name__ != "IndexedSlices" and not ops.is_tensor(gradient):
-        gradient = ops.convert_to_tensor(gradient)
-    # An IndexedSlices with Python's own numbers for its shape has no `shape`.
-    given = getattr(gradient, "dense_shape", None)
-    shape = given if isinstance(given, list | tuple) else gradient.shape
-    expected = variable.shape
-    # On TensorFlow a shape may be partly unknown in a graph. Its AutoGraph does not support :=.
-    if hasattr(shape, "is_compatible_with"):
-        fits = shape.is_compatible_with(expected)
-    else:
-        shape = tuple(shape)
-        fits = shape == tuple(expected)
-    if not fits:
-        raise ValueError(
-            f"Invalid gradient: its shape is {shape}, but that of the variable "
-            f"{path_of(variable)!r} is {tuple(expected)}"
-        )
-    refuse_complex("gradient", gradient, variable)
-    return gradient
+    # An Embedding's gradient may be sparse, but a momentum is not.
+    if type(gradient).__name__ == "IndexedSlices":
+        import tensorflow as tf  # noqa: PLC0415
+
+        return tf.convert_to_tensor(gradient)
+    return ops.convert_to_tensor(gradient, sparse=False)
 
 
-def refuse_complex(name: str, value: Any, variable: Any) -> None:
-    """Raise if an array is complex and its variable is real."""
-    if _is_complex(value.dtype) and not _is_complex(variable.dtype):
-        raise ValueError(
-            f"Invalid {name}: its dtype is {keras.backend.standardize_dtype(value.dtype)}, but "
-            f"that of the variable {path_of(variable)!r} is "
-            f"{keras.backend.standardize_dtype(variable.dtype)}"
-        )
+def check_array(name: str, array: Any, variable: Any) -> None:
+    """Raise unless an array fits its variable. It would be broadcast, or read past its end.
 
-
-def _is_complex(dtype: Any) -> bool:
-    known = getattr(dtype, "is_complex", None)  # PyTorch's and TensorFlow's dtypes have it.
-    return "complex" in str(dtype) if known is None else bool(known)
+    Raises:
+        ValueError: If it has another shape than the variable, or is complex while the variable is
+            real.
+    """
+    shape, expected = array.shape, variable.shape
+    # On TensorFlow a shape may be partly unknown in a graph.
+    if hasattr(shape, "is_compatible_with") and shape.is_compatible_with(expected):
+        shape = expected
+    is_real = "complex" in str(variable.dtype) or "complex" not in str(array.dtype)
+    check_fit(f"{name} of {path_of(variable)!r}", shape, expected, is_real=is_real)
 
 
 def path_of(variable: Any) -> str:

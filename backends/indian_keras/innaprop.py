@@ -104,6 +104,3 @@ class INNAprop(PaperLaw):
         if not self.authors_weight_decay:
             return None
         return authors_pull(lr, self.alpha, self.beta, self.weight_decay)
-
-    authors_weight_decay: bool
-    weight_decay: float | None

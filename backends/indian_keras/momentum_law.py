@@ -53,5 +53,3 @@ class MomentumLaw(Optimizer):
             schedule = keras.optimizers.schedules.deserialize(damping, custom_objects)
             config = config | {"damping": schedule}
         return super().from_config(config, custom_objects)
-
-    damping: Any

@@ -10,7 +10,7 @@ from keras import ops
 from indian_core import Coefficients, coefficients, momentum_from_psi, psi_from_momentum
 from indian_keras.backend import scalar
 from indian_keras.base import Optimizer
-from indian_keras.gradients import path_of, refuse_complex
+from indian_keras.gradients import check_array, path_of
 
 
 class PaperLaw(Optimizer):
@@ -111,13 +111,8 @@ class PaperLaw(Optimizer):
         """
         momentum = self._momentum_of(variable)
         psi = psi if hasattr(psi, "dtype") else np.asarray(psi)
-        refuse_complex("psi", psi, variable)
+        check_array("psi", psi, variable)
         psi = ops.cast(psi, momentum.dtype)
-        if tuple(psi.shape) != tuple(variable.shape):
-            raise ValueError(
-                f"Invalid psi: its shape is {tuple(psi.shape)}, but that of the variable "
-                f"{path_of(variable)!r} is {tuple(variable.shape)}"
-            )
         theta = ops.stop_gradient(ops.cast(variable, momentum.dtype))
         momentum.assign(momentum_from_psi(theta, psi, self.alpha, self.beta))
         if self.start is not None:
@@ -133,6 +128,3 @@ class PaperLaw(Optimizer):
                 f"The variable {path_of(variable)!r} has no ψ: it is overwritten with its gradient"
             )
         return momentum
-
-    alpha: float
-    beta: float

@@ -23,17 +23,16 @@ from indian_keras.base import Optimizer
 from indian_keras.damped_sgd import DampedSGD
 from indian_keras.schedules import is_schedule
 
-# The kinds of kernels by the classes of layers. A subclass has a kernel of the same kind.
-_KERNELS: tuple[tuple[Any, str], ...] = (
-    (keras.layers.Dense, "dense kernel"),
-    (keras.layers.Conv1D, "convolution 1d"),
-    (keras.layers.Conv2D, "convolution 2d"),
-    (keras.layers.Conv3D, "convolution 3d"),
-)
-_NORMS = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
+# The kind of each layer's main variable, by the variable's name. A subclass has the same kind.
+_KINDS: tuple[tuple[Any, str, str], ...] = (
+    (keras.layers.Dense, "kernel", "dense kernel"),
+    (keras.layers.Conv1D, "kernel", "convolution 1d"),
+    (keras.layers.Conv2D, "kernel", "convolution 2d"),
+    (keras.layers.Conv3D, "kernel", "convolution 3d"),
+    (keras.layers.Embedding, "embeddings", "embedding"),
+    (keras.layers.BatchNormalization, "gamma", "scale"),
+    (keras.layers.LayerNormalization, "gamma", "scale"),
+    (keras.layers.GroupNormalization, "gamma", "scale"),
 )
 
 
@@ -146,7 +145,7 @@ def load_run(
         name: Place(
             tuple(variable.shape),
             _dtype(variable),
-            slot_dtype(variable),
+            slot_dtype(variable.dtype),
             None if squares is None else _dtype(squares),
             _hyperparameters(optimizer, variable),
         )
@@ -188,20 +187,20 @@ def layout(model: keras.Model) -> list[Entry]:
         >>> [entry.kind for entry in layout(model)]
         ['dense kernel', 'bias']
     """
-    entries: dict[int, Entry] = {}
-    for layer in _layers(model):
-        for variable in layer.trainable_variables:
-            kind = _kind(layer, variable.name)
-            if kind is not None and id(variable) not in entries:
-                path = variable.path
-                entries[id(variable)] = Entry(path, path.rpartition("/")[0], kind)
+    kinds = {
+        id(variable): _kind(layer, variable.name)
+        for layer in _layers(model)
+        for variable in layer.trainable_variables
+    }
+    entries = []
     for variable in model.trainable_variables:
-        if id(variable) not in entries:
+        kind, path = kinds.get(id(variable)), variable.path
+        if kind is None:
             raise ValueError(
-                f"Invalid model: no layout is known of {variable.path} (a table can be written by "
-                "hand)"
+                f"Invalid model: no layout is known of {path} (a table can be written by hand)"
             )
-    return list(entries.values())
+        entries.append(Entry(path, path.rpartition("/")[0], kind))
+    return entries
 
 
 def _layers(layer: Any) -> list[Any]:
@@ -211,12 +210,10 @@ def _layers(layer: Any) -> list[Any]:
 
 
 def _kind(layer: Any, name: str) -> str | None:
-    if isinstance(layer, _NORMS):
-        return {"gamma": "scale", "beta": "bias"}.get(name)
-    if isinstance(layer, keras.layers.Embedding):
-        return {"embeddings": "embedding"}.get(name)
-    kind = next((kind for classes, kind in _KERNELS if isinstance(layer, classes)), None)
-    return None if kind is None else {"kernel": kind, "bias": "bias"}.get(name)
+    for kind_of_layer, main, kind in _KINDS:
+        if isinstance(layer, kind_of_layer):
+            return {main: kind, "bias": "bias", "beta": "bias"}.get(name)
+    return None
 
 
 def _optimizer_of(model: Any) -> Optimizer:

@@ -68,17 +68,8 @@ def test_positional_arguments_are_in_keras_s_order(ours: type, theirs: type) -> 
     assert positional(ours) == positional(theirs)
     with pytest.raises(ValueError, match="amsgrad"):
         DampedAdamW(amsgrad=True)
-
-
-@pytest.mark.parametrize("number", [int, Fraction, np.float32, np.array])
-def test_any_real_number_is_kept_as_a_float(number: Any) -> None:
-    optimizer = INDIAN(PowerDecay(number(1), number(0)), alpha=number(1), weight_decay=number(0))
-    optimizer.beta = number(2)
-    config = optimizer.get_config()
-    kept = [config[name] for name in ("alpha", "beta", "weight_decay")]
-    kept += config["learning_rate"]["config"].values()
-    assert kept == [1.0, 2.0, 0.0, 1.0, 0.0]
-    assert {type(value) for value in kept} == {float}
+    with pytest.raises(TypeError, match="damping"):
+        DampedAdamW(damping=None)
 
 
 # Learning rates.
@@ -104,57 +95,50 @@ def test_what_is_no_learning_rate_is_refused(wrong: Any) -> None:
         INDIAN().learning_rate = wrong
 
 
-def test_a_callable_learning_rate(float64: None) -> None:
-    rates = iter([0.5, 0.25, 0.125])
-    theta = variables()
-    optimizer = INDIAN(lambda: next(rates), initial_speed=1.0)
-    for k in range(3):
-        apply(optimizer, theta, gradients(k))
-    assert_close(theta, paper([0.5, 0.25, 0.125], ALPHA, BETA, 1.0)[0], 1e-12)
-
-
 class Falling(keras.optimizers.schedules.LearningRateSchedule):
-    """0.1, −0.1, …"""
+    """0.1, −3e-18, which is a rate of 0 (schedules of Keras end so), −0.1, …"""
 
     def __call__(self, step: Any) -> Any:
-        return 0.1 - 0.2 * ops.cast(step, "float32")
+        return ops.take(ops.convert_to_tensor([0.1, -3e-18, -0.1]), step)
 
 
 @pytest.mark.parametrize("kind", ["schedule", "callable", "variable"])
-def test_a_rate_that_goes_bad_in_mid_run_changes_nothing(kind: str) -> None:
+def test_rounding_dust_is_a_rate_of_zero_and_a_bad_rate_changes_nothing(kind: str) -> None:
     theta, rate = variables(), [0.1]
     rates = {"schedule": Falling(), "callable": lambda: rate[0], "variable": 0.1}
     optimizer = INDIAN(rates[kind], weight_decay=0.1)
+
+    def give(value: float) -> None:
+        rate[0] = value
+        if kind == "variable":
+            optimizer.variables[1].assign(value)
+
     apply(optimizer, theta, gradients(0))
-    if kind == "variable":
-        optimizer.variables[1].assign(float("nan"))
-    rate[0] = -0.1
-    before = arrays([*theta, *optimizer.variables])
+    before = arrays([*theta, *optimizer.momentums])
+    give(-3e-18)
+    apply(optimizer, theta, gradients(1))
+    assert_same_bits([*theta, *optimizer.momentums], before)
+    give(-0.1)
     with pytest.raises(ValueError, match="learning rate"):
-        apply(optimizer, theta, gradients(1))
-    assert_same_bits([*theta, *optimizer.variables], before)
+        apply(optimizer, theta, gradients(2))
+    assert_same_bits([*theta, *optimizer.momentums], before)
 
 
-@pytest.mark.parametrize("floatx", ["float16", "bfloat16", "float32", "float64"])
-def test_power_decay_holds_any_k(floatx: str, request: pytest.FixtureRequest) -> None:
-    if floatx == "float64":
-        request.getfixturevalue("float64")
-    before = keras.config.floatx()
+@pytest.mark.parametrize("floatx", ["float16", "bfloat16", "float32"])
+def test_power_decay_holds_any_k(floatx: str) -> None:
     keras.config.set_floatx(floatx)
     try:
         found = [float(array(PowerDecay(0.5, 0.25)(k))) for k in (0, 255, 65535, 10**7)]
     finally:
-        keras.config.set_floatx(before)
-    expected = [0.5 * (k + 1) ** -0.25 for k in (0, 255, 65535, 10**7)]
-    assert found == pytest.approx(expected, rel=1e-15 if floatx == "float64" else 1e-6)
+        keras.config.set_floatx("float32")
+    assert found == pytest.approx([0.5 * (k + 1) ** -0.25 for k in (0, 255, 65535, 10**7)])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "name"), [((-1.0, 0.5), "initial_learning_rate"), ((0.5, np.inf), "power")]
-)
-def test_bad_schedules_are_refused(arguments: tuple[float, float], name: str) -> None:
-    with pytest.raises(ValueError, match=name):
-        PowerDecay(*arguments)
+def test_bad_schedules_are_refused() -> None:
+    with pytest.raises(ValueError, match="initial_learning_rate"):
+        PowerDecay(-1.0)
+    with pytest.raises(ValueError, match="power"):
+        PowerDecay(0.5, np.inf)
 
 
 # Precision.
@@ -237,18 +221,15 @@ def test_what_has_no_psi_is_refused() -> None:
 
 
 def test_energy_sees_through_loss_scaling_and_refuses_what_has_none() -> None:
-    inner = INDIAN(0.1)
-    scaled = keras.optimizers.LossScaleOptimizer(inner)
+    scaled = keras.optimizers.LossScaleOptimizer(INDIAN(0.1))
     with pytest.raises(ValueError, match="build"):
         energy(scaled, 1.0)
     scaled.build([keras.Variable([1.0] * 3)])
-    inner.momentums[0].assign(np.full(3, 2.0))
-    assert float(energy(scaled, 3.0)) == pytest.approx(2 * (1 + ALPHA * BETA) * 3 + 12)
+    assert float(energy(scaled, 3.0)) == pytest.approx(2 * (1 + ALPHA * BETA) * 3)
     with pytest.raises(ValueError, match="loss"):
-        energy(inner, np.ones(2))
-    for other in (keras.optimizers.SGD(), DampedSGD()):
-        with pytest.raises(TypeError, match="optimizer"):
-            energy(other, 1.0)
+        energy(scaled, np.ones(2))
+    with pytest.raises(TypeError, match="optimizer"):
+        energy(DampedSGD(), 1.0)
 
 
 # Releases of Keras that lack a name.
@@ -262,7 +243,5 @@ def test_a_keras_without_a_hook_is_refused(hook: str, monkeypatch: pytest.Monkey
         _private.check_hooks()
 
 
-def test_a_keras_without_its_other_private_names() -> None:
-    """Slots go where Keras puts them, and every variable decays."""
-    assert _private.layout(object()) is None
+def test_a_keras_without_exclusions_lets_every_variable_decay() -> None:
     assert _private.decays(object(), None) is True

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from indian_keras import DampedAdamW, DampedSGD, INNAprop
+from indian_keras import DampedAdamW, DampedSGD
 from tests.on_keras.runs import (
     BACKEND,
     apply,
@@ -101,12 +101,6 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return keras.ops.convert_to_tensor(rates, "float64")[keras.ops.minimum(step // 2, 7)]
 
 
-@pytest.mark.parametrize("nesterov", [False, True])
-def test_a_schedule_is_sgds(nesterov: bool) -> None:
-    numbers = {"momentum": MOMENTUM, "nesterov": nesterov, "weight_decay": DECAY}
-    assert_close(run(DampedSGD(Schedule(), **numbers)), run(SGD(Schedule(), **numbers)), 1e-12)
-
-
 def test_it_goes_on_from_sgds_own_variables() -> None:
     theirs, ours = SGD(LR, momentum=MOMENTUM), DampedSGD(1.0, momentum=MOMENTUM)
     theta, other = variables(), variables()
@@ -146,29 +140,6 @@ def test_at_damping_1_it_is_adamw_without_momentum(options: dict[str, Any]) -> N
     numbers = {"beta_2": 0.9375, "epsilon": 0.0, "weight_decay": DECAY, **options}
     ours = DampedAdamW(Schedule(), beta_1=0.5, damping=1.0, **numbers)
     assert_close(run(ours)[:3], run(AdamW(Schedule(), beta_1=0.0, **numbers)), 1e-12)
-
-
-@pytest.mark.parametrize("schedule", [False, True], ids=["", "scheduled"])
-def test_innaprop_at_alpha_beta_1_is_adamw_without_momentum(schedule: bool) -> None:
-    """αβ = 1: AdamW(γβ, beta_1=0, weight_decay=λ/β)."""
-
-    def rate(factor: float) -> Any:
-        return keras.optimizers.schedules.InverseTimeDecay(factor, 4, 1.0) if schedule else factor
-
-    ours = INNAprop(rate(LR), 2.0, 0.5, 0.9375, 0.0, weight_decay=DECAY)
-    theirs = AdamW(rate(LR / 2), 2 * DECAY, beta_1=0.0, beta_2=0.9375, epsilon=0.0)
-    assert_close(run(ours)[:3], run(theirs), 1e-12)
-
-
-def test_epsilon_stands_after_the_bias_correction() -> None:
-    """Keras's ε is one that grows with the correction: ε √(1 − σ^t) of ours."""
-    sigma, epsilon = 0.9375, 0.125
-    theirs = AdamW(LR, 0.0, beta_1=0.0, beta_2=sigma, epsilon=epsilon * (1 - sigma) ** 0.5)
-    ours = DampedAdamW(LR, 0.0, 0.5, sigma, epsilon, damping=1.0)
-    theta, other = variables(), variables()
-    apply(ours, theta, gradients(0))
-    apply(theirs, other, gradients(0))
-    assert_close(theta, arrays(other), 1e-7)  # Keras's ε is a float32
 
 
 @each_method

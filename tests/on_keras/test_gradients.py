@@ -31,7 +31,6 @@ if BACKEND == "torch":
 
 LRS = [0.05, 0.1, 0.3]  # below, at and above β: three paths of the torch backend
 START = np.array([[1.0, -2.0], [3.0, 0.5]], "float32")
-FLAT = np.arange(8.0, dtype="float32")
 
 
 def trained(give: Callable[[Any], Any], lr: float, **options: Any) -> list[np.ndarray]:
@@ -54,31 +53,23 @@ def trained(give: Callable[[Any], Any], lr: float, **options: Any) -> list[np.nd
         lambda theta: torch.view_as_complex(torch.stack([theta, -theta], -1)).conj().imag,
         lambda theta: torch._neg_view(-theta),
         lambda theta: theta.T.contiguous().T,
+        lambda theta: torch.cat([theta.ravel(), theta.ravel()])[4:].view(2, 2),
         lambda theta: theta.to_sparse(),
     ],
-    ids=["shared", "shared through NumPy", "negated", "negated view", "transposed", "sparse"],
+    ids=[
+        "shared",
+        "shared through NumPy",
+        "negated",
+        "negated view",
+        "transposed",
+        "part",
+        "sparse",
+    ],
 )
 def test_a_gradient_without_memory_of_its_own(give: Callable, options: dict[str, Any]) -> None:
     for lr in LRS:
         expected = trained(lambda theta: theta.clone(), lr, **options)
         assert_same_bits(trained(give, lr, **options), expected)
-
-
-@only_on("torch")
-@pytest.mark.parametrize("lr", LRS)
-def test_expanded_gradients_and_parts_of_one_flat_buffer(lr: float) -> None:
-    flat = torch.as_tensor(FLAT).clone()
-
-    def run(copy: bool) -> list[np.ndarray]:
-        theta = [keras.Variable(START), keras.Variable(START), keras.Variable(START)]
-        optimizer = INDIAN(lr, alpha=0.5, beta=0.1)
-        values = [flat[:4].view(2, 2), flat[4:].view(2, 2), flat[1].expand(2, 2)]
-        for _ in range(3):
-            optimizer.apply([v.clone() if copy else v for v in values], theta)
-        return arrays([*theta, *optimizer.momentums])
-
-    assert_same_bits(run(copy=False), run(copy=True))
-    np.testing.assert_array_equal(flat, FLAT)
 
 
 @only_on("torch")
@@ -101,7 +92,7 @@ def test_autograd_notices_the_step(lr: float) -> None:
 @only_on("torch")
 def test_a_variable_whose_tensor_was_replaced() -> None:
     """w is never read in the order of memory alone."""
-    theta = keras.Variable(FLAT.reshape(2, 4))
+    theta = keras.Variable(np.arange(8.0).reshape(2, 4), dtype="float32")
     optimizer = INDIAN()
     optimizer.apply([torch.ones(2, 4)], [theta])
     theta.value.data = theta.value.data.t().contiguous()
@@ -150,14 +141,10 @@ def test_a_sparse_gradient_makes_the_step_of_the_dense_one(method: Any) -> None:
 
 
 @only_on("tensorflow", "jax")
-@pytest.mark.parametrize(
-    "optimizer", [INDIAN(0.1, alpha=0.5, beta=0.2), INNAprop(0.1, alpha=1.0, beta=0.3)]
-)
-def test_an_embedding_with_sparse_gradients_trains(optimizer: Any) -> None:
-    made = keras.Sequential(
-        [keras.layers.Embedding(20, 4), keras.layers.Flatten(), keras.layers.Dense(1)]
-    )
-    made.compile(optimizer=optimizer, loss="mse")
+def test_an_embedding_with_sparse_gradients_trains() -> None:
+    layers = [keras.layers.Embedding(20, 4), keras.layers.Flatten(), keras.layers.Dense(1)]
+    made = keras.Sequential(layers)
+    made.compile(optimizer=INDIAN(0.1, alpha=0.5, beta=0.2), loss="mse")
     tokens = np.arange(40).reshape(20, 2) % 20
     targets = (tokens[:, :1] > 9).astype("float32")
     history = made.fit(tokens, targets, epochs=30, batch_size=5, shuffle=False, verbose=0)
@@ -189,16 +176,15 @@ def test_complex_variables_keep_the_phase_of_their_gradients() -> None:
 
 
 def test_complex_numbers_are_not_made_real_without_a_word() -> None:
-    theta = keras.Variable(START)
+    theta, wrong = keras.Variable(START), ops.convert_to_tensor(1j * START, "complex64")
     optimizer = INDIAN()
     optimizer.build([theta])
-    before = arrays([theta, *optimizer.variables])
-    with pytest.raises(ValueError, match=r"gradient.*complex64"):
-        optimizer.apply([ops.convert_to_tensor(1j * START, "complex64")], [theta])
-    for psi in (1j * START, ops.convert_to_tensor(1j * START, "complex64"), (1j * START).tolist()):
-        with pytest.raises(ValueError, match=r"psi.*complex"):
+    with pytest.raises(ValueError, match="gradient"):
+        optimizer.apply([wrong], [theta])
+    for psi in (wrong, (1j * START).tolist()):
+        with pytest.raises(ValueError, match="psi"):
             optimizer.set_psi(theta, psi)
-    assert_same_bits([theta, *optimizer.variables], before)
+    assert_same_bits([theta, *optimizer.momentums], [START, 0 * START])
 
 
 def test_the_first_scaled_step_in_float32_has_its_digits() -> None:
@@ -210,15 +196,14 @@ def test_the_first_scaled_step_in_float32_has_its_digits() -> None:
 
 
 def test_gradients_that_do_not_fit_are_refused() -> None:
+    """Accumulated too, where the sum would be broadcast."""
     theta = [keras.Variable(START), keras.Variable(START)]
-    with pytest.raises(ValueError, match="gradients"):
-        INDIAN().apply([ops.ones((2, 2))], theta)
-    # Accumulated too, where the sum would be broadcast.
     optimizer = INDIAN(weight_decay=0.1, gradient_accumulation_steps=2)
     optimizer.build(theta)
     before = arrays([*theta, *optimizer.variables])
-    with pytest.raises(ValueError, match=r"gradient.*shape"):
-        optimizer.apply([ops.ones((2, 2)), ops.ones((1, 2))], theta)
+    for wrong in ([ops.ones((2, 2))], [ops.ones((2, 2)), ops.ones((1, 2))]):
+        with pytest.raises(ValueError, match="gradient"):
+            optimizer.apply(wrong, theta)
     assert_same_bits([*theta, *optimizer.variables], before)
 
 
@@ -226,13 +211,12 @@ def test_gradients_that_do_not_fit_are_refused() -> None:
 def test_a_variable_of_tensorflows_own_is_named() -> None:
     import tensorflow as tf
 
-    theta = tf.Variable(START, name="raw")
     with pytest.raises(ValueError, match="raw"):
-        INDIAN().apply([ops.ones(3)], [theta])
+        INDIAN().apply([ops.ones(3)], [tf.Variable(START, name="raw")])
 
 
 # What makes no step.
-ELSEWHERE = {"testing", "tuning", "runs", "run_file", "curvature", "derivatives"}
+ELSEWHERE = {"testing", "tuning", "runs", "run_file", "curvature"}
 
 
 def our_functions() -> Iterator[Any]:
@@ -256,6 +240,6 @@ def test_autograph_knows_all_that_we_write() -> None:
     import tensorflow as tf
 
     functions = list(our_functions())
-    assert len(functions) > 100
+    assert len(functions) > 80
     for function in functions:
         tf.autograph.to_graph(function)

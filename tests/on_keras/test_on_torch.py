@@ -121,24 +121,18 @@ def test_lr_at_beta_is_one_call_although_floats_are_rounded(calls: list) -> None
 def test_large_tensors_are_grouped_and_make_the_same_step(
     method: Any, lr: float, calls: list
 ) -> None:
-    """A group ends where it is full, and the second operation comes right after the kernel."""
+    """The second operation comes right after the kernel, while a group is in the cache."""
     sizes = [3, 2**17, 2**17, 5, 2**19, 1, 2]
     rows = np.random.default_rng(0).standard_normal(2**19).astype("float32")
     theta, alone = ([keras.Variable(rows[:size]) for size in sizes] for _ in range(2))
     optimizer, others = method(lr, 0.5, 0.25), [method(lr, 0.5, 0.25) for _ in sizes]
     for _ in range(3):
         optimizer.apply([t.value.detach().clone() for t in theta], theta)
-    groups = [tuple(of) for _, of in calls if len(of) < len(sizes)]
+    assert min(sum(of) for what, of in calls if what in (HEAVY_BALL, NESTEROV)) < sum(sizes) / 2
     for other, variable in zip(others, alone, strict=True):
         for _ in range(3):
             other.apply([variable.value.detach().clone()], [variable])
     assert_same_bits(theta, alone)
-    if method is INDIAN:
-        assert groups == 3 * [
-            each for each in [(3, 2**17, 2**17), (5, 2**19), (1, 2)] for _ in "ab"
-        ]
-    else:  # whose tensors are cut, too
-        assert max(sum(of) for of in groups) < 2**19
 
 
 def test_a_small_rate_keeps_its_digits_in_float64(float64: None) -> None:
@@ -148,17 +142,6 @@ def test_a_small_rate_keeps_its_digits_in_float64(float64: None) -> None:
     steps(optimizer, variables(), 0, 3)
     for found, w in zip(optimizer.momentums, momentum([lr] * 3, 0.5, 0.1, 0.1), strict=True):
         np.testing.assert_allclose(array(found), w, rtol=2e-14)
-
-
-def test_any_strides_make_the_same_step(float64: None) -> None:
-    """The kernel reads memory in θ's order, so a gradient in another order is copied first."""
-    start, value = np.arange(12.0).reshape(3, 4), np.arange(12.0).reshape(4, 3)
-    theta = keras.Variable(start, dtype="float64")
-    optimizer = INDIAN(0.25, alpha=0.5, beta=0.75, initial_speed=0.75)
-    for _ in range(2):
-        optimizer.apply([torch.tensor(value).T], [theta])
-    w = 0.25 * (1 - 0.5 * 0.75) * value.T
-    assert_close([theta], [start - 0.25 * (w + 2 * 0.75 * value.T)], 1e-12)
 
 
 def test_a_compiled_fit_on_a_schedule_is_the_same_and_compiled_once(monkeypatch: Any) -> None:
@@ -222,22 +205,12 @@ def test_a_torch_without_a_kernel_makes_the_same_steps(
     assert_close(run(), with_kernels, 1e-12)
 
 
-@pytest.mark.parametrize("absent", ["in_stateless_scope", "_value"])
-def test_a_keras_without_its_private_names_makes_the_same_steps(
-    absent: str, monkeypatch: pytest.MonkeyPatch
+def test_a_keras_without_its_private_names_has_the_same_tensors(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Renamed:
-        """A variable that has its public names alone."""
-
-        def __init__(self, variable: Any) -> None:
-            self.value = variable.value
-
-    theta, wanted = variables(), arrays(variables())
-    if absent == "in_stateless_scope":
-        monkeypatch.setattr(_private, absent, None)
-    else:
-        theta = [Renamed(variable) for variable in theta]
-    assert_same_bits([t.numpy(force=True) for t in _private.values(theta)], wanted)
+    theta = variables()
+    monkeypatch.setattr(_private, "in_stateless_scope", None)
+    assert_same_bits(_private.values(theta), theta)
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor:UserWarning")
@@ -248,15 +221,16 @@ def test_the_steps_on_cuda_are_traced(kind: str, scaled: bool, monkeypatch: Any)
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     made: list[str] = []
-    for name in ("fused_sgd", "fused_adam"):  # which know no fake tensors
 
-        def kernel(theta: list, *_: Any, name: str = name, **options: Any) -> None:
+    def kernel(name: str) -> Any:  # The kernels know no fake tensors.
+        def spy(theta: list, *_: Any, **options: Any) -> None:
             made.append(name)
             assert {t.device.type for t in theta} == {"cuda"}
             assert options.get("momentum", 0) >= 0
 
-        absent = kind == "no kernel"
-        monkeypatch.setattr(kernels, name, lambda k=kernel, absent=absent: None if absent else k)
+        return spy if kind == "fused" else None
+
+    monkeypatch.setattr(kernels, "fused_kernel", kernel)
     scaling = Scaling(0.9, 1e-8, 1, 0.1) if scaled else None
     with FakeTensorMode():
         theta, w, v, squares = (
@@ -268,20 +242,16 @@ def test_the_steps_on_cuda_are_traced(kind: str, scaled: bool, monkeypatch: Any)
             step = Step(linear, decay=0.1, pull=1.0, scaling=scaling)
             on_torch.make(step, theta, v, *slots, decays=[True, False, True])
         assert {t.device.type for t in (*theta, *w)} == {"cuda"}
-    kernels_of_a_step = ["fused_adam"] * scaled + ["fused_sgd"]
+    kernels_of_a_step = ["_fused_adam_"] * scaled + ["_fused_sgd_"]
     assert made == ([] if kind == "no kernel" else 3 * kernels_of_a_step)
 
 
-@pytest.mark.parametrize("name", ["learning_rate", "alpha", "beta"])
-def test_numbers_beyond_float32_are_refused_before_anything_changes(name: str) -> None:
+def test_numbers_beyond_float32_are_refused_before_anything_changes() -> None:
     theta = variables()
     optimizer = INDIAN(0.25, weight_decay=0.1)
     apply(optimizer, theta, gradients(0))
-    if name == "learning_rate":
-        optimizer.learning_rate = lambda: 1e300
-    else:
-        setattr(optimizer, name, 1e300)
+    optimizer.alpha = 1e300
     before = arrays([*theta, *optimizer.variables])
-    with pytest.raises(ValueError, match="learning rate"):
+    with pytest.raises(ValueError, match="number"):
         apply(optimizer, theta, gradients(1))
     assert_same_bits([*theta, *optimizer.variables], before)

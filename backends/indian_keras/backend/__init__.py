@@ -5,8 +5,7 @@ from __future__ import annotations
 import keras
 
 from indian_keras.backend.on_graph import is_distributed, update_in_order
-from indian_keras.backend.slots import new_slot, slot_dtype
-from indian_keras.backend.step import Scaling, Slots, Step
+from indian_keras.backend.step import Scaling, Slots, Step, slot_dtype
 
 if keras.backend.backend() == "torch":
     from indian_keras.backend.on_torch import expm1, scalar, uncompiled, update
@@ -20,7 +19,6 @@ __all__ = [
     "Step",
     "expm1",
     "is_distributed",
-    "new_slot",
     "scalar",
     "slot_dtype",
     "uncompiled",

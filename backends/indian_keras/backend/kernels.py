@@ -25,7 +25,7 @@ from indian_core import (
     from_new_momentum,
     heavy_ball,
 )
-from indian_keras._private import fused_adam, fused_sgd
+from indian_keras._private import fused_kernel
 from indian_keras.backend.step import Scaling
 
 Tensors = list[torch.Tensor]
@@ -43,8 +43,8 @@ def fusible(theta: Tensors, v: Tensors, s: Tensors, squares: Tensors | None = No
     device = s[0].device
     slots = [*s, *(squares or ())]
     return (
-        fused_sgd() is not None
-        and (squares is None or fused_adam() is not None)
+        fused_kernel("_fused_sgd_") is not None
+        and (squares is None or fused_kernel("_fused_adam_") is not None)
         and s[0].dtype in (torch.float32, torch.float64)
         and device.type in ("cpu", "cuda")
         and {t.dtype for t in slots} == {s[0].dtype}
@@ -77,37 +77,32 @@ def fused_step(
     if squares is None or scaling is None:
         _linear_step(step, theta, v, s)
         return
-    device, dtype = s[0].device, s[0].dtype
-    t = torch.full((), float(scaling.t), device=device)
-    scratch: list[torch.Tensor] = []
     for some_theta, some_v, some_s, some_squares in _groups(theta, v, s, squares, cut=True):
-        size = sum(each.numel() for each in some_v)
-        if not scratch or scratch[0].numel() < size:
-            scratch = [torch.empty(max(size, _GROUP), device=device, dtype=dtype) for _ in "um"]
-        u, unused = (_parts(buffer.narrow(0, 0, size).zero_(), some_v) for buffer in scratch)
-        fused_adam()(
-            u,
-            some_v,
-            unused,
-            some_squares,
-            [],
-            [t] * len(u),
-            lr=-1.0,
-            beta1=0.0,
-            beta2=scaling.sigma,
-            weight_decay=0.0,
-            eps=scaling.eps,
-            amsgrad=False,
-            maximize=False,
-        )
-        torch.autograd.graph.increment_version(some_squares)
-        _linear_step(step, some_theta, u, some_s)
+        _linear_step(step, some_theta, _scaled_by_kernel(some_v, some_squares, scaling), some_s)
 
 
-def _parts(flat: torch.Tensor, like: Tensors) -> Tensors:
-    """Return a flat tensor's parts, in the shapes of other tensors."""
-    parts = torch.split(flat, [each.numel() for each in like])
-    return [part.view(each.shape) for part, each in zip(parts, like, strict=True)]
+def _scaled_by_kernel(v: Tensors, squares: Tensors, scaling: Scaling) -> Tensors:
+    """Update V, and return u, which is what Adam without momentum adds to zeros."""
+    u, unused = ([torch.empty_like(each) for each in v] for _ in "um")
+    torch._foreach_zero_([*u, *unused])
+    t = torch.full((), float(scaling.t), device=v[0].device)
+    fused_kernel("_fused_adam_")(
+        u,
+        v,
+        unused,
+        squares,
+        [],
+        [t] * len(u),
+        lr=-1.0,
+        beta1=0.0,
+        beta2=scaling.sigma,
+        weight_decay=0.0,
+        eps=scaling.eps,
+        amsgrad=False,
+        maximize=False,
+    )
+    torch.autograd.graph.increment_version(squares)
+    return u
 
 
 def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, s: Tensors) -> None:
@@ -127,7 +122,7 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, s: Tensors) -> 
     if left_out and share < 0 > step.theta_momentum and number(step.momentum_momentum) != 1:
         call = as_nesterov_sgd(step, 1.0, dtype=number) or call
     for some_theta, some_s, some_v in _groups(theta, s, v) if left_out else [(theta, s, v)]:
-        fused_sgd()(
+        fused_kernel("_fused_sgd_")(
             some_theta,
             some_v,
             some_s,

@@ -17,8 +17,7 @@ import keras
 from keras import ops
 
 from indian_core import Coefficients, second_moment
-from indian_keras.backend.slots import slot_dtype
-from indian_keras.backend.step import Scaling, Slots, Step
+from indian_keras.backend.step import Scaling, Slots, Step, slot_dtype
 
 expm1 = ops.expm1
 After = Callable[[Any, Any], Any]
@@ -69,11 +68,10 @@ def _update(
 ) -> None:
     """Make the step on one variable, after `before`, the momentum of the variable before it."""
     variable, momentum, velocity, decays = slots
-    dtype = slot_dtype(variable)
+    dtype = slot_dtype(variable.dtype)
     linear = Coefficients(*(scalar(each, dtype) for each in step.linear))
     theta = ops.cast(ops.convert_to_tensor(variable), dtype)
-    # An Embedding's gradient may be sparse, but a momentum is not.
-    u, again = ops.cast(_dense(gradient), dtype), None
+    u, again = ops.cast(gradient, dtype), None
     if step.scaling is not None:
         u, again = _scaled(optimizer, u, velocity, step.scaling, after, before)
     change = linear.theta_gradient * u
@@ -92,14 +90,6 @@ def _update(
     if again is not None:
         u = again(variable)
     optimizer.assign(momentum, factor * s + linear.momentum_gradient * u)
-
-
-def _dense(gradient: Any) -> Any:
-    if type(gradient).__name__ == "IndexedSlices":
-        import tensorflow as tf  # noqa: PLC0415
-
-        return tf.convert_to_tensor(gradient)
-    return ops.convert_to_tensor(gradient, sparse=False)
 
 
 def _scaled(

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import keras
+
 from indian_core import Coefficients
+
+_WIDE = {"float16": "float32", "bfloat16": "float32"}
+_REAL = {"complex64": "float32", "complex128": "float64"}
+
+
+def slot_dtype(dtype: Any, *, real: bool = False) -> str:
+    """Return the dtype of a variable's slots: its own, but of at least 32 bits.
+
+    Args:
+        dtype: The variable's dtype.
+        real: Whether the slots of a complex variable are real.
+    """
+    name = str(keras.backend.standardize_dtype(dtype))
+    name = _WIDE.get(name, name)
+    return _REAL.get(name, name) if real else name
 
 
 class Scaling(NamedTuple):
