@@ -14,7 +14,7 @@ import torch
 
 import indian_optax
 import indian_torch
-from indian_core.runs.file import inspect
+from indian_core.runs.file import load
 from indian_core.runs.layouts import paired
 
 random = np.random.default_rng(0)
@@ -52,7 +52,8 @@ with tempfile.TemporaryDirectory() as folder:
 
     train_in_torch(50)
     indian_torch.save_run(path, model, optimizer)
-    print(inspect(path))
+    run = load(path)
+    print(run.method, run.step, list(run.parameters))
 
     table = paired(indian_torch.layout(model), indian_optax.layout(params), "torch", "flax")
     params, state = indian_optax.load_run(path, params, solver.init(params), table)

@@ -35,12 +35,9 @@ from indian_core.hyperparameters import (
     checked_start,
 )
 from indian_core.linear_step import (
-    SMALLEST_DECAY,
     Coefficients,
-    NewMomentumCoefficients,
     authors_pull,
     coefficients,
-    from_new_momentum,
     momentum_from_psi,
     psi_from_momentum,
 )
@@ -55,11 +52,13 @@ from indian_core.momentum_law import (
 )
 from indian_core.one_call import (
     ROUNDING,
+    SMALLEST_DECAY,
     NesterovSGD,
     as_nesterov_sgd,
     constant_call,
     constant_scale,
     heavy_ball,
+    left_out,
 )
 from indian_core.phase_space import initial_psi, step
 from indian_core.schedules import POWER, power_decay
@@ -86,7 +85,6 @@ __all__ = [
     "InnapropHyperparameters",
     "Method",
     "NesterovSGD",
-    "NewMomentumCoefficients",
     "Weights",
     "adamw_coefficients",
     "as_nesterov_sgd",
@@ -101,12 +99,12 @@ __all__ = [
     "constant_scale",
     "damped_adamw_from_innaprop",
     "damped_sgd_from_indian",
-    "from_new_momentum",
     "heavy_ball",
     "indian_from_damped_sgd",
     "initial_psi",
     "innaprop_from_damped_adamw",
     "keras_sgd_coefficients",
+    "left_out",
     "momentum_from_psi",
     "new_buffer_weights",
     "power_decay",

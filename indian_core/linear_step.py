@@ -12,11 +12,8 @@ exactly, for any sequence of step sizes γ_k. The optimizers store w for three r
 digits, while ψ is as large as θ and its rounding error enters the velocity multiplied by 1/β. It
 does not change when θ is changed from outside. And it can start at zero, without a copy of θ.
 
-One step is a linear map in (θ, w, v). It has three forms that give the same numbers:
-
-* `coefficients`: θ from the old w, in two multiply-adds, for frameworks that work in place.
-* `from_new_momentum`: θ from the new w. In this order XLA can update both buffers in one pass.
-* `indian_core.one_call`: one call of SGD with dampening, for a fused SGD kernel.
+One step is a linear map in (θ, w, v), whose four scalars `coefficients` returns. A fused SGD kernel
+can make it in one call (`indian_core.one_call`).
 
 Everything here is plain arithmetic without branches, so it works on Python floats, NumPy scalars,
 traced JAX values and tensors.
@@ -140,54 +137,3 @@ def authors_pull(lr: Any, alpha: Any, beta: Any, weight_decay: Any) -> Any:
         0.125
     """
     return (1 / beta - alpha) * lr * weight_decay
-
-
-class NewMomentumCoefficients(NamedTuple):
-    """The scalars of one step that reads the new w: the result of `from_new_momentum`.
-
-    w_{k+1} = momentum_momentum · w_k + momentum_gradient · v_k
-    θ_{k+1} = θ_k + theta_momentum · w_{k+1} + theta_gradient · v_k
-    """
-
-    momentum_momentum: Any
-    momentum_gradient: Any
-    theta_momentum: Any
-    theta_gradient: Any
-
-
-SMALLEST_DECAY = 2.0**-4
-"""The smallest |1 − αγ| at which the adapters use the new w. There the division in
-`from_new_momentum` costs at most log2(1/SMALLEST_DECAY) bits of the gradient's part of θ's update.
-Below it the division would cost more, and the adapters use the old w."""
-
-
-def from_new_momentum(step: Coefficients) -> NewMomentumCoefficients:
-    r"""Return the scalars of the same step with θ written from the new w.
-
-    With A, B, C, D the four of `coefficients`, w_k = (w_{k+1} − D v_k)/C gives
-
-        θ_{k+1} = θ_k + (A/C) w_{k+1} + (B − A D/C) v_k
-
-    It needs C = 1 − αγ ≠ 0, and |C| ≥ `SMALLEST_DECAY` to keep its digits.
-
-    Args:
-        step: The `Coefficients` of the step.
-
-    Returns:
-        The four `NewMomentumCoefficients`.
-
-    Raises:
-        ZeroDivisionError: If αγ = 1 and the coefficients are Python floats. (Array scalars follow
-            their framework's rule for a division by zero.)
-
-    Examples:
-        >>> tuple(from_new_momentum(Coefficients(-0.5, -0.5, 0.5, 0.25)))
-        (0.5, 0.25, -1.0, -0.25)
-    """
-    ratio = step.theta_momentum / step.momentum_momentum
-    return NewMomentumCoefficients(
-        momentum_momentum=step.momentum_momentum,
-        momentum_gradient=step.momentum_gradient,
-        theta_momentum=ratio,
-        theta_gradient=step.theta_gradient - ratio * step.momentum_gradient,
-    )

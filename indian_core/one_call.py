@@ -13,8 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from indian_core.linear_step import SMALLEST_DECAY, Coefficients
+from indian_core.linear_step import Coefficients
 
+SMALLEST_DECAY = 2.0**-4
+"""The smallest |C| of a step that is made by a call. The division by C costs at most
+log2(1/SMALLEST_DECAY) bits of the gradient's part of θ's update."""
 ROUNDING = 2.0**-46
 """How much rounding may leave, relative to γβ, of a difference that is zero at γ = β."""
 
@@ -50,8 +53,7 @@ def heavy_ball(step: Coefficients, scale: float = 1.0) -> NesterovSGD:
 
         lr = −A/(C σ),   momentum = C,   dampening = 1 − σ D
 
-    The call omits (B − A D/C) v from θ's update. This factor of v is zero at γ = β. In general it
-    is the `theta_gradient` of `from_new_momentum`.
+    The call omits `left_out` times v from θ's update, which is nothing at γ = β.
 
     Args:
         step: The `Coefficients` of the step, as Python floats, with C ≠ 0.
@@ -74,6 +76,22 @@ def heavy_ball(step: Coefficients, scale: float = 1.0) -> NesterovSGD:
         factor=1.0,
         scale=scale,
     )
+
+
+def left_out(step: Coefficients) -> float:
+    r"""Return B − A D/C, the multiple of v by which θ moves if it is written from the new w.
+
+    With w_k = (w_{k+1} − D v)/C the step is θ ← θ + (A/C) w_{k+1} + (B − A D/C) v.
+
+    Args:
+        step: The `Coefficients` of the step, with C ≠ 0.
+
+    Examples:
+        >>> left_out(Coefficients(-0.5, -0.5, 0.5, 0.25))
+        -0.25
+    """
+    a, b, c, d = map(float, step)
+    return b - a * d / c
 
 
 def as_nesterov_sgd(
@@ -128,7 +146,7 @@ def as_nesterov_sgd(
         )
     if a == 0 or abs(c) < SMALLEST_DECAY:
         return None
-    lr = -b + a * d / c
+    lr = -left_out(step)
     # lr is a difference of two numbers near γβ. When γ = β, rounding leaves noise instead of a step
     # size, and the scale would follow it to infinity.
     if abs(lr) <= ROUNDING * abs(b):
@@ -192,8 +210,8 @@ def constant_scale(step: Coefficients) -> float:
         >>> constant_scale(sgd_coefficients(0.1, 0.9, nesterov=True))
         1.0
     """
-    a, b, c, d = map(float, step)
-    lr = -b + a * d / c if c else 0.0
+    a, b, c, _ = map(float, step)
+    lr = -left_out(step) if c else 0.0
     if abs(lr) <= ROUNDING * abs(b):
         return 1.0
     scale = -a / (lr * c * c)
@@ -222,7 +240,7 @@ def constant_call(step: Coefficients, scale: float) -> NesterovSGD | None:
     a, b, c, d = step
     if c == 0:
         return None
-    lr = -b + a * d / c
+    lr = -left_out(step)
     if abs(lr) <= ROUNDING * abs(b):
         return heavy_ball(step, scale)
     # Another scale than that of this momentum and damping.

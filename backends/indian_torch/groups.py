@@ -98,7 +98,7 @@ def settings(method: str, group: Group, defaults: Group) -> Settings:
     ``differentiable``, torch.compile) or cannot (meta and fake tensors). A captured or compiled
     graph uses the values that are put into it later. The errors are those of `numbers`.
     """
-    lr = group.get("lr")
+    lr: Any = group.get("lr")
     stays = isinstance(lr, Tensor) and bool(
         torch.compiler.is_compiling()
         or group["capturable"]

@@ -21,7 +21,7 @@ from indian_torch import groups
 from indian_torch.base import LinearOptimizer
 from indian_torch.groups import Group
 from indian_torch.step.layout import BUFFERS
-from indian_torch.step.precision import SIXTEEN_BITS, new_buffer, working_dtype
+from indian_torch.step.precision import SIXTEEN_BITS, new_buffer
 from indian_torch.step.settings import is_unreadable
 
 Named = nn.Module | Iterable[tuple[str, Tensor]]
@@ -95,12 +95,11 @@ def load_run(
     params: Named,
     optimizer: LinearOptimizer,
     table: Table | None = None,
-    *,
-    allow_rounding: bool = False,
 ) -> int:
     """Load the parameters and the optimizer's state from a file of any framework.
 
-    A run saved by this framework resumes bit for bit. The optimizer must already have the run's
+    A run saved by this framework resumes bit for bit. Numbers of another dtype are rounded to that
+    of their tensor here. The optimizer must already have the run's
     hyperparameters, except lr, whose schedule is up to the caller. If an error is raised, nothing
     has been changed.
 
@@ -111,7 +110,6 @@ def load_run(
         table: For each parameter, by its name here, where it is in the file (see
             `indian_core.runs.layouts.paired`). None, the default, means that the names are the
             same.
-        allow_rounding: Whether numbers may lose digits.
 
     Returns:
         The number of steps that the run has made, which is the position in its schedule.
@@ -136,10 +134,10 @@ def load_run(
     """
     members = _members(params, optimizer)
     places = {
-        name: _place(param, optimizer, optimizer.param_groups[number])
+        name: Place(tuple(param.shape), _hyperparameters(optimizer, optimizer.param_groups[number]))
         for name, (param, number) in members.items()
     }
-    run = received(load(path), optimizer.method, places, table, allow_rounding=allow_rounding)
+    run = received(load(path), optimizer.method, places, table)
     for name, (param, number) in members.items():
         _put(run.parameters[name], param, optimizer, optimizer.param_groups[number])
     return run.step
@@ -231,15 +229,7 @@ def _parameter(param: Tensor, optimizer: LinearOptimizer, number: int) -> Parame
         int(state.get("step", 0)),
         scale != 0,
         number,
-        _name(param.dtype),
     )
-
-
-def _place(param: Tensor, optimizer: LinearOptimizer, group: Group) -> Place:
-    dtype = _name(working_dtype(param.dtype))
-    squares = dtype if "exp_avg_sq" in optimizer.entries else None
-    numbers = _hyperparameters(optimizer, group)
-    return Place(tuple(param.shape), _name(param.dtype), dtype, squares, numbers)
 
 
 @torch.no_grad()
@@ -264,10 +254,6 @@ def _put(parameter: Parameter, param: Tensor, optimizer: LinearOptimizer, group:
 
 def _buffers(optimizer: LinearOptimizer) -> list[str]:
     return [name for name in BUFFERS if name in optimizer.entries]
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _array(tensor: Tensor) -> Array:

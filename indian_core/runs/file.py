@@ -1,17 +1,16 @@
 r"""A run in a file: what a half-trained model and its optimizer need to resume in any framework.
 
 The file is a safetensors file. It holds θ, the momentum buffer σs and, where the gradient is
-scaled, V of each parameter, as arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`.
-Complex arrays have their two parts along an extra last axis. The key `indian-run` of the metadata
-holds a JSON object with
+scaled, V of each parameter, as arrays named `theta/NAME`, `momentum/NAME` and `squares/NAME`. The
+key `indian-run` of the metadata holds a JSON object with
 
 * `version`: 1,
 * `method`: a key of `indian_core.METHODS`,
 * `groups`: the hyperparameters of each parameter group, by their names in that table, as far as the
   framework knows them,
 * `step`: the number of steps made,
-* `parameters`: for each parameter, in order, its name, its group, θ's own dtype, the buffer's scale
-  σ, the number of gradients that V holds, and whether it has begun.
+* `parameters`: for each parameter, in order, its name, its group, the buffer's scale σ, the number
+  of gradients that V holds, and whether it has begun.
 
 s is the paper's w. Under the momentum law it is the momentum buffer of PyTorch's SGD, or the
 average of scaled gradients. The file stores w instead of the paper's ψ, because ψ loses digits.
@@ -49,7 +48,6 @@ class Parameter(NamedTuple):
         steps: The number of gradients that V holds.
         begun: Whether the parameter has made a step.
         group: The index of the parameter's group in the run's groups.
-        dtype: The name of θ's own dtype, e.g. "bfloat16".
     """
 
     theta: Array
@@ -59,15 +57,13 @@ class Parameter(NamedTuple):
     steps: int = 0
     begun: bool = True
     group: int = 0
-    dtype: str = "float32"
 
     @property
     def w(self) -> Array:
         """The momentum s itself, in double precision if σ is not 1."""
         if self.scale == 1:
             return self.momentum
-        wide = np.complex128 if np.iscomplexobj(self.momentum) else np.float64
-        return np.asarray(self.momentum.astype(wide) / self.scale)
+        return np.asarray(self.momentum.astype(np.float64) / self.scale)
 
 
 class Run(NamedTuple):
@@ -92,7 +88,7 @@ def save(path: str | os.PathLike[str], run: Run) -> None:
 
     Examples:
         >>> import tempfile
-        >>> parameter = Parameter(np.ones(2), np.zeros(2), dtype="float64")
+        >>> parameter = Parameter(np.ones(2), np.zeros(2))
         >>> run = Run("INDIAN", ({"lr": 0.1, "alpha": 0.5, "beta": 0.1},), {"w": parameter}, 3)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save(f"{folder}/run.safetensors", run)
@@ -103,11 +99,11 @@ def save(path: str | os.PathLike[str], run: Run) -> None:
     checked_run(run)
     tensors, rows = {}, []
     for name, parameter in run.parameters.items():
-        tensors[f"theta/{name}"] = _pairs(parameter.theta)
-        tensors[f"momentum/{name}"] = _pairs(parameter.momentum)
-        if parameter.squares is not None:
-            tensors[f"squares/{name}"] = _pairs(parameter.squares)
-        fields = ("scale", "steps", "begun", "group", "dtype")
+        for kind in ("theta", "momentum", "squares"):
+            array = getattr(parameter, kind)
+            if array is not None:
+                tensors[f"{kind}/{name}"] = np.array(array, order="C")
+        fields = ("scale", "steps", "begun", "group")
         rows.append({"name": name} | {field: getattr(parameter, field) for field in fields})
     header = {
         "version": VERSION,
@@ -170,13 +166,7 @@ def _parameter(row: dict[str, Any], tensors: dict[str, Array]) -> Parameter:
     """Return the parameter of a row of the header, and remove its arrays from the tensors."""
     name = row.pop("name")
     theta, momentum = tensors.pop(f"theta/{name}"), tensors.pop(f"momentum/{name}")
-    squares = tensors.pop(f"squares/{name}", None)
-    if row["dtype"].startswith("complex"):
-        # PyTorch has a V for each of the two parts, the others one V for the absolute value.
-        if squares is not None and squares.shape == theta.shape:
-            squares = _from_pairs(squares)
-        theta, momentum = _from_pairs(theta), _from_pairs(momentum)
-    return Parameter(theta, momentum, squares=squares, **row)
+    return Parameter(theta, momentum, squares=tensors.pop(f"squares/{name}", None), **row)
 
 
 def checked_run(run: Run) -> Run:
@@ -205,15 +195,15 @@ def checked_run(run: Run) -> Run:
     for name, parameter in run.parameters.items():
         shape = parameter.theta.shape
         arrays = [parameter.momentum, *([] if parameter.squares is None else [parameter.squares])]
-        if parameter.dtype.startswith("complex") != np.iscomplexobj(parameter.theta):
-            raise ValueError(f"Invalid parameter {name}: its arrays are not {parameter.dtype}")
+        if any(map(np.iscomplexobj, (parameter.theta, *arrays))):
+            raise ValueError(f"Invalid parameter {name}: it is complex (a file holds real numbers)")
         if any(array.shape != shape for array in arrays):
             raise ValueError(f"Invalid parameter {name}: its arrays have several shapes")
         if not (math.isfinite(parameter.scale) and parameter.scale != 0):
             raise ValueError(f"Invalid parameter {name}: its buffer's scale is {parameter.scale}")
         if (parameter.squares is None) == method.scaled:
             raise ValueError(f"Invalid parameter {name}: {run.method} does not go with its arrays")
-        if parameter.squares is not None and (_pairs(parameter.squares) < 0).any():
+        if parameter.squares is not None and (parameter.squares < 0).any():
             raise ValueError(f"Invalid parameter {name}: V has negative numbers")
         if not parameter.begun and np.any(parameter.momentum):
             raise ValueError(f"Invalid parameter {name}: it has not begun, but has a momentum")
@@ -224,43 +214,9 @@ def checked_run(run: Run) -> Run:
     return run
 
 
-def _pairs(array: Array) -> Array:
-    """Return an array of reals. A complex array gets an extra last axis for its two parts."""
-    array = np.array(array, order="C")
-    return array[..., None].view(array.real.dtype) if np.iscomplexobj(array) else array
-
-
-def _from_pairs(array: Array) -> Array:
-    if array.shape[-1:] != (2,):
-        raise ValueError(f"an array of shape {array.shape} does not hold complex numbers")
-    complex_dtype = np.result_type(array.dtype, np.complex64)
-    return np.asarray(np.ascontiguousarray(array).view(complex_dtype)[..., 0])
-
-
 def _check_count(what: str, value: Any) -> None:
     if type(value) is not int or value < 0:
         raise ValueError(f"Invalid {what}: {value!r} (it must be a whole number >= 0)")
-
-
-def inspect(path: str | os.PathLike[str]) -> str:
-    """Return a description of a file: a line for the run, each group and each parameter.
-
-    Args:
-        path: The path of the file.
-
-    Raises:
-        ValueError: As in `load`.
-    """
-    run = load(path)
-    lines = [f"{run.method}, step {run.step}"]
-    for number, group in enumerate(run.groups):
-        lines.append(f"group {number}: " + ", ".join(f"{k} {v}" for k, v in group.items()))
-    for name, p in run.parameters.items():
-        state = "begun" if p.begun else "not begun"
-        if p.squares is not None:
-            state += f", {p.steps} gradients"
-        lines.append(f"{name}: {p.dtype} {p.theta.shape}, group {p.group}, {state}")
-    return "\n".join(lines)
 
 
 def _safetensors(module: str = "") -> Any:

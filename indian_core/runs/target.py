@@ -10,9 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from indian_core.runs.file import Array, Run
+from indian_core.runs.file import Run
 from indian_core.runs.layouts import Table, moved
 
 # The tolerance for hyperparameters, which may have been stored in float32.
@@ -28,17 +26,11 @@ class Place(NamedTuple):
 
     Attributes:
         shape: The parameter's shape.
-        dtype: The name of θ's dtype.
-        momentum: The name of w's dtype.
-        squares: The name of V's dtype, or None if there is no V.
         group: The parameter's hyperparameters, by their names in PyTorch, as far as they are known.
             (``lr`` is up to the caller and is not compared.)
     """
 
     shape: tuple[int, ...]
-    dtype: str
-    momentum: str
-    squares: str | None
     group: Mapping[str, Any]
 
 
@@ -55,8 +47,6 @@ def received(
     method: str,
     places: Mapping[str, Place],
     table: Table | None = None,
-    *,
-    allow_rounding: bool = False,
 ) -> Run:
     """Return a run with the target's names and layouts, or raise if the target cannot resume it.
 
@@ -66,26 +56,16 @@ def received(
         places: The `Place` of each parameter of the target, by name.
         table: The `Move` for each parameter of the target, by name. None, the default, means that
             the names are the same.
-        allow_rounding: Whether numbers may lose digits.
 
     Raises:
-        ValueError: If the methods differ, the table does not fit, a hyperparameter differs, or
-            numbers would lose digits.
+        ValueError: If the methods differ, the table does not fit, or a hyperparameter differs.
         TypeError: If an entry of the table is not a `Move`.
     """
     if run.method != method:
         raise ValueError(f"Invalid run: it is one of {run.method}, not of {method}")
     run = moved(run, table, {name: place.shape for name, place in places.items()})
     for name, place in places.items():
-        parameter = run.parameters[name]
-        _check_same(name, run.groups[parameter.group], place.group)
-        for what, array, dtype in (
-            ("it", parameter.theta, place.dtype),
-            ("its momentum", parameter.momentum, place.momentum),
-            ("its V", parameter.squares, place.squares),
-        ):
-            if array is not None and dtype is not None:
-                _check_dtype(name, what, array, dtype, allow_rounding)
+        _check_same(name, run.groups[run.parameters[name].group], place.group)
     return run
 
 
@@ -123,34 +103,6 @@ def shared(run: Run) -> Shared:
             "give it its initial speed"
         )
     return Shared(group, any(begun), first.steps)
-
-
-def is_exact(array: Array, dtype: str) -> bool:
-    """Return whether a dtype can represent an array's numbers exactly.
-
-    Args:
-        array: The numbers.
-        dtype: The dtype's name: a real or complex floating-point dtype of NumPy, or "bfloat16".
-
-    Examples:
-        >>> is_exact(np.array([0.5, 1.0]), "bfloat16"), is_exact(np.array([0.1]), "float32")
-        (True, False)
-    """
-    with np.errstate(over="ignore"):
-        narrow = array.astype("float32" if dtype == "bfloat16" else dtype)
-    if not np.array_equal(narrow.astype(array.dtype), array, equal_nan=True):
-        return False
-    return dtype != "bfloat16" or not np.any(narrow.view(np.uint32) & 0xFFFF)
-
-
-def _check_dtype(name: str, what: str, array: Array, dtype: str, allow_rounding: bool) -> None:
-    if np.iscomplexobj(array) != dtype.startswith("complex"):
-        raise ValueError(f"Invalid run: {name}: {what} is {array.dtype} there and {dtype} here")
-    if not allow_rounding and not is_exact(array, dtype):
-        raise ValueError(
-            f"Invalid run: {name}: {what} is {array.dtype} there, and would lose digits in {dtype} "
-            "here (allow_rounding=True lets it)"
-        )
 
 
 def _check_same(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

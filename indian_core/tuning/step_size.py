@@ -181,8 +181,8 @@ def from_gradients(
 
     def product(vector: Array) -> Array:
         step = distance / float(np.linalg.norm(vector))
-        difference: Array = at(step * vector) - at(-step * vector)
-        return difference / (2 * step)
+        difference: Array = (at(step * vector) - at(-step * vector)) / (2 * step)
+        return difference
 
     largest = largest_eigenvalue(product, start.size)
     suggestion = from_curvature(largest, alpha, beta, safety)

@@ -1,4 +1,4 @@
-"""The core's linear step in NumPy, in each of its three forms."""
+"""The core's linear step in NumPy, and as one call of SGD."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import numpy as np
 
 import indian_numpy
 from indian_core import (
-    SMALLEST_DECAY,
     Coefficients,
     NesterovSGD,
     as_nesterov_sgd,
     constant_call,
     constant_scale,
-    from_new_momentum,
 )
 from indian_core.testing import Arrays, Settings
 from tests.conformance.numpy_driver import NumpyDriver
@@ -24,7 +22,7 @@ from tests.conformance.numpy_driver import NumpyDriver
 class _Reading:
     """Of `indian_numpy.Optimizer`, the linear step in another reading: scale · w is kept for w."""
 
-    reading = "old momentum"
+    reading = "plain"
     scale = 1.0
 
     def apply(self, scalars: Coefficients, moves: Sequence[Any]) -> None:
@@ -45,13 +43,6 @@ class _Reading:
                 return
         a, b, c, d = scalars
         on_buffer = Coefficients(a / self.scale, b, c, d * self.scale)
-        if self.reading == "new momentum" and abs(scalars.momentum_momentum) >= SMALLEST_DECAY:
-            c, d, a, b = (number(value) for value in from_new_momentum(on_buffer))
-            for theta, w, v in zip(self.params, self.momentums, moves, strict=True):
-                w *= c
-                w += d * v
-                theta += a * w + b * v
-            return
         super().apply(on_buffer, moves)
 
     def call(self, scalars: Coefficients) -> NesterovSGD | None:
@@ -109,7 +100,7 @@ class CoreDriver(NumpyDriver):
         "DampedSGD": _DampedSGD,
         "DampedAdamW": _DampedAdamW,
     }
-    variants: ClassVar[tuple[str, ...]] = ("old momentum", "new momentum", "SGD call")
+    variants: ClassVar[tuple[str, ...]] = ("plain", "SGD call")
 
     def __init__(
         self, theta_0: Sequence[np.ndarray], settings: Settings, variant: str, dtype: str

@@ -13,7 +13,6 @@ from indian_core import (
     SMALLEST_DECAY,
     as_nesterov_sgd,
     coefficients,
-    from_new_momentum,
     initial_psi,
     momentum_from_psi,
     psi_from_momentum,
@@ -171,11 +170,6 @@ def test_without_decay_a_constant_rate_has_a_call_and_a_jump_of_it_too(dtype: ty
 @pytest.mark.parametrize("lr", [0.0, 0.5 / 0.25])
 def test_no_sgd_call_where_there_is_none(lr: float) -> None:
     assert as_nesterov_sgd(coefficients(lr, 0.5, 0.1), 1.0) is None
-
-
-def test_theta_does_not_follow_from_a_new_momentum_that_has_lost_the_old() -> None:
-    with pytest.raises(ZeroDivisionError):
-        from_new_momentum(coefficients(0.5, 2.0, 0.1))
 
 
 def test_coefficients_work_on_arrays_and_leave_them_alone() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("safetensors", reason="files of runs need safetensors")
 
-from indian_core.runs.file import Parameter, Run, inspect, load, save
+from indian_core.runs.file import Parameter, Run, load, save
 from indian_core.runs.layouts import ORDERS, Entry, Move, axes, moved, paired
 
 RANDOM = np.random.default_rng(0)
@@ -20,7 +20,7 @@ RANDOM = np.random.default_rng(0)
 
 def parameter(shape: tuple[int, ...], dtype: str = "float64", **fields: Any) -> Parameter:
     theta, w, v = (np.asarray(RANDOM.standard_normal(shape), dtype) for _ in range(3))
-    return Parameter(theta, w, squares=v**2, dtype=dtype, **fields)
+    return Parameter(theta, w, squares=v**2, **fields)
 
 
 def run() -> Run:
@@ -40,16 +40,7 @@ def run() -> Run:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     before = run()
-    z = RANDOM.standard_normal(3) + 1j * RANDOM.standard_normal(3)
-    more = {
-        "c": parameter(()),
-        "pairs": Parameter(z, z, squares=z.real**2 + 1j * z.imag**2, dtype="complex128"),
-        "absolute": Parameter(z, z, squares=np.abs(z) ** 2, dtype="complex128"),
-        "point": Parameter(
-            np.array(z[0]), np.array(z[1]), squares=np.array(1.0), dtype="complex128"
-        ),
-    }
-    before = before._replace(parameters=before.parameters | more)
+    before = before._replace(parameters=before.parameters | {"c": parameter(())})
     save(path, before)
     after = load(path)
     assert after._replace(parameters={}) == before._replace(parameters={})
@@ -58,10 +49,6 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         for field in ("theta", "momentum", "squares"):
             np.testing.assert_array_equal(getattr(new, field), getattr(old, field), strict=True)
         assert new[2:3] + new[4:] == old[2:3] + old[4:]
-    text = inspect(path)
-    assert "INNAprop, step 12" in text
-    assert "a: float64 (2, 3), group 0, begun, 7 gradients" in text
-    assert "b: float32 (3,), group 1, not begun, 0 gradients" in text
     assert [p.name for p in tmp_path.iterdir()] == ["run.safetensors"]
 
 
@@ -76,7 +63,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         (lambda r: _with(r, scale=0.0), "scale"),
         (lambda r: _with(r, begun=False), "begun"),
         (lambda r: _with(r, squares=-np.ones((2, 3))), r"\bV\b"),
-        (lambda r: _with(r, dtype="complex64"), "complex64"),
+        (lambda r: _with(r, theta=np.ones((2, 3)) + 1j), "complex"),
         (lambda r: _with(r, steps=0.5), "0.5"),
         (lambda r: r._replace(step=-1), "step"),
         (lambda r: r._replace(parameters={}), "parameters"),

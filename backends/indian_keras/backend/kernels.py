@@ -22,8 +22,8 @@ from indian_core import (
     SMALLEST_DECAY,
     Coefficients,
     as_nesterov_sgd,
-    from_new_momentum,
     heavy_ball,
+    left_out,
 )
 from indian_keras._private import fused_kernel
 from indian_keras.backend.step import Scaling
@@ -113,15 +113,15 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, s: Tensors) -> 
     update, but leaves a multiple of s, and to divide s is faster than to add R v.
     """
     dtype = s[0].dtype
-    call, share = heavy_ball(step), from_new_momentum(step).theta_gradient
+    call, share = heavy_ball(step), left_out(step)
     # What rounding may leave of R, which is 0 at β = γ and for SGD's heavy ball. The learning rate
     # may have the precision of s.
-    left_out = abs(share) > max(ROUNDING, torch.finfo(dtype).eps) * abs(step.theta_gradient)
+    adds = abs(share) > max(ROUNDING, torch.finfo(dtype).eps) * abs(step.theta_gradient)
     number = np.float64 if dtype == torch.float64 else np.float32
     # Where C rounds to 1, the products would round all of s at every step.
-    if left_out and share < 0 > step.theta_momentum and number(step.momentum_momentum) != 1:
+    if adds and share < 0 > step.theta_momentum and number(step.momentum_momentum) != 1:
         call = as_nesterov_sgd(step, 1.0, dtype=number) or call
-    for some_theta, some_s, some_v in _groups(theta, s, v) if left_out else [(theta, s, v)]:
+    for some_theta, some_s, some_v in _groups(theta, s, v) if adds else [(theta, s, v)]:
         fused_kernel("_fused_sgd_")(
             some_theta,
             some_v,
@@ -138,7 +138,7 @@ def _linear_step(step: Coefficients, theta: Tensors, v: Tensors, s: Tensors) -> 
         torch.autograd.graph.increment_version([*some_theta, *some_s])
         if call.nesterov:
             torch._foreach_mul_(some_s, 1 / call.scale)
-        elif left_out:
+        elif adds:
             torch._foreach_add_(some_theta, some_v, alpha=share)
 
 
