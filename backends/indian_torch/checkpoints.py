@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from indian_core import METHODS
+from indian_core.arrays import check_fit
 from indian_torch import groups
 from indian_torch.step.layout import BUFFERS
 from indian_torch.step.precision import new_buffer
@@ -72,28 +73,26 @@ def restored(optimizer: Any, state_dict: StateDict) -> dict[Tensor, StateDict]:
 
 @torch.no_grad()
 def _restored(optimizer: Any, number: Any, saved: StateDict, param: Tensor) -> StateDict:
-    where = f"loaded state dict, parameter {number!r}"
     for name, reason in _OTHERS.items():
         if name in saved:
-            raise ValueError(f"{where} has {name}: {reason}")
+            raise ValueError(f"Invalid state of parameter {number!r}: it has {name}: {reason}")
     state: StateDict = {}
     for name in optimizer.entries:
         value = saved.get(name)
         if value is None:
             continue
         if name in BUFFERS:
-            if not isinstance(value, Tensor) or value.shape != param.shape:
-                got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-                raise ValueError(f"{where}: {name} should be {tuple(param.shape)}, but is {got}")
-            if value.is_complex() != param.is_complex():
-                raise ValueError(f"{where}: {name} is {value.dtype}, for {param.dtype}")
+            if not isinstance(value, Tensor):
+                raise ValueError(f"Invalid {name} of parameter {number!r}: {value!r}")
+            is_real = param.is_complex() or not value.is_complex()
+            check_fit(f"{name} of parameter {number!r}", value.shape, param.shape, is_real=is_real)
             state[name] = new_buffer(param).copy_(value)
         elif is_unreadable(value):
             state[name] = value.clone()
         else:
             number_of = float(value)
             if not (math.isfinite(number_of) and (name == "scale" or number_of >= 0)):
-                raise ValueError(f"{where}: {name} should be a finite number, but is {value!r}")
+                raise ValueError(f"Invalid {name} of parameter {number!r}: {value!r}")
             state[name] = number_of if name == "scale" else torch.tensor(number_of, device="cpu")
     return state
 

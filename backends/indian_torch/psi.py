@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from indian_core import momentum_from_psi, psi_from_momentum
+from indian_core.arrays import check_fit
 from indian_torch.base import LinearOptimizer
 from indian_torch.energy import energy
 from indian_torch.groups import Group
@@ -101,11 +102,9 @@ def _check_psi(psi: Any, param: Tensor) -> None:
     """Raise unless ψ is a tensor that is valid for this parameter."""
     if not isinstance(psi, Tensor):
         raise TypeError(f"psi should be a Tensor, not {type(psi).__name__}")
-    if psi.shape != param.shape:
-        raise ValueError(f"psi should be {tuple(param.shape)}, but is {tuple(psi.shape)}")
+    is_real = param.is_complex() or not psi.is_complex()
+    check_fit("psi", psi.shape, param.shape, is_real=is_real)
     if psi.layout != torch.strided:
         raise ValueError(f"psi should be dense, but is {psi.layout}")
     if psi.is_meta and not param.is_meta:
         raise ValueError("psi should have numbers, but is on meta")
-    if psi.is_complex() and not param.is_complex():
-        raise ValueError(f"psi should be real, as its parameter is, but is {psi.dtype}")

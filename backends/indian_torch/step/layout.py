@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from indian_core.arrays import check_fit
 from indian_torch import _private
 
 # The tensors of a state that the step works on. Each has its parameter's shape.
@@ -80,14 +81,10 @@ def examine(
     for i, (param, grad, *states) in enumerate(zip(params, grads, *buffers, strict=True)):
         check_param(param)
         check_match("gradient", grad, param)
-        if grad.is_complex() and not param.is_complex():
-            raise ValueError(f"Invalid gradient: it is {grad.dtype}, for {param.dtype}")
         present = [each for each in states if each is not None]
         for name, buffer in zip(BUFFERS, states, strict=False):
             if buffer is not None:
                 check_match(name, buffer, param)
-                if buffer.is_complex() != param.is_complex():
-                    raise ValueError(f"Invalid {name}: it is {buffer.dtype}, for {param.dtype}")
         plain = not (grad.is_sparse or _is_lazy(grad) or _is_lazy(param))
         momentum_dtype = None if states[0] is None else states[0].dtype
         fits = plain and _fit(param, grad, *present)
@@ -137,15 +134,13 @@ class Examiner:
 
 
 def check_match(name: str, tensor: Tensor, param: Tensor) -> None:
-    """Raise unless a tensor has its parameter's shape and device, and a layout that can be added.
-
-    PyTorch alone would broadcast, for example, a gradient of one element to any parameter.
-    """
-    if tensor.shape != param.shape:
-        raise ValueError(
-            f"Invalid {name}: its shape is {tuple(tensor.shape)}, "
-            f"but the parameter's is {tuple(param.shape)}"
-        )
+    """Raise unless a tensor fits its parameter, lies on its device, and can be added to it."""
+    check_fit(
+        name,
+        tensor.shape,
+        param.shape,
+        is_real=param.is_complex() or not tensor.is_complex(),
+    )
     if tensor.device != param.device:
         raise ValueError(
             f"Invalid {name}: it is on {tensor.device}, but the parameter is on {param.device}"
