@@ -87,7 +87,6 @@ def save_run(
             squares=None if nu is None else _array(nu),
             steps=steps,
             begun="begun" not in fields or bool(_number(fields["begun"])),
-            dtype=str(theta.dtype),
         )
         for name, (theta, s, nu) in _members(params, fields).items()
     }
@@ -99,12 +98,11 @@ def load_run(
     params: optax.Params,
     state: optax.OptState,
     table: Table | None = None,
-    *,
-    allow_rounding: bool = False,
 ) -> tuple[optax.Params, optax.OptState]:
     """Return parameters and an optimizer's state from a file of any framework.
 
-    If this package wrote the file, the run continues bit for bit. The optimizer must have the run's
+    If this package wrote the file, the run continues bit for bit. Numbers of another dtype are
+    rounded to that of their array here. The optimizer must have the run's
     hyperparameters. A state holds only α and β, if any, so these are compared, and the caller is
     responsible for the others and for the learning rate schedule. The schedule continues from the
     step count in the file.
@@ -116,7 +114,6 @@ def load_run(
             ``init(params)`` returns it. The parts that belong to other transformations are kept.
         table: The place in the file of each parameter, by the parameter's path; see
             `indian_core.runs.layouts.paired`. If None, the names are the same.
-        allow_rounding: Whether numbers may lose digits.
 
     Returns:
         The parameters and the state.
@@ -143,17 +140,8 @@ def load_run(
     """
     method, fields, group = _contents(state)
     members = _members(params, fields)
-    places = {
-        name: Place(
-            tuple(theta.shape),
-            str(theta.dtype),
-            str(s.dtype),
-            None if nu is None else str(nu.dtype),
-            group,
-        )
-        for name, (theta, s, nu) in members.items()
-    }
-    run = received(load(path), method, places, table, allow_rounding=allow_rounding)
+    places = {name: Place(tuple(theta.shape), group) for name, (theta, _, _) in members.items()}
+    run = received(load(path), method, places, table)
     new = {
         name: placed_like(run.parameters[name].theta, old) for name, (old, _, _) in members.items()
     }
