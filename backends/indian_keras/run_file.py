@@ -18,7 +18,6 @@ from indian_core.runs.file import Array, Parameter, Run, load, save
 from indian_core.runs.layouts import Entry, Table
 from indian_core.runs.target import Place, received, shared
 from indian_keras import _private
-from indian_keras.backend import slot_dtype
 from indian_keras.base import Optimizer
 from indian_keras.damped_sgd import DampedSGD
 from indian_keras.schedules import is_schedule
@@ -87,7 +86,6 @@ def save_run(path: str | os.PathLike[str], model: keras.Model) -> None:
             steps,
             begun,
             groups.index(group),
-            _dtype(variable),
         )
     save(path, Run(optimizer.method, tuple(groups), parameters, int(optimizer.iterations)))
 
@@ -96,13 +94,12 @@ def load_run(
     path: str | os.PathLike[str],
     model: keras.Model,
     table: Table | None = None,
-    *,
-    allow_rounding: bool = False,
 ) -> int:
     """Load a model's trainable variables and its optimizer's state from a file of any framework.
 
-    If this package wrote the file, the run continues bit for bit. The optimizer must already have
-    the run's hyperparameters. The caller is responsible for the learning rate and for schedules,
+    If this package wrote the file, the run continues bit for bit. Numbers of another dtype are
+    rounded to that of their variable here. The optimizer must already have the run's
+    hyperparameters. The caller is responsible for the learning rate and for schedules,
     which continue from the step count in the file.
 
     Args:
@@ -111,7 +108,6 @@ def load_run(
             `LossScaleOptimizer` around it.
         table: The place in the file of each trainable variable, by the variable's path; see
             `indian_core.runs.layouts.paired`. If None, the names are the same.
-        allow_rounding: Whether numbers may lose digits.
 
     Returns:
         The number of steps that the run has made, to which `iterations` is set.
@@ -142,16 +138,10 @@ def load_run(
     optimizer = _optimizer_of(model)
     members = _members(model, optimizer)
     places = {
-        name: Place(
-            tuple(variable.shape),
-            _dtype(variable),
-            slot_dtype(variable.dtype),
-            None if squares is None else _dtype(squares),
-            _hyperparameters(optimizer, variable),
-        )
-        for name, (variable, _, squares) in members.items()
+        name: Place(tuple(variable.shape), _hyperparameters(optimizer, variable))
+        for name, (variable, _, _) in members.items()
     }
-    run = received(load(path), optimizer.method, places, table, allow_rounding=allow_rounding)
+    run = received(load(path), optimizer.method, places, table)
     group, begun, steps = shared(run)
     # A file of optax does not know the learning rate.
     scale = _scale(optimizer, group.get("lr", float(optimizer.learning_rate)))
