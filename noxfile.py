@@ -211,7 +211,6 @@ def figures(session: nox.Session) -> None:
     install(session, "-e", ".[torch,keras,optax]", group="demo")
     for study in ("figure1", "precision"):
         session.run("python", "-m", f"benchmarks.{study}", *session.posargs)
-    session.run("python", "-m", "benchmarks.step_time.picture")
 
 
 def run_notebook(session: nox.Session, source: Path) -> None:

@@ -1,10 +1,10 @@
-"""The step times: what is measured, written, and collected into one picture."""
+"""The step times: what is measured, and what the page says of it."""
 
 import json
 
 import pytest
 
-from benchmarks.step_time import page, picture
+from benchmarks.step_time import page
 
 from . import commands
 
@@ -28,35 +28,6 @@ def test_every_contender_is_measured_and_indians_ratios_are_those_of_the_medians
         ratio = ours["contenders"][name]["median_ms"] / ours["contenders"][baseline]["median_ms"]
         line = next(row for row in process.stdout.splitlines() if row.startswith(f"| {name} |"))
         assert f"{ratio:.2f}" in line.split()
-
-
-def written(folder, framework, backend, times, *baselines):
-    result = {
-        "framework": framework,
-        "backend": backend,
-        "device": "cpu",
-        "baselines": list(baselines),
-        "sets": {
-            "ResNet-50": {"contenders": {name: {"median_ms": ms} for name, ms in times.items()}}
-        },
-    }
-    stem = "-".join(filter(None, ["step-time", framework, backend, "cpu"]))
-    (folder / f"{stem}.json").write_text(json.dumps(result))
-
-
-def test_the_collection_is_over_two_and_a_half_copies(tmp_path):
-    times = {"copy": 2.0, "INDIAN (eager)": 90.0, "INDIAN (jit)": 6.0, "S (jit)": 5.0, "A (jit)": 8}
-    written(tmp_path, "keras", "jax", times, "S (jit)", "A (jit)")
-    times = {"copy": 1, "INDIAN": 5, "S": 2.5, "A": 10, "INNAprop": 15, "W": 12.5}
-    written(tmp_path, "torch", None, times, "S", "A", "W")
-    rows = picture.collect(tmp_path)
-    assert rows == {
-        "keras on jax, cpu": {"INDIAN": 1.2, "SGD": 1.0, "Adam": 1.6},
-        "torch, cpu": {"INDIAN": 2.0, "SGD": 1.0, "Adam": 4.0, "INNAprop": 6.0, "AdamW": 5.0},
-    }
-    axes = picture.picture(rows).axes[0]
-    heights = sorted(bar.get_height() for bar in axes.patches)
-    assert heights == [0.0, 0.0, 1.0, 1.0, 1.2, 1.6, 2.0, 4.0, 5.0, 6.0]
 
 
 @pytest.mark.parametrize("table", ["steps", "whole_steps"])
@@ -98,11 +69,3 @@ def test_whole_training_steps_are_measured(tmp_path):
         assert rows["INDIAN (default)"]["state_bytes"] > 4 * 1_800_000
         assert rows["INNAprop (default)"]["state_bytes"] > 8 * 1_800_000
         assert all(row["steps"] == 2 for row in rows.values())
-
-
-def test_the_committed_files_are_collected(tmp_path):
-    rows = picture.collect(commands.RESULTS)
-    assert len(rows) == len(list(commands.RESULTS.glob("step-time-*.json"))) > 0
-    process = commands.run("step_time.picture", tmp_path)
-    assert process.returncode != 0
-    assert "it has no step times of ResNet-50" in process.stderr
