@@ -121,7 +121,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     def add_variable(self, *args: Any, **options: Any) -> Any:
         """Add a variable to the optimizer, as Keras does. The slots have their `slot_dtype`."""
         name = str(options.get("name"))
-        if name.endswith(("_momentum", "_velocity")):
+        if name.endswith(("_momentum", "_velocity")) and options.get("dtype") is not None:
             options["dtype"] = slot_dtype(options["dtype"], real=name.endswith("_velocity"))
         return super().add_variable(*args, **options)
 

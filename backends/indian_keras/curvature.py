@@ -85,6 +85,8 @@ def suggest_lr(
         (100.0, 0.0206, 0.5)
     """
     trainable = [variable for variable in map(_checked, variables) if variable.trainable]
+    if not trainable:
+        raise ValueError("Invalid variables: none is trainable")
 
     def loss(values: list[Any]) -> Any:
         # `add_loss` and activity regularizers add losses only to a scope that collects them.

@@ -9,7 +9,6 @@ from keras import ops
 
 from indian_core.arrays import check_loss
 from indian_core.energy import lyapunov_energy
-from indian_keras.psi import PaperLaw
 
 
 def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
@@ -51,7 +50,7 @@ def energy(optimizer: keras.optimizers.Optimizer, loss: Any) -> Any:
         6.107
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    if not isinstance(optimizer, PaperLaw):
+    if not hasattr(optimizer, "set_psi"):
         raise TypeError(
             f"Invalid optimizer: {type(optimizer).__name__} (it must be INDIAN or INNAprop)"
         )

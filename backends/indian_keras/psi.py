@@ -10,6 +10,7 @@ from keras import ops
 from indian_core import Coefficients, coefficients, momentum_from_psi, psi_from_momentum
 from indian_keras.backend import scalar
 from indian_keras.base import Optimizer
+from indian_keras.energy import energy
 from indian_keras.gradients import check_array, path_of
 
 
@@ -22,6 +23,7 @@ class PaperLaw(Optimizer):
     """
 
     start: Any = None
+    energy = energy
 
     def build(self, variables: list[Any]) -> None:
         """Create the slots.

@@ -10,6 +10,7 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 from indian_core import ALPHA, BETA
+from indian_core.arrays import check_loss
 from indian_core.tuning import SAFETY, StepSize, from_gradients
 
 
@@ -35,8 +36,9 @@ def suggest_lr(
         The suggestion, with the curvature and the limit that it is based on.
 
     Raises:
-        TypeError: If a parameter is complex.
-        ValueError: If no step size follows from the loss: see `indian_core.tuning.from_gradients`.
+        TypeError: If a parameter is not an array of real floating-point numbers.
+        ValueError: If there are no parameters, if the loss is not a real scalar, or if no step size
+            follows from it: see `indian_core.tuning.from_gradients`.
 
     Examples:
         >>> import mlx.core as mx
@@ -46,10 +48,20 @@ def suggest_lr(
         >>> round(found.lr, 4)
         0.0206
     """
-    names, start = zip(*tree_flatten(parameters), strict=True)
-    if any(theta.dtype == mx.complex64 for theta in start):
-        raise TypeError("Invalid parameters: one is complex (they must be real)")
-    of_loss = mx.grad(loss_fn)
+    named: Any = tree_flatten(parameters)
+    names, start = [name for name, _ in named], [theta for _, theta in named]
+    if not start:
+        raise ValueError("Invalid parameters: there are none")
+    for name, theta in named:
+        if not mx.issubdtype(theta.dtype, mx.floating):
+            raise TypeError(f"Invalid parameters: {name} is {theta.dtype} (they must be real)")
+
+    def loss(tree: Any) -> mx.array:
+        value = loss_fn(tree)
+        check_loss(value.shape, value.dtype, is_real=mx.issubdtype(value.dtype, mx.floating))
+        return value.reshape(())
+
+    of_loss = mx.grad(loss)
 
     def gradient(theta: list[Any]) -> list[Any]:
         arrays = [mx.array(t, old.dtype) for t, old in zip(theta, start, strict=True)]

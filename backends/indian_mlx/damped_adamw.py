@@ -66,6 +66,8 @@ class DampedAdamW(Scaled):
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute. A hyperparameter is checked, or refused."""
         if name == "betas":
+            if not isinstance(value, list | tuple) or len(value) != 2:
+                raise ValueError(f"Invalid betas: {value!r} (they must be two numbers)")
             beta_1, beta_2 = value
             value = checked("betas[0]", beta_1), checked("betas[1]", beta_2)
         super().__setattr__(name, value)

@@ -8,6 +8,7 @@ import mlx.core as mx
 from mlx.utils import tree_map
 
 from indian_core import Coefficients, coefficients, momentum_from_psi, psi_from_momentum
+from indian_core.arrays import check_loss
 from indian_core.energy import lyapunov_energy
 from indian_mlx.base import Base, check_all, precise
 
@@ -66,4 +67,5 @@ class PaperLaw(Base):
             self.state,
         )
         loss = mx.array(loss, precise())
+        check_loss(loss.shape, loss.dtype, is_real=True)
         return mx.array(lyapunov_energy(loss, sum(squares), self.alpha, self.beta))

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -140,7 +141,11 @@ def load_run(
     """
     method, fields, group = _contents(state)
     members = _members(params, fields)
-    places = {name: Place(tuple(theta.shape), group) for name, (theta, _, _) in members.items()}
+    finfo: Any = jnp.finfo  # which knows bfloat16
+    places = {
+        name: Place(tuple(theta.shape), float(finfo(theta.dtype).max), group)
+        for name, (theta, _, _) in members.items()
+    }
     run = received(load(path), method, places, table)
     new = {
         name: placed_like(run.parameters[name].theta, old) for name, (old, _, _) in members.items()

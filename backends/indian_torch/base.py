@@ -100,9 +100,9 @@ class LinearOptimizer(Optimizer):
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Load a state dict that `state_dict` returned, with any of the implementations.
 
-        The tensors are copied, and keep their dtypes. An entry that a state lacks is made at the
-        next step. An option that a group lacks stays as it is. If an error is raised, nothing has
-        been changed.
+        The tensors are copied, in the dtypes of the buffers here. An entry that a state lacks is
+        made at the next step. An option that a group lacks stays as it is. If an error is raised,
+        nothing has been changed.
 
         Args:
             state_dict: A state dict of the same method, with the same number of parameters and the

@@ -62,7 +62,7 @@ def completed(optimizer: Any, state_dict: StateDict) -> StateDict:
 
 
 def restored(optimizer: Any, state_dict: StateDict) -> dict[Tensor, StateDict]:
-    """Return copies of the entries of each parameter's state, in their own dtypes, or raise."""
+    """Return copies of the entries of each parameter's state, in the buffers' dtypes, or raise."""
     saved = state_dict["state"]
     return {
         param: _restored(optimizer, number, saved[number], param)

@@ -63,8 +63,8 @@ def suggest_lr(
             the parameters, or has a gradient that is not finite; or if nothing limits the step
             (α = 0 and no positive curvature).
         ImportError: If SciPy is missing: `pip install scipy`.
-        RuntimeError: If ``loss_fn`` calls ``backward()``, or the loss goes through
-            ``checkpoint(..., use_reentrant=True)``.
+        RuntimeError: If ``loss_fn`` calls ``backward()``. (Parameters under
+            ``checkpoint(..., use_reentrant=True)`` are not seen.)
 
     Examples:
         >>> import torch
@@ -77,7 +77,7 @@ def suggest_lr(
     """
     if isinstance(params, Tensor):
         raise TypeError("Invalid params: a tensor (they must be an iterable of tensors)")
-    tensors = [param for param in _tensors(params) if param.requires_grad]
+    tensors = [param for param in dict.fromkeys(_tensors(params)) if param.requires_grad]
 
     def gradient(theta: list[Any]) -> list[Any]:
         for param, value in zip(tensors, theta, strict=True):

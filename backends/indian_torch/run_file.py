@@ -134,7 +134,11 @@ def load_run(
     """
     members = _members(params, optimizer)
     places = {
-        name: Place(tuple(param.shape), _hyperparameters(optimizer, optimizer.param_groups[number]))
+        name: Place(
+            tuple(param.shape),
+            torch.finfo(param.dtype).max,
+            _hyperparameters(optimizer, optimizer.param_groups[number]),
+        )
         for name, (param, number) in members.items()
     }
     run = received(load(path), optimizer.method, places, table)
@@ -198,6 +202,8 @@ def _members(params: Named, optimizer: LinearOptimizer) -> dict[str, tuple[Tenso
     for name, (param, _) in members.items():
         if hasattr(param, "placements"):
             raise ValueError(f"Invalid params: {name} is in shards (gather the run first)")
+        if param.is_complex():
+            raise ValueError(f"Invalid params: {name} is complex (a run file holds real numbers)")
         if is_unreadable(param):
             raise ValueError(f"Invalid params: {name} has no numbers (it is on {param.device})")
     return members

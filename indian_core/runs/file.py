@@ -35,6 +35,7 @@ from indian_core.hyperparameters import METHODS, checked_hyperparameters
 Array = npt.NDArray[Any]
 VERSION = 1
 _KEY = "indian-run"
+_FIELDS = ("scale", "steps", "begun", "group")
 
 
 class Parameter(NamedTuple):
@@ -103,8 +104,7 @@ def save(path: str | os.PathLike[str], run: Run) -> None:
             array = getattr(parameter, kind)
             if array is not None:
                 tensors[f"{kind}/{name}"] = np.array(array, order="C")
-        fields = ("scale", "steps", "begun", "group")
-        rows.append({"name": name} | {field: getattr(parameter, field) for field in fields})
+        rows.append({"name": name} | {field: getattr(parameter, field) for field in _FIELDS})
     header = {
         "version": VERSION,
         "method": run.method,
@@ -166,7 +166,8 @@ def _parameter(row: dict[str, Any], tensors: dict[str, Array]) -> Parameter:
     """Return the parameter of a row of the header, and remove its arrays from the tensors."""
     name = row.pop("name")
     theta, momentum = tensors.pop(f"theta/{name}"), tensors.pop(f"momentum/{name}")
-    return Parameter(theta, momentum, squares=tensors.pop(f"squares/{name}", None), **row)
+    fields = {field: row[field] for field in _FIELDS}
+    return Parameter(theta, momentum, squares=tensors.pop(f"squares/{name}", None), **fields)
 
 
 def checked_run(run: Run) -> Run:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from indian_core.runs.file import Run
 from indian_core.runs.layouts import Table, moved
 
@@ -26,11 +28,13 @@ class Place(NamedTuple):
 
     Attributes:
         shape: The parameter's shape.
+        largest: The largest number of θ's dtype.
         group: The parameter's hyperparameters, by their names in PyTorch, as far as they are known.
             (``lr`` is up to the caller and is not compared.)
     """
 
     shape: tuple[int, ...]
+    largest: float
     group: Mapping[str, Any]
 
 
@@ -58,14 +62,20 @@ def received(
             the names are the same.
 
     Raises:
-        ValueError: If the methods differ, the table does not fit, or a hyperparameter differs.
+        ValueError: If the methods differ, the table does not fit, a hyperparameter differs, or a
+            number of θ would become infinite.
         TypeError: If an entry of the table is not a `Move`.
     """
     if run.method != method:
         raise ValueError(f"Invalid run: it is one of {run.method}, not of {method}")
     run = moved(run, table, {name: place.shape for name, place in places.items()})
     for name, place in places.items():
-        _check_same(name, run.groups[run.parameters[name].group], place.group)
+        parameter = run.parameters[name]
+        _check_same(name, run.groups[parameter.group], place.group)
+        if np.any(np.isfinite(parameter.theta) & (abs(parameter.theta) > place.largest)):
+            raise ValueError(
+                f"Invalid run: {name} has numbers beyond {place.largest:g}, its largest here"
+            )
     return run
 
 

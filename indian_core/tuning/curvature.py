@@ -46,7 +46,7 @@ def largest_eigenvalue(product: Callable[[Array], Array], size: int) -> float:
     def checked(vector: Array) -> Array:
         image = product(vector)
         if not np.isfinite(image).all():
-            raise ValueError("Invalid loss: its second derivatives are NaN or infinite")
+            raise ValueError("Invalid loss: near the params its gradient is NaN or infinite")
         return image
 
     if size <= _SMALL:

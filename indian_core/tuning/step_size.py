@@ -130,7 +130,7 @@ def from_gradients(
     The Hessian times a vector is a central difference,
 
     $$\nabla^2 J(\theta)\, v \approx \frac{\nabla J(\theta + hv) - \nabla J(\theta - hv)}{2h},
-      \qquad h = \frac{\sqrt[3]{\text{eps}}\,(1 + \|\theta\|)}{\|v\|}$$
+      \qquad h = \frac{\sqrt[3]{\text{eps}}\,(1 + \text{rms}(\theta))}{\|v\|}$$
 
     which balances the rounding of the gradients against the third derivative. Such differences do
     not see kinks that lie farther away. So the gradient is evaluated once more, at the end of the
@@ -177,7 +177,7 @@ def from_gradients(
     here = at(np.zeros_like(start))
     if not np.isfinite(here).all():
         raise ValueError("Invalid loss: its gradient is NaN or infinite")
-    distance = eps ** (1 / 3) * (1 + float(np.linalg.norm(start)))
+    distance = eps ** (1 / 3) * (1 + float(np.sqrt(np.mean(start**2))))
 
     def product(vector: Array) -> Array:
         step = distance / float(np.linalg.norm(vector))

@@ -17,7 +17,6 @@ from keras import ops
 
 from indian_core.testing import Arrays, Problem, Settings
 from indian_keras import INDIAN, DampedAdamW, DampedSGD, INNAprop, suggest_lr
-from indian_keras.energy import energy
 
 # Keras's names of hyperparameters, where they are not PyTorch's.
 _NAMES = {"lr": "learning_rate", "eps": "epsilon"}
@@ -237,7 +236,7 @@ class KerasDriver:
             self.optimizer.set_psi(variable, value.astype(self.dtype))
 
     def energy(self, loss: float) -> float:
-        return float(energy(self.optimizer, ops.convert_to_tensor(loss, dtype=self.dtype)))
+        return float(self.optimizer.energy(ops.convert_to_tensor(loss, dtype=self.dtype)))
 
     def save(self) -> bytes:
         with tempfile.TemporaryDirectory() as folder:

@@ -22,8 +22,8 @@ def run(*groups: dict[str, Any], **fields: Any) -> Run:
     return Run("INDIAN", groups, parameters, 3)
 
 
-def place(**group: Any) -> Place:
-    return Place((2,), GROUP | group)
+def place(largest: float = 1e300, **group: Any) -> Place:
+    return Place((2,), largest, GROUP | group)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def place(**group: Any) -> Place:
         (place(alpha=0.4), "alpha of p0"),
         (place(initial_speed=1.0), "initial_speed of p0"),
         (place(weight_decay=0.1), "weight_decay of p0"),
+        (place(largest=0.15), "beyond 0.15"),
     ],
 )
 def test_a_run_that_cannot_go_on_there_is_refused(target: Place, words: str) -> None:

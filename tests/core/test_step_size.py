@@ -187,6 +187,15 @@ def test_where_a_step_teaches_nothing_the_differences_are_all_there_is(gradient:
     assert found.curvature == pytest.approx(10)
 
 
+def test_idle_parameters_do_not_widen_the_differences() -> None:
+    """log cosh(20 w), whose curvature is 400 at 0 and falls within 0.05, in float32."""
+    start = [np.zeros(1), np.ones(10_000)]
+    found = from_gradients(
+        lambda theta: [20 * np.tanh(20 * theta[0]), 0 * theta[1]], start, 0.5, 0.1, SAFETY, 2.0**-23
+    )
+    assert found.curvature == pytest.approx(400, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("gradient", "params", "name"),
     [

@@ -15,6 +15,8 @@ import keras
 import pytest
 
 BACKEND = keras.backend.backend()
+# Else the first layer sets it for all, and to float64 if a test in float64 makes that layer.
+keras.config.set_dtype_policy("float32")
 
 if BACKEND == "tensorflow":
     import tensorflow as tf

@@ -194,6 +194,11 @@ def test_variables_of_no_size_and_of_mixed_precision(float64: None) -> None:
 # ψ and the energy.
 
 
+def test_a_subclass_may_add_a_variable_of_any_name() -> None:
+    optimizer = INDIAN()
+    assert optimizer.add_variable(shape=(), name="my_momentum").dtype == "float32"
+
+
 def test_a_variable_that_is_overwritten_with_its_gradient_has_no_slot() -> None:
     theta = variables()
     theta[1].overwrite_with_gradient = True

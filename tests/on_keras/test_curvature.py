@@ -95,7 +95,7 @@ def test_bad_losses_are_refused(loss: Any) -> None:
 def test_bad_variables_are_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match="variables"):
         suggest_lr(lambda: ops.ones(()), [wrong])
-    with pytest.raises(ValueError, match="there are none"):
+    with pytest.raises(ValueError, match="Invalid variables"):
         suggest_lr(lambda: ops.ones(()), [keras.Variable(1.0, trainable=False)])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from indian_mlx import INDIAN, INNAprop, suggest_lr
+from indian_mlx import INDIAN, DampedAdamW, INNAprop, suggest_lr
 
 PARAMS = {"a": mx.array([1.0, 2.0]), "b": mx.array([3.0, 4.0, 5.0])}
 
@@ -37,3 +37,20 @@ def test_complex_parameters() -> None:
         INNAprop(0.1).apply_gradients(params, params)
     with pytest.raises(TypeError, match="complex"):
         suggest_lr(lambda p: mx.abs(p["z"]).sum(), params)
+
+
+@pytest.mark.parametrize("betas", [0.9, (0.9, 0.99, 0.5)])
+def test_betas_that_are_not_two(betas: Any) -> None:
+    with pytest.raises(ValueError, match="Invalid betas"):
+        DampedAdamW(0.1, betas=betas)
+
+
+def test_losses_and_parameters_without_a_curvature() -> None:
+    with pytest.raises(ValueError, match="Invalid parameters"):
+        suggest_lr(lambda p: mx.zeros(()), {})
+    with pytest.raises(TypeError, match="Invalid parameters"):
+        suggest_lr(lambda p: p["a"].sum(), {"a": mx.array([1, 2])})
+    with pytest.raises(ValueError, match="Invalid loss"):
+        suggest_lr(lambda p: p["a"], {"a": mx.ones(2)})
+    with pytest.raises(ValueError, match="Invalid loss"):
+        INDIAN(0.1).energy({"a": mx.ones(2)}, mx.ones(2))

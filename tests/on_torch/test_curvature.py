@@ -218,6 +218,7 @@ def test_the_params_may_be_what_an_optimizer_takes() -> None:
     first, _, last = model
     params: Any
     for params in (
+        [*model.parameters(), *model.parameters()],
         model.named_parameters(),
         [{"params": first.parameters()}, {"params": last.parameters(), "lr": 1.0}],
         [{"params": first.named_parameters()}, {"params": last.weight}, last.bias],

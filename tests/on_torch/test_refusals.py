@@ -152,6 +152,17 @@ def test_a_tensor_that_does_not_fit(method: Any, misfit: str, options: dict[str,
         optimizer.step()
 
 
+def test_a_real_buffer_of_a_complex_parameter(method: Any) -> None:
+    optimizer = method([nn.Parameter(torch.ones(2) + 1j) for _ in range(2)])
+    advance(optimizer, [0.1])
+    state = optimizer.state[params_of(optimizer)[1]]
+    for name in {"momentum_buffer", "exp_avg_sq"} & state.keys():
+        before, state[name] = state[name], torch.zeros(2)
+        with pytest.raises(ValueError, match=f"Invalid {name}"), unchanged(optimizer):
+            optimizer.step()
+        state[name] = before
+
+
 def test_a_sparse_parameter(method: Any) -> None:
     param = Free(torch.eye(3).to_sparse())
     param.grad = param.detach()

@@ -95,6 +95,9 @@ def test_what_is_frozen_is_not_in_the_file(tmp_path: Path) -> None:
     meta = nn.Linear(2, 1, device="meta")
     with pytest.raises(ValueError, match="no numbers"):
         save_run(path, meta, INDIAN(meta.parameters()), step=0)
+    wave = nn.Linear(2, 1, dtype=torch.complex64)
+    with pytest.raises(ValueError, match="complex"):
+        save_run(path, wave, INDIAN(wave.parameters()), step=0)
 
 
 def test_a_layout() -> None:

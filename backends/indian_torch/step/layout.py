@@ -85,6 +85,8 @@ def examine(
         for name, buffer in zip(BUFFERS, states, strict=False):
             if buffer is not None:
                 check_match(name, buffer, param)
+                if param.is_complex() and not buffer.is_complex():
+                    raise ValueError(f"Invalid {name}: it is real, but the parameter is complex")
         plain = not (grad.is_sparse or _is_lazy(grad) or _is_lazy(param))
         momentum_dtype = None if states[0] is None else states[0].dtype
         fits = plain and _fit(param, grad, *present)
