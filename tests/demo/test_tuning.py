@@ -60,7 +60,7 @@ def test_every_suggestion_trained_and_twice_its_safety_did_not() -> None:
 
     assert len(losses(SAFETY)) >= 30
     assert max(losses(SAFETY, default=False)) < 0.6  # 2.3 is what they begin at
-    assert max(losses(SAFETY)) < 0.7
+    assert max(losses(SAFETY)) < 0.9
     assert max(losses(2 * SAFETY)) > 1
 
 
