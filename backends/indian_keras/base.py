@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from indian_core import METHODS, Coefficients, bias_correction, checked
-from indian_core.arrays import check_fit
 from indian_keras import _private
 from indian_keras.backend import (
     Scaling,
@@ -23,7 +23,7 @@ from indian_keras.backend import (
     update,
     update_in_order,
 )
-from indian_keras.gradients import checked_gradients
+from indian_keras.gradients import check_array, checked_gradients
 from indian_keras.schedules import as_learning_rate, is_schedule, known
 
 _private.check_hooks()
@@ -268,9 +268,17 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
                 arrays than variables, Keras warns and skips the optimizer, as it does for its own.
         """
         if len(store.keys()) == len(self.variables):
+            arrays = {}
             for index, variable in enumerate(self.variables):
-                name = f"state of optimizer {self.name!r}: entry {index}, for {variable.path!r}"
-                check_fit(name, store[str(index)].shape, variable.shape)
+                key, name = str(index), f"entry {index} of optimizer {self.name!r}"
+                if key not in store:
+                    raise ValueError(f"Invalid {name}: it is missing")
+                array = np.asarray(store[key])
+                if array.dtype.kind in "OSU":
+                    raise ValueError(f"Invalid {name}: its dtype is {array.dtype}")
+                check_array(f"{name}, that", array, variable)
+                arrays[key] = ops.convert_to_tensor(array, dtype=variable.dtype)
+            store = arrays
         super().load_own_variables(store)
 
     def get_config(self) -> dict[str, Any]:

@@ -138,9 +138,7 @@ def load_run(
     optimizer = _optimizer_of(model)
     members = _members(model, optimizer)
     places = {
-        name: Place(
-            tuple(variable.shape), _largest(variable), _hyperparameters(optimizer, variable)
-        )
+        name: Place(tuple(variable.shape), _dtype(variable), _hyperparameters(optimizer, variable))
         for name, (variable, _, _) in members.items()
     }
     run = received(load(path), optimizer.method, places, table)
@@ -280,12 +278,6 @@ def _hyperparameters(optimizer: Optimizer, variable: Any) -> dict[str, Any]:
         "decoupled_weight_decay": True,
         "maximize": False,
     }
-
-
-def _largest(variable: Any) -> float:
-    """Return the largest number of a variable's dtype. That of bfloat16 is nearly float32's."""
-    dtype = _dtype(variable)
-    return 3.3895e38 if dtype == "bfloat16" else float(np.finfo(dtype).max)
 
 
 def _dtype(variable: Any) -> str:

@@ -146,7 +146,17 @@ def _leaf(
 
 
 def checked_state(state: optax.OptState, kind: type[State]) -> State:
-    """Return the state, or raise TypeError if it is another optimizer's."""
+    """Return the state.
+
+    Raises:
+        TypeError: If it is another optimizer's state.
+        ValueError: If a field of it that must be a scalar is not.
+    """
     if not isinstance(state, kind):
         raise TypeError(f"Invalid state: {type(state).__name__} (it must be {kind.__name__})")
+    for name in ("count", "begun", "alpha", "beta", "nu_count"):
+        value = getattr(state, name) if name in state._fields else 0  # type: ignore[attr-defined]
+        # Python's own numbers are allowed too, for `optax.tree.set(state, count=0)`.
+        if not isinstance(value, bool | int | float) and getattr(value, "shape", None) != ():
+            raise ValueError(f"Invalid state: its {name} is {value!r} (it must be a scalar)")
     return state

@@ -94,7 +94,10 @@ def suggest_lr(
 
 
 def _checked(leaf: Any) -> jax.Array:
-    array = jnp.asarray(leaf)
+    try:
+        array = jnp.asarray(leaf)
+    except TypeError as error:
+        raise TypeError(f"Invalid params: {leaf!r} (they must be arrays)") from error
     if not jnp.issubdtype(array.dtype, jnp.inexact):
         raise TypeError(f"Invalid params: one is of {array.dtype} (they must be of floats)")
     return array

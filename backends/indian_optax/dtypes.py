@@ -52,9 +52,13 @@ def checked_dtype(name: str, dtype: Any) -> Any:
     """
     if dtype is None:
         return None
-    canonical = jax.dtypes.canonicalize_dtype(dtype)
+    error = TypeError(f"Invalid {name}: {dtype!r} (it must be a floating-point or complex dtype)")
+    try:
+        canonical = jax.dtypes.canonicalize_dtype(dtype)
+    except (TypeError, ValueError):
+        raise error from None
     if not jnp.issubdtype(canonical, jnp.inexact):
-        raise TypeError(f"Invalid {name}: {dtype!r} (it must be a floating-point or complex dtype)")
+        raise error
     return canonical
 
 

@@ -73,7 +73,11 @@ def at_count(name: str, value: ScalarOrSchedule, count: jax.Array) -> Scalar:
     """
     if not callable(value):
         return value
-    rate = jnp.asarray(value(count))
+    rate = value(count)
+    try:
+        rate = jnp.asarray(rate)
+    except TypeError:
+        raise TypeError(f"Invalid {name}: the schedule returned {rate!r}, not a number") from None
     if rate.shape:
         raise ValueError(f"Invalid {name}: the schedule returned shape {rate.shape}, not a scalar")
     return rate

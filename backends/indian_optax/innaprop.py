@@ -139,6 +139,7 @@ def innaprop(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, InnapropState]:
         nu_count, nu, inner_state = checked_state(state, InnapropState)
+        inner_state = checked_state(inner_state, IndianState)
         nu_count = optax.safe_increment(jnp.asarray(nu_count))
         direction = scaled_by_rms(sigma, eps, nu_count)
         new_updates, inner_state, nu = law.update(updates, inner_state, params, direction, nu)

@@ -11,7 +11,6 @@ import os
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -141,9 +140,8 @@ def load_run(
     """
     method, fields, group = _contents(state)
     members = _members(params, fields)
-    finfo: Any = jnp.finfo  # which knows bfloat16
     places = {
-        name: Place(tuple(theta.shape), float(finfo(theta.dtype).max), group)
+        name: Place(tuple(theta.shape), str(theta.dtype), group)
         for name, (theta, _, _) in members.items()
     }
     run = received(load(path), method, places, table)
@@ -189,7 +187,7 @@ def _with_run(state: optax.OptState, run: Run, names: list[str]) -> Any:
     group, begun, steps = shared(run)
     momentums = [run.parameters[name].w for name in names]
     contents: dict[str, list[Any]] = {
-        "count": [steps if run.method == "DampedAdamW" else run.step],
+        "count": [run.step],
         "nu_count": [steps],
         "begun": [begun],
         "alpha": [group.get("alpha")],
@@ -207,8 +205,11 @@ def _with_run(state: optax.OptState, run: Run, names: list[str]) -> Any:
     def filled(node: Any) -> Any:
         if not is_filled(node):
             return node
+        ours = contents
+        if isinstance(node, DampedAdamWState):  # whose count is that of V
+            ours = contents | {"count": [steps]}
         new = {
-            name: put(contents[name], old) if name in contents else within(old)
+            name: put(ours[name], old) if name in ours else within(old)
             for name, old in node._asdict().items()
         }
         return type(node)(**new)

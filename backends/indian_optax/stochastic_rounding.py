@@ -55,7 +55,8 @@ def stochastic_rounding(
         and the update needs more digits than the dtype has.) Other updates are not changed.
 
     Raises:
-        TypeError: If ``key`` is neither a random key nor an integer.
+        TypeError: If ``key`` is neither a random key nor an integer, or ``inner`` is not an
+            optimizer.
         ValueError: ``update`` raises it without ``params``, or if the trees do not match.
 
     Examples:
@@ -74,9 +75,16 @@ def stochastic_rounding(
     Source: Gupta et al, [Deep Learning with Limited Numerical
     Precision](https://arxiv.org/abs/1502.02551), 2015.
     """
-    if isinstance(key, int | np.integer):
+    if not isinstance(inner, optax.GradientTransformation):
+        raise TypeError(f"Invalid inner: {inner!r} (it must be a GradientTransformation)")
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
         key = jax.random.key(key)
-    first_key, implementation = jax.random.key_data(key), jax.random.key_impl(key)
+    try:
+        first_key, implementation = jax.random.key_data(key), jax.random.key_impl(key)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Invalid key: {key!r} (it must be a random key or an integer seed)"
+        ) from None
     inner = optax.with_extra_args_support(inner)
 
     def init_fn(params: optax.Params) -> StochasticRoundingState:

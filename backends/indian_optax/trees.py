@@ -100,13 +100,18 @@ def masked_leaves(mask: Any, params: Any, treedef: Any) -> list[bool]:
         raise ValueError("weight_decay needs `params`: update(updates, state, params)")
     if mask is None:
         return [True] * treedef.num_leaves
-    # A parameter without a gradient may also be None in the params, or there and in the mask.
-    expanded = jax.tree.map(
-        lambda m, sub: jax.tree.map(lambda _: m, sub, is_leaf=is_none),
-        mask(params) if callable(mask) else mask,
-        params,
-    )
-    leaves: list[bool] = treedef.flatten_up_to(expanded)
+    tree = mask(params) if callable(mask) else mask
+    try:
+        # A parameter without a gradient may also be None in the params, or there and in the mask.
+        expanded = jax.tree.map(
+            lambda m, sub: jax.tree.map(lambda _: m, sub, is_leaf=is_none), tree, params
+        )
+        leaves: list[bool] = treedef.flatten_up_to(expanded)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"The tree of the mask, {jax.tree.structure(tree)}, does not fit that of the "
+            f"parameters, {jax.tree.structure(params)}"
+        ) from error
     return leaves
 
 

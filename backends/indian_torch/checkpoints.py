@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from indian_core import METHODS
-from indian_core.arrays import check_fit
 from indian_torch import groups
-from indian_torch.step.layout import BUFFERS
+from indian_torch.step.layout import BUFFERS, check_kind, check_tensor
 from indian_torch.step.precision import new_buffer
 from indian_torch.step.settings import is_unreadable
 
@@ -84,8 +83,9 @@ def _restored(optimizer: Any, number: Any, saved: StateDict, param: Tensor) -> S
         if name in BUFFERS:
             if not isinstance(value, Tensor):
                 raise ValueError(f"Invalid {name} of parameter {number!r}: {value!r}")
-            is_real = param.is_complex() or not value.is_complex()
-            check_fit(f"{name} of parameter {number!r}", value.shape, param.shape, is_real=is_real)
+            where = f"{name} of parameter {number!r}"
+            check_tensor(where, value, param)
+            check_kind(where, value, param)
             state[name] = new_buffer(param).copy_(value)
         elif is_unreadable(value):
             state[name] = value.clone()

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from indian_core import momentum_from_psi, psi_from_momentum
-from indian_core.arrays import check_fit
 from indian_torch.base import LinearOptimizer
 from indian_torch.energy import energy
 from indian_torch.groups import Group
+from indian_torch.step.layout import check_tensor
 from indian_torch.step.precision import working_dtype
 from indian_torch.step.settings import is_unreadable
 
@@ -102,8 +102,7 @@ def _check_psi(psi: Any, param: Tensor) -> None:
     """Raise unless ψ is a tensor that is valid for this parameter."""
     if not isinstance(psi, Tensor):
         raise TypeError(f"psi should be a Tensor, not {type(psi).__name__}")
-    is_real = param.is_complex() or not psi.is_complex()
-    check_fit("psi", psi.shape, param.shape, is_real=is_real)
+    check_tensor("psi", psi, param)
     if psi.layout != torch.strided:
         raise ValueError(f"psi should be dense, but is {psi.layout}")
     if psi.is_meta and not param.is_meta:

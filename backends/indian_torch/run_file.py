@@ -136,7 +136,7 @@ def load_run(
     places = {
         name: Place(
             tuple(param.shape),
-            torch.finfo(param.dtype).max,
+            str(param.dtype).removeprefix("torch."),
             _hyperparameters(optimizer, optimizer.param_groups[number]),
         )
         for name, (param, number) in members.items()
@@ -202,8 +202,6 @@ def _members(params: Named, optimizer: LinearOptimizer) -> dict[str, tuple[Tenso
     for name, (param, _) in members.items():
         if hasattr(param, "placements"):
             raise ValueError(f"Invalid params: {name} is in shards (gather the run first)")
-        if param.is_complex():
-            raise ValueError(f"Invalid params: {name} is complex (a run file holds real numbers)")
         if is_unreadable(param):
             raise ValueError(f"Invalid params: {name} has no numbers (it is on {param.device})")
     return members

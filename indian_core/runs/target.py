@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from indian_core.runs.file import Run
+from indian_core.runs.file import Array, Run
 from indian_core.runs.layouts import Table, moved
 
 # The tolerance for hyperparameters, which may have been stored in float32.
 TOLERANCE = 1e-6
+_BFLOAT16 = (2 - 2.0**-7) * 2.0**127  # the largest number
 # The kind of weight decay, which does not matter if there is no weight decay.
 _KINDS_OF_DECAY = ("decoupled_weight_decay", "authors_weight_decay")
 # What an optimizer without groups may still have for each parameter, by a mask.
@@ -28,13 +29,13 @@ class Place(NamedTuple):
 
     Attributes:
         shape: The parameter's shape.
-        largest: The largest number of θ's dtype.
+        dtype: The name of θ's dtype.
         group: The parameter's hyperparameters, by their names in PyTorch, as far as they are known.
             (``lr`` is up to the caller and is not compared.)
     """
 
     shape: tuple[int, ...]
-    largest: float
+    dtype: str
     group: Mapping[str, Any]
 
 
@@ -62,8 +63,8 @@ def received(
             the names are the same.
 
     Raises:
-        ValueError: If the methods differ, the table does not fit, a hyperparameter differs, or a
-            number of θ would become infinite.
+        ValueError: If the methods differ, the table does not fit, a hyperparameter differs, a
+            parameter of the target is complex, or a number of θ would become infinite.
         TypeError: If an entry of the table is not a `Move`.
     """
     if run.method != method:
@@ -72,10 +73,7 @@ def received(
     for name, place in places.items():
         parameter = run.parameters[name]
         _check_same(name, run.groups[parameter.group], place.group)
-        if np.any(np.isfinite(parameter.theta) & (abs(parameter.theta) > place.largest)):
-            raise ValueError(
-                f"Invalid run: {name} has numbers beyond {place.largest:g}, its largest here"
-            )
+        _check_numbers(name, parameter.theta, place.dtype)
     return run
 
 
@@ -113,6 +111,16 @@ def shared(run: Run) -> Shared:
             "give it its initial speed"
         )
     return Shared(group, any(begun), first.steps)
+
+
+def _check_numbers(name: str, theta: Array, dtype: str) -> None:
+    """Raise unless a dtype can hold θ, rounded."""
+    if dtype.startswith("complex"):
+        raise ValueError(f"Invalid run: {name} is {dtype} here, and a file holds real numbers")
+    # NumPy does not know bfloat16.
+    largest = _BFLOAT16 if dtype == "bfloat16" else float(np.finfo(dtype).max)
+    if np.any(np.isfinite(theta) & (abs(theta) > largest)):
+        raise ValueError(f"Invalid run: {name} has numbers beyond {dtype}, its dtype here")
 
 
 def _check_same(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

@@ -22,8 +22,8 @@ def run(*groups: dict[str, Any], **fields: Any) -> Run:
     return Run("INDIAN", groups, parameters, 3)
 
 
-def place(largest: float = 1e300, **group: Any) -> Place:
-    return Place((2,), largest, GROUP | group)
+def place(dtype: str = "float64", **group: Any) -> Place:
+    return Place((2,), dtype, GROUP | group)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def place(largest: float = 1e300, **group: Any) -> Place:
         (place(alpha=0.4), "alpha of p0"),
         (place(initial_speed=1.0), "initial_speed of p0"),
         (place(weight_decay=0.1), "weight_decay of p0"),
-        (place(largest=0.15), "beyond 0.15"),
+        (place("complex64"), "p0 is complex64"),
     ],
 )
 def test_a_run_that_cannot_go_on_there_is_refused(target: Place, words: str) -> None:
@@ -40,6 +40,28 @@ def test_a_run_that_cannot_go_on_there_is_refused(target: Place, words: str) -> 
         received(run(), "INDIAN", {"p0": target})
     with pytest.raises(ValueError, match="INNAprop"):
         received(run(), "INNAprop", {"p0": target})
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype", "fits"),
+    [
+        (6.5e4, "float16", True),
+        (6.6e4, "float16", False),
+        (3.38e38, "bfloat16", True),
+        (3.4e38, "bfloat16", False),
+        (3.4e38, "float32", True),
+        (-4e38, "float32", False),
+        (np.inf, "float16", True),
+        (np.nan, "float16", True),
+    ],
+)
+def test_numbers_that_would_become_infinite(number: float, dtype: str, fits: bool) -> None:
+    there = run(theta=np.array([number, 1.0]))
+    if fits:
+        assert received(there, "INDIAN", {"p0": place(dtype)})
+    else:
+        with pytest.raises(ValueError, match=f"beyond {dtype}"):
+            received(there, "INDIAN", {"p0": place(dtype)})
 
 
 def test_what_makes_no_difference_is_not_refused() -> None:

@@ -91,11 +91,11 @@ def test_a_function_is_called_in_other_processes_with_another_environment():
 
 
 @pytest.mark.parametrize(
-    ("function", "argument", "error"),
-    [(colour_and_process, -1, ValueError), (os._exit, 7, RuntimeError)],
+    ("function", "argument", "error", "words"),
+    [(colour_and_process, -1, ValueError, "-1"), (os._exit, 7, RuntimeError, "terminated")],
 )
-def test_a_process_that_fails_ends_the_work(function, argument, error):
-    with pytest.raises(error):
+def test_a_process_that_fails_ends_the_work(function, argument, error, words):
+    with pytest.raises(error, match=words):
         list(workers.apart(function, [(argument,)] * 100, {}))
 
 

@@ -125,13 +125,24 @@ def test_the_state_of_another_optimizer_is_refused(method: Any, other: Any) -> N
     assert_same_bits(optimizer.variables, before)
 
 
-def test_a_state_of_other_shapes_is_refused_whole() -> None:
+@pytest.mark.parametrize(
+    ("entry", "value", "text"),
+    [
+        ("other", np.ones(()), "missing"),
+        ("4", np.ones((1,)), "shape"),
+        ("4", np.array("a"), "dtype"),
+        ("4", np.array(1j), "complex"),
+    ],
+    ids=repr,
+)
+def test_a_state_that_cannot_be_is_refused_whole(entry: str, value: np.ndarray, text: str) -> None:
     optimizer, theirs = begun(INDIAN(0.25)), begun(INDIAN(0.5))
     store: dict[str, np.ndarray] = {}
     theirs.save_own_variables(store)
-    store["4"] = np.ones((1,))
+    del store["4"]
+    store[entry] = value
     before = arrays(optimizer.variables)
-    with pytest.raises(ValueError, match="entry 4"):
+    with pytest.raises(ValueError, match=rf"entry 4.*{text}"):
         optimizer.load_own_variables(store)
     assert_same_bits(optimizer.variables, before)
 

@@ -38,19 +38,19 @@ def test_flat_and_concave_losses_are_warned_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss_fn", "params", "error"),
+    ("loss_fn", "params", "error", "name"),
     [
-        (lambda p: p, jnp.ones(3), ValueError),
-        (lambda p: jnp.sum(p) * 1j, jnp.ones(3), ValueError),
-        (lambda p: jnp.sum(p) * jnp.nan, jnp.ones(3), ValueError),
-        (lambda p: (jnp.sum(p), jnp.ones(1)), jnp.ones(3), TypeError),
-        (jnp.sum, jnp.arange(3), TypeError),
-        (lambda p: jnp.sum(p["a"]), {"a": jnp.ones(3), "b": jax.nn.relu}, TypeError),
-        (lambda _: jnp.ones(()), {}, ValueError),
+        (lambda p: p, jnp.ones(3), ValueError, "loss"),
+        (lambda p: jnp.sum(p) * 1j, jnp.ones(3), ValueError, "loss"),
+        (lambda p: jnp.sum(p) * jnp.nan, jnp.ones(3), ValueError, "loss"),
+        (lambda p: (jnp.sum(p), jnp.ones(1)), jnp.ones(3), TypeError, "loss"),
+        (jnp.sum, jnp.arange(3), TypeError, "params"),
+        (lambda p: jnp.sum(p["a"]), {"a": jnp.ones(3), "b": jax.nn.relu}, TypeError, "params"),
+        (lambda _: jnp.ones(()), {}, ValueError, "params"),
     ],
 )
 def test_bad_losses_and_params_are_refused(
-    loss_fn: Any, params: Any, error: type[Exception]
+    loss_fn: Any, params: Any, error: type[Exception], name: str
 ) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error, match=name):
         suggest_lr(loss_fn, params)

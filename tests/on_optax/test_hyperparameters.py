@@ -46,16 +46,16 @@ def test_injected_values_are_checked_where_they_are_known() -> None:
 
 @pytest.mark.parametrize("dtype", [jnp.int8, bool, "no dtype", jnp.dtype("uint8")])
 def test_accumulators_that_cannot_hold_a_momentum_are_refused(dtype: Any) -> None:
-    with pytest.raises(TypeError, match="dtype"):
+    with pytest.raises(TypeError, match="accumulator_dtype"):
         indian(0.1, accumulator_dtype=dtype)
-    with pytest.raises(TypeError, match="dtype"):
+    with pytest.raises(TypeError, match="accumulator_dtype"):
         damped_adamw(0.1, mu_dtype=dtype)
 
 
 @pytest.mark.parametrize("returned", [jnp.ones(1), [0.1], "x"])
 def test_a_schedule_returns_a_scalar(returned: Any) -> None:
     optimizer, params = indian(lambda _: returned), jnp.ones(1)
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises((TypeError, ValueError), match="learning_rate"):
         optimizer.update(params, optimizer.init(params))
 
 

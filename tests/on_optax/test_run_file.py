@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from indian_core.runs.file import load
+from indian_core.runs.file import load, save
 from indian_optax import damped_adamw, damped_sgd, indian, innaprop, layout, load_run, save_run
 from tests.on_optax.problem import assert_same_bits
 
@@ -123,3 +123,24 @@ def test_the_order_of_layers_that_a_tree_does_not_keep() -> None:
         layout(named, order[:2])
     with pytest.raises(ValueError, match="first/weight"):
         layout({"first": {"weight": jnp.ones(2)}})
+
+
+def test_schedules_go_on_from_the_step_and_v_from_its_count(tmp_path: Path) -> None:
+    """A file of PyTorch, whose parameters were frozen for the first steps."""
+    path, params = tmp_path / "run.safetensors", {"a": jnp.ones(2)}
+    optimizer = optax.inject_hyperparams(damped_adamw)(SCHEDULE)
+    _, state = train(params, optimizer.init(params), optimizer, 3)
+    save_run(path, params, state)
+    save(path, load(path)._replace(step=8))
+    _, resumed = load_run(path, params, optimizer.init(params))
+    assert (int(resumed.count), int(resumed.inner_state.count)) == (8, 3)
+
+
+def test_complex_parameters_are_refused(tmp_path: Path) -> None:
+    path, real, wave = tmp_path / "run.safetensors", {"a": jnp.ones(2)}, {"a": jnp.ones(2) + 1j}
+    state = indian(0.1).init(wave)
+    with pytest.raises(ValueError, match="complex"):
+        save_run(path, wave, state)
+    save_run(path, real, indian(0.1).init(real))
+    with pytest.raises(ValueError, match="complex"):
+        load_run(path, wave, state)

@@ -175,3 +175,12 @@ def test_bad_input_of_the_energy_is_refused() -> None:
     for other in (optax.adam(0.1), different):
         with pytest.raises(ValueError, match="state"):
             energy(other.init([ONE, ONE]), 1.0)
+
+
+@pytest.mark.parametrize("name", ["count", "begun", "alpha"])
+def test_a_scalar_of_a_state_that_is_none_is_refused(name: str) -> None:
+    params = jnp.ones(2)
+    for optimizer in (indian(0.1), innaprop(0.1)):
+        state = optax.tree.set(optimizer.init(params), **{name: jnp.ones(2)})
+        with pytest.raises(ValueError, match=name):
+            optimizer.update(params, state, params)

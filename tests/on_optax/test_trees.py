@@ -99,7 +99,7 @@ def test_weight_decay_needs_params_and_a_mask_that_fits(make: Any) -> None:
             optimizer.update(params, optimizer.init(params))
     for mask in ([True], {"a": True}, lambda _: (True, True, True)):
         optimizer = make(0.1, weight_decay=0.1, mask=mask)
-        with pytest.raises(ValueError, match="tree"):
+        with pytest.raises(ValueError, match="mask"):
             optimizer.update(params, optimizer.init(params), params)
     make(0.1, weight_decay=None).update(params, make(0.1).init(params))
 

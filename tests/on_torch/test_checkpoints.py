@@ -129,6 +129,19 @@ def test_a_wrong_state_dict_is_refused_before_anything_changes(
     assert_close(optimizer.state_dict(), before, 0)
 
 
+def test_a_real_buffer_for_a_complex_parameter_is_refused(method: Any) -> None:
+    optimizer = method(parameters([(3,)], torch.complex128))
+    advance(optimizer, LRS[:2])
+    state_dict = copy.deepcopy(optimizer.state_dict())
+    before = copy.deepcopy(state_dict)
+    for name in {"momentum_buffer", "exp_avg_sq"} & state_dict["state"][0].keys():
+        changed = copy.deepcopy(state_dict)
+        changed["state"][0][name] = changed["state"][0][name].real.clone()
+        with pytest.raises(ValueError, match=name):
+            optimizer.load_state_dict(changed)
+        assert_close(optimizer.state_dict(), before, 0)
+
+
 def test_a_tensor_scale_divides_as_a_float_does(paper_method: Any, options: dict[str, Any]) -> None:
     """State dicts that torch.distributed made hold tensors, whatever went in."""
     start = paper_method(parameters(), beta=0.2, **IMPLEMENTATIONS["fused"])

@@ -85,8 +85,7 @@ def examine(
         for name, buffer in zip(BUFFERS, states, strict=False):
             if buffer is not None:
                 check_match(name, buffer, param)
-                if param.is_complex() and not buffer.is_complex():
-                    raise ValueError(f"Invalid {name}: it is real, but the parameter is complex")
+                check_kind(name, buffer, param)
         plain = not (grad.is_sparse or _is_lazy(grad) or _is_lazy(param))
         momentum_dtype = None if states[0] is None else states[0].dtype
         fits = plain and _fit(param, grad, *present)
@@ -135,14 +134,21 @@ class Examiner:
         return layout
 
 
+def check_tensor(name: str, tensor: Tensor, param: Tensor) -> None:
+    """Raise unless a tensor has its parameter's shape, and is real if the parameter is."""
+    is_real = param.is_complex() or not tensor.is_complex()
+    check_fit(name, tensor.shape, param.shape, is_real=is_real)
+
+
+def check_kind(name: str, buffer: Tensor, param: Tensor) -> None:
+    """Raise if a buffer is real and its parameter is complex."""
+    if param.is_complex() and not buffer.is_complex():
+        raise ValueError(f"Invalid {name}: it is real, but the parameter is complex")
+
+
 def check_match(name: str, tensor: Tensor, param: Tensor) -> None:
     """Raise unless a tensor fits its parameter, lies on its device, and can be added to it."""
-    check_fit(
-        name,
-        tensor.shape,
-        param.shape,
-        is_real=param.is_complex() or not tensor.is_complex(),
-    )
+    check_tensor(name, tensor, param)
     if tensor.device != param.device:
         raise ValueError(
             f"Invalid {name}: it is on {tensor.device}, but the parameter is on {param.device}"
